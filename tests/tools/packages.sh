@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# packages.sh build|test...: installs the Debian packages that are missing, and says which
+# and why. Silent when nothing is missing. `make` calls it before it looks for a compiler.
+set -eu
+
+packages_of() {
+    case $1 in
+    build) echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev ;;
+    test)
+        echo libcmocka-dev                                # unit tests
+        echo clang libclang-rt-14-dev llvm-14             # second compiler, fuzzing, stack traces
+        echo clang-format                                 # lint
+        echo git python3 python3-dnspython bind9-dnsutils # end-to-end tests
+        echo iproute2                                     # network namespaces for them
+        ;;
+    *)
+        echo "packages.sh: $1: expected build or test" >&2
+        return 2
+        ;;
+    esac
+}
+
+is_missing() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" != installed ]
+}
+
+missing_of() {
+    local package list
+    list=$(packages_of "$1")
+    for package in $list; do
+        if is_missing "$package"; then
+            echo "$package"
+        fi
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "As root, please: $*" >&2
+        return 1
+    fi
+}
+
+# A package list that is older than the archive names files that are gone: look again then.
+apt_install() {
+    local options=(-y -q --no-install-recommends -o DPkg::Lock::Timeout=600)
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "$@" ||
+        {
+            as_root apt-get update -q
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "$@"
+        }
+}
+
+install_for() {
+    local missing
+    missing=$(missing_of "$1")
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086 # a list of words
+    set -- "$1" $missing
+    echo "Installing what is needed to $1 isthmus: ${*:2}"
+    apt_install "${@:2}"
+}
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "Not a Debian: please see to these yourself: $(for s in "$@"; do packages_of "$s"; done | xargs)"
+    exit 0
+fi
+for stage in "$@"; do
+    install_for "$stage"
+done
