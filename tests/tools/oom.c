@@ -1,6 +1,7 @@
-/* MODE=oom: the allocations of our own modules are counted here, and the one whose number
- * stands in ISTHMUS_OOM fails, as do all after it when ISTHMUS_OOM_ALL is set. Without the
- * first nothing fails. tests/tools/run-tests.sh goes through the numbers one after another. */
+/* MODE=oom: the allocations of our own modules are counted here, and the one whose
+ * number stands in ISTHMUS_OOM fails, as do all after it when ISTHMUS_OOM_ALL is set.
+ * Without the first nothing fails. tests/tools/run-tests.sh goes through the numbers
+ * one after another. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# peers.sh: unpacks the DNS servers that tests use as clusters and clients, with the
+# libraries this machine lacks, under build/peers. They are downloaded from the machine's own
+# package sources but never installed, so none ever starts as a service; they run through
+# the wrappers of build/peers/bin. Quick and silent when that is done already.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+servers='nsd unbound bind9 knot'
+programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
+    named-checkconf named-checkzone knotd knotc'
+peers=$PWD/build/peers
+
+mkdir -p "$peers/bin" "$peers/debs" "$peers/root"
+exec 9>"$peers/lock"
+flock 9
+if [ "$(cat "$peers/done" 2>/dev/null)" = "$servers" ]; then
+    exit 0
+fi
+
+# What apt would have to install here. The C library is left out: a program must run with
+# the one that belongs to the machine's loader.
+packages_needed() {
+    # shellcheck disable=SC2086 # a list of words
+    apt-get install -s --no-install-recommends $servers |
+        sed -n '/^Inst libc6 /d; /^Inst libc-bin /d; s/^Inst \([^ ]*\) .*/\1/p'
+}
+
+# As root apt would change to a user who cannot write here.
+download() {
+    local needed
+    needed=$(packages_needed) || return
+    [ -n "$needed" ] || return 0
+    # shellcheck disable=SC2086
+    (cd "$peers/debs" && apt-get download -q -o APT::Sandbox::User=root $needed)
+}
+
+# Old package lists name files that the archive no longer has.
+download_again() {
+    if [ "$(id -u)" -eq 0 ]; then
+        apt-get update -q
+    else
+        sudo apt-get update -q
+    fi
+    rm -f "$peers"/debs/*
+    download
+}
+
+write_wrapper() {
+    cat >"$peers/bin/$1" <<END
+#!/bin/sh
+root=\$(dirname "\$0")/../root
+LD_LIBRARY_PATH=\$root/usr/lib/$triplet:\$root/lib/$triplet exec "\$root$2" "\$@"
+END
+    chmod +x "$peers/bin/$1"
+}
+
+echo "Unpacking under build/peers, not installing: $servers"
+if ! download; then
+    download_again
+fi
+find "$peers/debs" -name '*.deb' -exec dpkg-deb -x {} "$peers/root" \;
+triplet=$(gcc -print-multiarch)
+for program in $programs; do
+    for folder in /usr/sbin /usr/bin; do
+        if [ -x "$peers/root$folder/$program" ]; then
+            write_wrapper "$program" "$folder/$program"
+        fi
+    done
+done
+echo "$servers" >"$peers/done"
