@@ -1,0 +1,56 @@
+/* Octets and characters with a length: what is passed around instead of C strings.
+ * Neither owns its memory; a span is valid as long as the buffer it looks into. */
+#ifndef ISTHMUS_BASE_SPAN_H
+#define ISTHMUS_BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct span {
+    const uint8_t *at;
+    size_t len;
+};
+
+/* Characters, not NUL-terminated. */
+struct text {
+    const char *at;
+    size_t len;
+};
+
+#define TEXT(literal)                                                                  \
+    (struct text)                                                                      \
+    {                                                                                  \
+        .at = (literal), .len = sizeof(literal) - 1                                    \
+    }
+
+static inline struct text text_of(const char *s)
+{
+    return (struct text){.at = s, .len = strlen(s)};
+}
+
+static inline bool text_equal(struct text a, struct text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool text_is(struct text a, const char *s)
+{
+    return text_equal(a, text_of(s));
+}
+
+static inline bool text_starts(struct text a, struct text prefix)
+{
+    return a.len >= prefix.len && memcmp(a.at, prefix.at, prefix.len) == 0;
+}
+
+/* The part of `a` from offset `from` on; empty when `from` lies behind the end. */
+static inline struct text text_from(struct text a, size_t from)
+{
+    if (from >= a.len)
+        return (struct text){.at = a.at + a.len, .len = 0};
+    return (struct text){.at = a.at + from, .len = a.len - from};
+}
+
+#endif
