@@ -35,9 +35,10 @@ PLAYER_C := $(filter-out %_test.c,$(wildcard tests/scenario/*.c))
 
 LIB    := $(OUT)/libisthmus.a
 HELP   := $(OUT)/libtest.a
-TESTS  := $(foreach t,$(TEST_C:%.c=$(OUT)/tests/%),$(if $(findstring $(T),$t),$t))
-FUZZERS := $(FUZZ_C:tests/fuzz/%.c=$(OUT)/fuzz/%)
 PLAYER := $(OUT)/scenario
+chosen  = $(foreach t,$1,$(if $(findstring $(T),$t),$t))
+TESTS   = $(call chosen,$(TEST_C:%.c=$(OUT)/tests/%))
+FUZZERS = $(call chosen,$(FUZZ_C:tests/fuzz/%.c=$(OUT)/fuzz/%))
 
 # ---- flags: each is probed once, and those the compiler knows are kept in $(OUT)/flags ----
 
@@ -69,6 +70,7 @@ BASE_FLAGS := -std=c11 -D_GNU_SOURCE -I. -fPIE -Werror $(MODE_FLAGS)
 LDFLAGS    := -pie -Wl,-z,relro,-z,now $(filter-out -U% -D% -W%,$(MODE_FLAGS))
 COMPILE     = $(CC) @$(OUT)/flags $(MODULE_FLAGS) -MMD -MP $(CFLAGS) -c -o $@ $<
 LINK        = $(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) @$(OUT)/libs
+LINK_TEST   = $(LINK) -lcmocka
 
 # ---- the program ----
 
@@ -107,18 +109,18 @@ $(OUT)/flags: Makefile
 
 $(OUT)/tests/%_test: $(OUT)/%_test.o $(HELP) $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -lcmocka
+	$(LINK_TEST)
 
 $(HELP): $(HELP_C:%.c=$(OUT)/%.o)
 	@mkdir -p $(@D) && rm -f $@
 	@ar rcs $@ $^
 
 $(PLAYER): $(PLAYER_C:%.c=$(OUT)/%.o) $(HELP) $(LIB)
-	$(LINK)
+	$(LINK_TEST)
 
 $(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(HELP) $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -fsanitize=fuzzer
+	$(LINK_TEST) -fsanitize=fuzzer
 
 RUN := tests/tools/run-tests.sh
 
@@ -154,6 +156,10 @@ fuzz-run: $(FUZZERS)
 bench: all ## paced load and ratios: tests/bench/run
 	ISTHMUS=$(OUT)/isthmus tests/bench/run
 
+cov: ## lines and branches of each module that the unit tests reach
+	@$(MAKE) --no-print-directory MODE=cov unit
+	@$(RUN) cov $(BUILD)/cov $(LIB_C)
+
 lint: ## layers, sizes, banned words, headers alone, format
 	@tests/lint/lint.py
 
@@ -185,7 +191,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: all lib test check unit oom scenario e2e golden fuzz fuzz-run bench lint analyze format demo \
+.PHONY: all lib test check unit oom scenario e2e golden fuzz fuzz-run bench cov lint analyze format demo \
     install clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:

@@ -7,7 +7,8 @@
 #   run-tests.sh e2e OUT                      tests/e2e/*.py and *.sh with OUT/isthmus
 #   run-tests.sh golden OUT                   ../shared/golden with OUT/isthmus
 #   run-tests.sh fuzz OUT FUZZER...           FUZZ_TIME seconds for each
-# Every one ends with a line `N passed, N failed` and exits non-zero if anything failed.
+#   run-tests.sh cov OUT MODULE.c...          what a run of MODE=cov unit has reached
+# Every one but the last ends with a line `N passed, N failed` and exits non-zero if anything failed.
 set -u
 cd "$(dirname "$0")/../.."
 jobs=$(nproc)
@@ -178,17 +179,22 @@ run_e2e() {
 GOLDEN=${GOLDEN:-../shared/golden}
 GOLDEN_PLUGINS=bind,errors,log,whoami,multisocket,file,forward,cluster
 
+# golden_with OUT NAME SERVER-COMMAND
+golden_with() {
+    run_program "$1" "golden-$2" "$PYTHON" "$GOLDEN/run" --plugins "$GOLDEN_PLUGINS" --server "$3"
+}
+
+# There are as many workers as CPUs that the server may use.
 run_golden() {
-    local out=$1 workers
+    local out=$1 isthmus=$PWD/$1/isthmus cpu
     if [ ! -x "$GOLDEN/run" ]; then
         echo "skipped: no $GOLDEN"
         finish
     fi
     find_peers
-    for workers in 1 2; do
-        run_program "$out" "golden-$workers" taskset -c "0-$((workers - 1))" \
-            "$PYTHON" "$GOLDEN/run" --plugins "$GOLDEN_PLUGINS" --server "$PWD/$out/isthmus"
-    done
+    cpu=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
+    golden_with "$out" one-worker "taskset -c $cpu $isthmus"
+    golden_with "$out" all-workers "$isthmus"
     finish
 }
 
@@ -214,6 +220,23 @@ run_fuzz() {
         fi
     done
     finish
+}
+
+# ---- coverage ----
+
+# The branches that were taken, not those that were only evaluated, are what counts.
+run_cov() {
+    local out=$1 module
+    shift
+    for module in "$@"; do
+        gcov -n -b -o "$out/${module%.c}.gcda" "$module" 2>/dev/null |
+            awk -v module="$module" '
+                /^File/ { ours = index($0, module) }
+                ours && /^Lines/ { lines = $0; sub(/.*:/, "", lines) }
+                ours && /^Taken/ { taken = $0; sub(/.*:/, "", taken) }
+                END { printf "%-32s lines %-18s branches %s\n", module, lines, taken }'
+    done
+    exit
 }
 
 # ---- all together ----
@@ -273,6 +296,7 @@ scenario) run_scenario "$@" ;;
 e2e) run_e2e "$@" ;;
 golden) run_golden "$@" ;;
 fuzz) run_fuzz "$@" ;;
+cov) run_cov "$@" ;;
 check) steps_of_check ;;
 test) steps_of_test ;;
 *)
