@@ -34,25 +34,20 @@ missing_of() {
     done
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        echo "As root, please: $*" >&2
-        return 1
-    fi
-}
-
 # A package list that is older than the archive names files that are gone: look again then.
 apt_install() {
-    local options=(-y -q --no-install-recommends -o DPkg::Lock::Timeout=600)
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "$@" ||
-        {
-            as_root apt-get update -q
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "$@"
-        }
+    local options=(-y -q --no-install-recommends -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0)
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "$@")
+    local sudo=
+
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo=sudo
+        if ! command -v sudo >/dev/null; then
+            echo "There is no sudo here. As root, please: apt-get install $*" >&2
+            return 1
+        fi
+    fi
+    $sudo "${install[@]}" || { $sudo apt-get update -q && $sudo "${install[@]}"; }
 }
 
 install_for() {
