@@ -1,0 +1,90 @@
+/* Every limit of the program: its name, its value (a default where an option can change
+ * it), its unit, and the reason, with the RFC where there is one. Each name is a
+ * constant:
+ *
+ *     if (q->steps++ == QUERY_STEPS_MAX) ...
+ *
+ * and the whole is a table for whoever prints one, such as the manual:
+ *
+ *     #define ROW(name, value, unit, reason) {#name, value, unit, reason},
+ *     static const struct row rows[] = {LIMITS(ROW)};
+ *
+ * A limit that is met is a counter and a clean refusal, never a truncation. */
+#ifndef ISTHMUS_BASE_LIMITS_H
+#define ISTHMUS_BASE_LIMITS_H
+
+#define LIMITS_QUERY(LIMIT)                                                            \
+    LIMIT(QUERIES_IN_FLIGHT_MAX, 65536, "queries per worker",                          \
+          "sizes the pool: a flood costs answers, not memory")                         \
+    LIMIT(QUERY_STEPS_MAX, 256, "steps of the driver",                                 \
+          "a fuse: plugins that send a query in circles end in SERVFAIL")              \
+    LIMIT(QUERY_DEPTH_MAX, 8, "look-ups",                                              \
+          "started by look-ups: a chain of CNAME ends (RFC 1034, 5.2.2)")              \
+    LIMIT(CLUSTER_IN_FLIGHT, 4096, "queries per cluster",                              \
+          "max_concurrent: a cluster that is silent must not hold all queries")        \
+    LIMIT(ANSWER_MAX, 65535, "octets",                                                 \
+          "a DNS message can be no longer (RFC 1035, 4.2.2)")                          \
+    LIMIT(UDP_ANSWER_MAX, 4096, "octets",                                              \
+          "sent by UDP, whatever a client offers; beyond it is TC (RFC 6891, 6.2.5)")  \
+    LIMIT(UDP_SIZE_OURS, 1232, "octets",                                               \
+          "offered by us: a packet that needs no fragments (RFC 9715)")                \
+    LIMIT(EDNS_OPTIONS_MAX, 400, "octets",                                             \
+          "options passed on: with them a question still fits one packet")
+
+#define LIMITS_CLIENT(LIMIT)                                                           \
+    LIMIT(UDP_BATCH, 64, "datagrams",                                                  \
+          "per system call: more gains little and delays the first")                   \
+    LIMIT(TCP_CLIENTS_MAX, 10000, "connections",                                       \
+          "of all clients, so that descriptors remain (RFC 7766, 10)")                 \
+    LIMIT(TCP_CLIENTS_PER_ADDRESS, 1000, "connections",                                \
+          "a default: one client must not take them all (RFC 7766, 10)")               \
+    LIMIT(TCP_FIRST_MS, 3000, "ms",                                                    \
+          "until the first query is whole: who connects has a question")               \
+    LIMIT(TCP_IDLE_MS, 10000, "ms",                                                    \
+          "between queries: some seconds are asked for (RFC 7766, 6.2.3)")             \
+    LIMIT(TCP_WRITE_MS, 5000, "ms", "until a client takes some of what waits for it")  \
+    LIMIT(TCP_TOTAL_S, 3600, "s",                                                      \
+          "life of a connection: clients spread again over changed servers")           \
+    LIMIT(TCP_PIPELINE_MAX, 100, "queries per connection",                             \
+          "in flight; then reading rests until answers are out (RFC 7766, 10)")        \
+    LIMIT(TCP_WRITE_QUEUE_MAX, 256 * 1024, "octets per connection",                    \
+          "not taken by the client: four of the longest answers, then reading rests")
+
+#define LIMITS_UPSTREAM(LIMIT)                                                         \
+    LIMIT(UPSTREAM_UDP_SOCKETS, 4, "sockets per upstream and worker",                  \
+          "each on a random port, which a forger must guess (RFC 5452, 9.2)")          \
+    LIMIT(UPSTREAM_SOCKET_QUESTIONS, 4096, "questions",                                \
+          "then a socket retires: few IDs of one port are ever tried")                 \
+    LIMIT(UPSTREAM_SOCKET_LIFE_S, 30, "s",                                             \
+          "then a socket retires: a port found out is soon of no use (RFC 5452, 10)")  \
+    LIMIT(UPSTREAM_SOCKET_IDLE_S, 10, "s", "unused, then a socket is closed")          \
+    LIMIT(UPSTREAM_TCP_CONNECTIONS, 4, "connections per upstream and worker",          \
+          "as few as the load allows (RFC 7766, 6.2.2)")                               \
+    LIMIT(UPSTREAM_TCP_PIPELINE, 256, "questions per connection",                      \
+          "unanswered; then the next connection takes over")                           \
+    LIMIT(UPSTREAM_TRIES, 3, "tries",                                                  \
+          "of one question at one server, the first included (RFC 9520, 3.1)")         \
+    LIMIT(PROBES_PER_S, 200, "probes per s",                                           \
+          "of all upstreams: a thousand dead clusters must not make a flood")
+
+#define LIMITS_CONFIG(LIMIT)                                                           \
+    LIMIT(CONFIG_FILE_MAX, 64 * 1024 * 1024, "octets per file",                        \
+          "whoever names an endless file by mistake is told")                          \
+    LIMIT(CONFIG_IMPORTS_MAX, 100000, "imports per Corefile",                          \
+          "snippets that import each other end in an error")                           \
+    LIMIT(CONFIG_SNIPPETS_MAX, 10000, "snippets per Corefile",                         \
+          "a generated file that went wrong ends in an error")                         \
+    LIMIT(ENV_ROUNDS_MAX, 64, "substitutions per token",                               \
+          "an environment variable that names itself ends in an error")
+
+#define LIMITS(LIMIT)                                                                  \
+    LIMITS_QUERY(LIMIT)                                                                \
+    LIMITS_CLIENT(LIMIT)                                                               \
+    LIMITS_UPSTREAM(LIMIT)                                                             \
+    LIMITS_CONFIG(LIMIT)
+
+#define LIMITS_CONSTANT(name, value, unit, reason) name = (value),
+enum { LIMITS(LIMITS_CONSTANT) };
+#undef LIMITS_CONSTANT
+
+#endif
