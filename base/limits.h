@@ -16,6 +16,8 @@
 #define LIMITS_QUERY(LIMIT)                                                            \
     LIMIT(QUERIES_IN_FLIGHT_MAX, 65536, "queries per worker",                          \
           "sizes the pool: a flood costs answers, not memory")                         \
+    LIMIT(QUERY_DEADLINE_MS, 10000, "ms",                                              \
+          "longer than any wait a plugin allows itself; a query never outlives it")    \
     LIMIT(QUERY_STEPS_MAX, 256, "steps of the driver",                                 \
           "a fuse: plugins that send a query in circles end in SERVFAIL")              \
     LIMIT(QUERY_DEPTH_MAX, 8, "look-ups",                                              \
@@ -70,10 +72,14 @@
 #define LIMITS_CONFIG(LIMIT)                                                           \
     LIMIT(CONFIG_FILE_MAX, 64 * 1024 * 1024, "octets per file",                        \
           "whoever names an endless file by mistake is told")                          \
-    LIMIT(CONFIG_IMPORTS_MAX, 100000, "imports per Corefile",                          \
+    LIMIT(CONFIG_IMPORTS_MAX, 100000, "imports of files per Corefile",                 \
+          "files that import each other end in an error")                              \
+    LIMIT(CONFIG_SNIPPETS_MAX, 10000, "snippets imported per Corefile",                \
           "snippets that import each other end in an error")                           \
-    LIMIT(CONFIG_SNIPPETS_MAX, 10000, "snippets per Corefile",                         \
-          "a generated file that went wrong ends in an error")                         \
+    LIMIT(CONFIG_WORDS_MAX, 32 * 1024 * 1024, "words per Corefile",                    \
+          "brought into one Corefile by imports: a small file can import large ones")  \
+    LIMIT(ENV_TEXT_MAX, 64 * 1024, "octets per token",                                 \
+          "that variables add to one token: values can double one another")            \
     LIMIT(ENV_ROUNDS_MAX, 64, "substitutions per token",                               \
           "an environment variable that names itself ends in an error")
 

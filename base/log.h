@@ -1,12 +1,12 @@
 /* Log lines in CoreDNS's form: `[INFO] plugin/forward: text`, on standard output.
  *
- * Threads put lines into one bounded ring; a thread of its own writes them, so that a full
- * pipe or a slow disk never blocks a worker. Lines that find no room are counted, and a line
- * says how many were lost once there is room again. log_start() begins the thread; before it,
- * and in tests, lines are written at once by the caller.
+ * Threads put lines into one bounded ring; a thread of its own writes them, so that a
+ * full pipe or a slow disk never blocks a worker. Lines that find no room are counted,
+ * and a line says how many were lost once there is room again. log_start() begins the
+ * thread; before it, and in tests, lines are written at once by the caller.
  *
- * Control characters in a line (from hostile names, say) are written as \DDD, except the
- * final newline, which log adds itself. */
+ * Control characters in a line (from hostile names, say) are written as \DDD, except
+ * the final newline, which log adds itself. */
 #ifndef ISTHMUS_BASE_LOG_H
 #define ISTHMUS_BASE_LOG_H
 
@@ -14,12 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOG_LINE_MAX  2048        /* longer lines are cut and end in "..." */
-#define LOG_RING_SIZE (1u << 18)  /* octets waiting for a slow reader; then lines are lost */
+#define LOG_LINE_MAX 2048 /* longer lines are cut and end in "..." */
+#define LOG_RING_SIZE                                                                  \
+    (1u << 18) /* octets waiting for a slow reader; then lines are lost */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_FATAL };
 
-/* Begins the writer thread. Returns 0, or -1 when it cannot be had (lines are then direct). */
+/* Begins the writer thread. Returns 0, or -1 when it cannot be had (lines are then
+ * direct). */
 int log_start(int fd);
 
 /* Writes what waits, for at most `wait_ms`, and ends the thread. */
@@ -42,8 +44,9 @@ uint64_t log_lost(void);
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_error(...)   log_line(LOG_ERROR, __VA_ARGS__)
 
-/* At most `per_s` lines a second from one call site (state is the caller's, zeroed at first);
- * what is held back is counted and told with the next line: "(N more like this)". */
+/* At most `per_s` lines a second from one call site (state is the caller's, zeroed at
+ * first); what is held back is counted and told with the next line: "(N more like
+ * this)". */
 struct log_limit {
     _Atomic uint64_t second; /* of the monotonic clock */
     _Atomic uint32_t lines, held;

@@ -1,0 +1,29 @@
+/* Text from files: whole, bounded, once. */
+#ifndef ISTHMUS_CONFIG_SOURCE_H
+#define ISTHMUS_CONFIG_SOURCE_H
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/* Reads a whole regular file (or standard input for the path "stdin" when `std_in`) of
+ * at most CONFIG_FILE_MAX octets into the arena, NUL-terminated behind text.len. Errors
+ * name `at`, the place that asked for the file. 0 or -1. */
+int source_read(struct arena *a, const char *path, struct where at, struct text *out,
+                struct errors *errs);
+int source_read_stdin(struct arena *a, struct text *out, struct errors *errs);
+
+struct paths {
+    const char **list; /* sorted as Go's filepath.Glob sorts */
+    uint32_t n;
+};
+
+/* Files that match a pattern of at most one `*` and one `?`; hidden files are not
+ * special. A pattern without wildcard gives itself when it exists, else nothing.
+ * Directories are given too. -1 only on lack of memory. */
+int source_glob(struct arena *a, const char *pattern, struct paths *out);
+
+/* `path` seen from the directory of `base_file`, when it is relative. NULL: no memory.
+ */
+const char *source_relative(struct arena *a, const char *base_file, const char *path);
+
+#endif

@@ -1,0 +1,93 @@
+#include "resolver/accept.h"
+
+#include "resolver/edns.h"
+#include "resolver/wire.h"
+
+/* Judged before the body is walked: counts that no query of ours may have cost nothing.
+ */
+static uint16_t header_verdict(struct span wire)
+{
+    uint16_t flags = (uint16_t)(wire.at[2] << 8 | wire.at[3]);
+    if (DNS_OPCODE(flags) != DNS_QUERY)
+        return DNS_NOTIMP; /* NOTIFY and UPDATE too: a forwarder relays neither */
+    bool one_question = wire.at[4] == 0 && wire.at[5] == 1; /* RFC 9619 */
+    bool answers = wire.at[6] != 0 || wire.at[7] != 0;
+    bool authority = wire.at[8] != 0 || wire.at[9] != 0;
+    bool additional = wire.at[10] != 0 || wire.at[11] > 2; /* OPT and TSIG */
+    if (!one_question || answers || authority || additional)
+        return DNS_FORMERR;
+    return DNS_NOERROR;
+}
+
+/* Types and classes that are no questions for a forwarder (reliability 3.7). */
+static uint16_t question_verdict(const struct msg *m)
+{
+    switch (m->qtype) {
+    case DNS_OPT:
+    case DNS_TKEY:
+    case DNS_TSIG:
+        return DNS_FORMERR;
+    case DNS_AXFR:
+    case DNS_IXFR:
+        return DNS_REFUSED;
+    default:
+        break;
+    }
+    if (m->qclass == DNS_CLASS_ANY || m->qclass == DNS_CLASS_NONE)
+        return DNS_REFUSED;
+    /* RFC 6895 section 3.2: 128 to 253 are query classes that nobody has assigned. */
+    if (m->qclass >= 128 && m->qclass < DNS_CLASS_NONE)
+        return DNS_NOTIMP;
+    return DNS_NOERROR;
+}
+
+/* A signed query cannot be answered: its signature covers the ID we change, and
+ * stripping it is not ours to do (RFC 5625 section 4.6). */
+static bool is_signed(const struct msg *m)
+{
+    msg_each_rr (rr, m) {
+        if (rr->type == DNS_TSIG)
+            return true;
+    }
+    return false;
+}
+
+static void fill_request(struct query *q, struct span wire, const struct msg *m)
+{
+    struct request *req = &q->request;
+    req->wire = wire;
+    req->id = m->id;
+    req->flags = m->flags;
+    req->asked.at = wire.at + m->qname;
+    req->asked.len = (size_t)m->qname_len + 4;
+    req->name = req->asked.at;
+    req->name_len = m->qname_len;
+    req->type = m->qtype;
+    req->class = m->qclass;
+    req->opt = m->opt;
+}
+
+enum accept_verdict accept_query(struct query *q, struct span wire, struct msg *scratch,
+                                 uint16_t *rcode, bool *question)
+{
+    *question = false;
+    if (wire.len < DNS_HEADER_LEN || (wire.at[2] & 0x80) != 0)
+        return ACCEPT_SILENT;
+    *rcode = header_verdict(wire);
+    if (*rcode != DNS_NOERROR)
+        return ACCEPT_ERROR;
+    if (wire_walk(wire, scratch) != WIRE_OK || !scratch->question) {
+        *rcode = DNS_FORMERR;
+        return ACCEPT_ERROR;
+    }
+    fill_request(q, wire, scratch);
+    *question = true;
+    *rcode = question_verdict(scratch);
+    if (*rcode == DNS_NOERROR && scratch->opt.present && scratch->opt.version != 0)
+        *rcode = DNS_BADVERS;
+    if (*rcode == DNS_NOERROR && is_signed(scratch))
+        *rcode = DNS_REFUSED;
+    if (*rcode == DNS_FORMERR)
+        *question = false;
+    return *rcode == DNS_NOERROR ? ACCEPT_QUERY : ACCEPT_ERROR;
+}

@@ -1,0 +1,266 @@
+/* The driver: takes a query down its block's chain and up again. The only caller of
+ * plugins. */
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/core.h"
+#include "resolver/plan.h"
+#include "resolver/respond.h"
+
+/* ---- waiting ---- */
+
+/* Where a pointer into the received packet points in the copy; others stay. */
+static const uint8_t *moved(const uint8_t *p, struct span from, const uint8_t *to)
+{
+    if (p == NULL || p < from.at || p > from.at + from.len)
+        return p;
+    return to + (p - from.at);
+}
+
+/* The request leaves the receive slot: only queries that wait pay for it. */
+static int keep_request(struct query *q)
+{
+    struct request *req = &q->request;
+    struct span old = req->wire;
+    uint8_t *wire = arena_copy(&q->arena, old.at, old.len);
+    uint8_t *lower = arena_copy(&q->arena, req->lower, req->name_len);
+    if (wire == NULL || lower == NULL)
+        return -1;
+    req->wire.at = wire;
+    req->asked.at = moved(req->asked.at, old, wire);
+    req->name = moved(req->name, old, wire);
+    req->opt.options.at = moved(req->opt.options.at, old, wire);
+    req->lower = lower;
+    q->kept = true;
+    return 0;
+}
+
+static int keep_response(struct query *q)
+{
+    struct msg copy;
+    if (msg_copy(&copy, &q->response.msg, &q->arena) < 0)
+        return -1;
+    q->response.msg = copy;
+    struct span *options = &q->response.options;
+    if (options->len == 0)
+        return 0;
+    options->at = arena_copy(&q->arena, options->at, options->len);
+    return options->at == NULL ? -1 : 0;
+}
+
+void query_deadline_passed(struct timer *t, void *context)
+{
+    struct resolver *r = context;
+    struct query *q =
+        (struct query *)(void *)((uint8_t *)t - offsetof(struct query, timer));
+    query_fail_ede(q, DNS_SERVFAIL, "query deadline exceeded", EDE_OTHER, "deadline");
+    q->direction = UP;
+    q->gave_up = true;
+    query_wake(r, query_ticket(q));
+}
+
+/* A parent waits a little longer than its children, so that it hears of their end. */
+#define CHILD_GRACE_US 20000
+
+/* Returns false when the query cannot wait (no memory): it has failed instead. */
+static bool fall_asleep(struct query *q)
+{
+    if ((!q->kept && keep_request(q) < 0) ||
+        (q->direction == UP && keep_response(q) < 0)) {
+        query_fail(q, DNS_SERVFAIL, "out of memory");
+        return false;
+    }
+    if (q->r->key_of == q)
+        q->r->key_of = NULL;
+    bool early = q->state == QUERY_WOKEN_EARLY;
+    q->state = QUERY_WAITING;
+    if (early)
+        query_wake(q->r, query_ticket(q));
+    else
+        timers_arm(&q->r->timers, &q->timer,
+                   q->deadline_us + (q->children > 0 ? CHILD_GRACE_US : 0));
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void finish_child(struct query *q)
+{
+    struct query *parent = query_of(q->r, q->parent);
+    if (parent == NULL)
+        return;
+    struct child_result *result = parent->child;
+    result->failed = q->response.failed ||
+                     msg_copy(&result->msg, &q->response.msg, &parent->arena) < 0;
+    result->done = true;
+    if (--parent->children == 0)
+        query_wake(q->r, q->parent);
+}
+
+static void finish(struct query *q, bool silent)
+{
+    struct resolver *r = q->r;
+    if (q->depth > 0)
+        finish_child(q);
+    else if (silent)
+        r->io->reply(r->io, &q->client, 0);
+    else
+        respond_finish(q, r->encoder, r->io);
+    query_end(q);
+}
+
+void query_finish(struct query *q)
+{
+    finish(q, false);
+}
+
+/* ---- the way ---- */
+
+static enum verdict call(struct query *q, bool woken)
+{
+    const struct slot *slot = &q->block->chain[q->at];
+    enum verdict (*hook)(struct query *, const void *) =
+        woken                  ? slot->plugin->on_wake
+        : q->direction == DOWN ? slot->plugin->on_query
+                               : slot->plugin->on_response;
+    return hook == NULL ? PASS : hook(q, slot->state);
+}
+
+static enum verdict end_of_chain(struct query *q)
+{
+    const char *last = q->block->chain[q->block->chain_n - 1].plugin->name;
+    const char *error =
+        arena_printf(&q->arena, "plugin/%s: no next plugin found", last);
+    return query_fail(q, DNS_SERVFAIL, error == NULL ? "no next plugin found" : error);
+}
+
+/* One plugin further. Returns false when the query is at its end or waits. */
+static bool step(struct query *q, bool *woken)
+{
+    enum verdict v;
+    if (++q->steps > QUERY_STEPS_MAX) {
+        query_fail_ede(q, DNS_SERVFAIL, "too many steps", EDE_OTHER, "query loops");
+        finish(q, false);
+        return false;
+    }
+    if (q->direction == DOWN && q->at == q->block->chain_n)
+        v = end_of_chain(q);
+    else
+        v = call(q, *woken);
+    *woken = false;
+    switch (v) {
+    case DROP:
+        finish(q, true);
+        return false;
+    case WAIT:
+        if (fall_asleep(q))
+            return false;
+        v = DONE;
+        break;
+    case PASS:
+    case DONE:
+        break;
+    }
+    if (q->direction == DOWN && v == PASS) {
+        q->at++;
+        return true;
+    }
+    q->direction = UP;
+    if (q->at == 0) {
+        finish(q, false);
+        return false;
+    }
+    q->at--;
+    return true;
+}
+
+static void drive(struct query *q, bool woken)
+{
+    q->state = QUERY_RUNNING;
+    while (step(q, &woken))
+        ;
+}
+
+void query_run(struct query *q)
+{
+    drive(q, false);
+}
+
+/* A query whose deadline passed goes up from where it waited, without asking that
+ * plugin. */
+static void resume(struct query *q)
+{
+    timers_disarm(&q->r->timers, &q->timer);
+    if (!q->gave_up) {
+        drive(q, true);
+        return;
+    }
+    q->gave_up = false;
+    if (q->at == 0) {
+        finish(q, false);
+        return;
+    }
+    q->at--;
+    drive(q, false);
+}
+
+void query_run_ready(struct resolver *r)
+{
+    struct query *q;
+    while ((q = r->ready) != NULL) {
+        r->ready = q->ready_next;
+        if (r->ready == NULL)
+            r->ready_tail = &r->ready;
+        if (q->started)
+            resume(q);
+        else
+            resolver_start(q);
+    }
+}
+
+/* ---- children ---- */
+
+static int ask_question(struct query *child, const uint8_t *name, uint16_t type,
+                        uint16_t class)
+{
+    size_t len = name_len(name);
+    uint8_t *asked = arena_alloc(&child->arena, len + 4);
+    uint8_t *lower = arena_alloc(&child->arena, len);
+    if (asked == NULL || lower == NULL)
+        return -1;
+    memcpy(asked, name, len);
+    store_u16(asked + len, type);
+    store_u16(asked + len + 2, class);
+    name_lower(lower, name, len);
+    child->request = (struct request){
+        .flags = DNS_RD,
+        .asked = {.at = asked, .len = len + 4},
+        .name = asked,
+        .lower = lower,
+        .name_len = (uint8_t)len,
+        .type = type,
+        .class = class,
+    };
+    child->kept = true;
+    return 0;
+}
+
+int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t class)
+{
+    if (q->depth >= QUERY_DEPTH_MAX)
+        return -1;
+    struct child_result *result = arena_alloc(&q->arena, sizeof *result);
+    struct query *child = result == NULL ? NULL : query_begin(q->r, &q->client);
+    if (child == NULL)
+        return -1;
+    if (ask_question(child, name, type, class) < 0) {
+        query_end(child);
+        return -1;
+    }
+    child->depth = (uint8_t)(q->depth + 1);
+    child->deadline_us = q->deadline_us;
+    child->parent = query_ticket(q);
+    q->child = result;
+    q->children = 1;
+    query_enqueue(child);
+    return 0;
+}

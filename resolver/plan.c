@@ -1,0 +1,376 @@
+#include "resolver/plan.h"
+
+#include <stdlib.h>
+
+/* ---- blocks ---- */
+
+static int add_zone(struct arena *a, struct zones *zones, const struct name *zone)
+{
+    if (zones->n == zones->cap) {
+        uint32_t cap = zones->cap == 0 ? 4 : zones->cap * 2;
+        struct name *list = arena_array(a, cap, sizeof *list);
+        if (list == NULL)
+            return -1;
+        if (zones->n > 0)
+            memcpy(list, zones->list, zones->n * sizeof *list);
+        zones->list = list;
+        zones->cap = cap;
+    }
+    zones->list[zones->n++] = *zone;
+    return 0;
+}
+
+static int read_keys(struct plan *p, struct plan_block *b, struct errors *errs)
+{
+    const struct block *source = b->source;
+    b->keys = arena_array(&p->arena, source->keys_n, sizeof *b->keys);
+    if (b->keys == NULL)
+        return error_at(errs, b->at, "out of memory");
+    for (uint32_t i = 0; i < source->keys_n; i++) {
+        struct key *key = &b->keys[b->keys_n];
+        if (key_parse(&p->arena, source->keys[i].text, source->keys[i].at, key, errs) <
+            0)
+            continue;
+        b->keys_n++;
+        for (uint32_t z = 0; z < key->zones.n; z++) {
+            if (add_zone(&p->arena, &b->zones, &key->zones.list[z]) < 0)
+                return error_at(errs, b->at, "out of memory");
+        }
+    }
+    return 0;
+}
+
+static const struct directive *directive_of(const struct block *b, const char *name)
+{
+    for (uint32_t i = 0; i < b->directives_n; i++) {
+        if (strcmp(b->directives[i].name, name) == 0)
+            return &b->directives[i];
+    }
+    return NULL;
+}
+
+static int run_setup(struct plan *p, struct plan_block *b, const struct plugin *plugin,
+                     const struct directive *d, struct errors *errs)
+{
+    struct setup s = {.arena = &p->arena,
+                      .errs = errs,
+                      .registry = p->registry,
+                      .plan = p,
+                      .block = b};
+    int rc = plugin->setup(&s, d);
+    struct slot slot = {.plugin = plugin, .state = s.state};
+    /* Also after a failure: what was claimed so far has to be given back. */
+    b->setup_done[b->setup_n++] = slot;
+    bool on_the_way = plugin->on_query != NULL || plugin->on_response != NULL;
+    if (rc == 0 && on_the_way)
+        b->chain[b->chain_n++] = slot;
+    return rc;
+}
+
+/* All plugins of a block in the fixed order; goes on after errors, so that all come
+ * out. */
+static void set_up_block(struct plan *p, struct plan_block *b, struct errors *errs)
+{
+    uint32_t n = b->source->directives_n;
+    b->chain = arena_array(&p->arena, n, sizeof *b->chain);
+    b->setup_done = arena_array(&p->arena, n, sizeof *b->setup_done);
+    if (n > 0 && (b->chain == NULL || b->setup_done == NULL)) {
+        error_at(errs, b->at, "out of memory");
+        return;
+    }
+    if (n == 0)
+        return;
+    for (const struct plugin *const *plugin = plugin_list; *plugin != NULL; plugin++) {
+        const struct directive *d = directive_of(b->source, (*plugin)->name);
+        if (d != NULL)
+            run_setup(p, b, *plugin, d, errs);
+    }
+}
+
+/* ---- listeners ---- */
+
+static struct plan_server *server_for(struct plan *p, enum scheme scheme,
+                                      const struct addr *addr)
+{
+    uint16_t found = plan_server_index(p, scheme, addr);
+    if (found != UINT16_MAX)
+        return &p->servers[found];
+    if (p->servers_n == p->servers_cap) {
+        uint32_t cap = p->servers_cap == 0 ? 4 : p->servers_cap * 2;
+        struct plan_server *list = arena_array(&p->arena, cap, sizeof *list);
+        if (list == NULL || cap >= UINT16_MAX)
+            return NULL;
+        if (p->servers_n > 0)
+            memcpy(list, p->servers, p->servers_n * sizeof *list);
+        p->servers = list;
+        p->servers_cap = cap;
+    }
+    struct plan_server *s = &p->servers[p->servers_n++];
+    *s = (struct plan_server){.scheme = scheme, .addr = *addr};
+    return s;
+}
+
+/* "dns://example.org.:53", with " on 10.0.0.1" for a bound one. */
+static const char *serving(struct arena *a, enum scheme scheme, const uint8_t *zone,
+                           const struct addr *addr)
+{
+    char name[NAME_TEXT_MAX], ip[ADDR_TEXT_MAX];
+    name_print(zone, name);
+    bool bound = addr->family != 0;
+    return arena_printf(a, "%s://%s:%u%s%s", scheme_name(scheme), name, addr->port,
+                        bound ? " on " : "", bound ? addr_print_ip(addr, ip) : "");
+}
+
+static bool has_zone(const struct plan_server *s, const struct name *zone)
+{
+    struct name_key key;
+    unsigned label = 0;
+    name_key_init(&key, zone->wire);
+    return zonetab_find(&s->zones, &key, 0, &label) != NULL && label == 0;
+}
+
+/* A zone served on every address and on one of them: which would answer is chance. */
+static int check_overlap(struct plan *p, const struct plan_server *mine,
+                         const struct name *zone, struct where at, struct errors *errs)
+{
+    for (uint32_t i = 0; i < p->servers_n; i++) {
+        const struct plan_server *s = &p->servers[i];
+        bool one_bound = (s->addr.family == 0) != (mine->addr.family == 0);
+        if (s == mine || s->scheme != mine->scheme || s->addr.port != mine->addr.port ||
+            !one_bound || !has_zone(s, zone))
+            continue;
+        return error_at(
+            errs, at,
+            "cannot serve %s - zone overlap listener capacity with %s: give "
+            "both blocks a bind line, or neither",
+            serving(&p->arena, mine->scheme, zone->wire, &mine->addr),
+            serving(&p->arena, s->scheme, zone->wire, &s->addr));
+    }
+    return 0;
+}
+
+static int serve_zone(struct plan *p, struct plan_server *s, struct plan_block *b,
+                      const struct name *zone, struct errors *errs)
+{
+    struct plan_zone *z = arena_alloc(&p->arena, sizeof *z);
+    const struct plan_block **list = arena_array(&p->arena, 1, sizeof(void *));
+    if (z == NULL || list == NULL)
+        return error_at(errs, b->at, "out of memory");
+    *z = (struct plan_zone){.zone = *zone, .blocks = list, .blocks_n = 1};
+    list[0] = b;
+    void *old = NULL;
+    int added = zonetab_add(&s->zones, &p->arena, z->zone.wire, z, &old);
+    if (added < 0)
+        return error_at(errs, b->at, "out of memory");
+    if (added == 0)
+        return check_overlap(p, s, zone, b->at, errs);
+    const struct plan_zone *other = old;
+    return error_at(
+        errs, b->at,
+        "cannot serve %s - it is already defined (%s:%u): put all plugins of "
+        "the zone into one block",
+        serving(&p->arena, s->scheme, zone->wire, &s->addr), other->blocks[0]->at.file,
+        other->blocks[0]->at.line);
+}
+
+static int serve_key(struct plan *p, struct plan_block *b, const struct key *key,
+                     const struct addr *addr, struct errors *errs)
+{
+    struct plan_server *s = server_for(p, key->scheme, addr);
+    if (s == NULL)
+        return error_at(errs, b->at, "out of memory or too many listeners");
+    if (b->any_class)
+        s->any_class = true;
+    for (uint32_t i = 0; i < key->zones.n; i++) {
+        if (serve_zone(p, s, b, &key->zones.list[i], errs) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static const char *scheme_refusal(enum scheme s)
+{
+    switch (s) {
+    case SCHEME_DNS:
+        return NULL;
+    case SCHEME_TLS:
+    case SCHEME_HTTPS:
+        return "listeners of this scheme are not in this version of isthmus; use dns://";
+    case SCHEME_QUIC:
+    case SCHEME_GRPC:
+    case SCHEME_HTTPS3:
+        return "listeners of this scheme are not offered by isthmus; use dns://";
+    case SCHEME_UNIX:
+        return "no server listens on a unix:// key (CoreDNS ignores it without a word); use dns://";
+    }
+    return "unknown scheme";
+}
+
+static void add_listeners(struct plan *p, struct plan_block *b, uint16_t dns_port,
+                          struct errors *errs)
+{
+    for (uint32_t i = 0; i < b->keys_n; i++) {
+        const struct key *key = &b->keys[i];
+        const char *refusal = scheme_refusal(key->scheme);
+        if (refusal != NULL) {
+            error_at(errs, b->at, "%s://: %s", scheme_name(key->scheme), refusal);
+            continue;
+        }
+        bool flag = key->scheme == SCHEME_DNS && !key->port_written && dns_port != 0;
+        struct addr addr = {.port = flag ? dns_port : key->port};
+        if (!b->bind.written)
+            serve_key(p, b, key, &addr, errs);
+        for (uint32_t n = 0; n < b->bind.n; n++) {
+            uint16_t port = addr.port;
+            addr = b->bind.list[n];
+            addr.port = port;
+            serve_key(p, b, key, &addr, errs);
+        }
+    }
+}
+
+/* ---- the whole ---- */
+
+static void build_blocks(struct plan *p, const struct plan_flags *flags,
+                         struct errors *errs)
+{
+    const struct corefile *c = &p->config->corefile;
+    p->blocks = arena_array(&p->arena, c->blocks_n, sizeof *p->blocks);
+    if (p->blocks == NULL) {
+        error_at(errs, (struct where){0}, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < c->blocks_n; i++) {
+        struct plan_block *b = &p->blocks[p->blocks_n++];
+        b->source = &c->blocks[i];
+        b->at = b->source->at;
+        if (read_keys(p, b, errs) < 0)
+            return;
+        set_up_block(p, b, errs);
+        if (b->sockets > p->workers)
+            p->workers = b->sockets;
+        add_listeners(p, b, flags->dns_port, errs);
+    }
+    if (p->servers_n == 0 && errs->n == 0)
+        error_at(errs, (struct where){.file = p->config->file},
+                 "nothing to listen on: every block's addresses are excepted by bind");
+}
+
+struct plan *plan_build(struct config *config, struct registry *reg,
+                        const struct plan_flags *flags, struct errors *errs)
+{
+    struct plan *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        config_free(config);
+        error_at(errs, (struct where){0}, "out of memory");
+        return NULL;
+    }
+    arena_init(&p->arena, NULL, 0);
+    p->config = config;
+    p->registry = reg;
+    p->uses = 1;
+    uint32_t before = errs->n;
+    build_blocks(p, flags, errs);
+    if (errs->n == before)
+        return p;
+    plan_free(p);
+    return NULL;
+}
+
+void plan_free(struct plan *p)
+{
+    if (p == NULL)
+        return;
+    for (uint32_t i = 0; i < p->blocks_n; i++) {
+        struct plan_block *b = &p->blocks[i];
+        for (uint32_t n = 0; n < b->setup_n; n++) {
+            const struct slot *s = &b->setup_done[n];
+            if (s->plugin->release != NULL && s->state != NULL)
+                s->plugin->release(p->registry, (void *)(uintptr_t)s->state);
+        }
+    }
+    arena_release(&p->arena);
+    config_free(p->config);
+    free(p);
+}
+
+void plan_use(struct plan *p)
+{
+    p->uses++;
+}
+
+void plan_done(struct plan *p)
+{
+    if (--p->uses == 0 && p->unused != NULL)
+        p->unused(p, p->unused_context);
+}
+
+/* ---- look-up ---- */
+
+const struct plan_block *plan_find(const struct plan_server *s,
+                                   const struct name_key *key, uint16_t qtype)
+{
+    unsigned label = 0;
+    const struct plan_zone *zone = zonetab_find(&s->zones, key, 0, &label);
+    if (qtype != DNS_DS)
+        return zone == NULL ? NULL : zone->blocks[0];
+    const struct plan_zone *next = zone;
+    while (next != NULL) {
+        if (label < key->labels)
+            zone = next;
+        else
+            break;
+        next = zonetab_find(&s->zones, key, label + 1, &label);
+    }
+    return zone == NULL ? NULL : zone->blocks[0];
+}
+
+uint16_t plan_server_index(const struct plan *p, enum scheme scheme,
+                           const struct addr *addr)
+{
+    for (uint32_t i = 0; i < p->servers_n; i++) {
+        const struct plan_server *s = &p->servers[i];
+        if (s->scheme == scheme && addr_equal(&s->addr, addr))
+            return (uint16_t)i;
+    }
+    return UINT16_MAX;
+}
+
+/* ---- banner ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char *banner_line(struct arena *a, const struct plan_server *s,
+                               const uint8_t *zone)
+{
+    char name[NAME_TEXT_MAX], ip[ADDR_TEXT_MAX];
+    name_print(zone, name);
+    bool plain = s->scheme == SCHEME_DNS, bound = s->addr.family != 0;
+    return arena_printf(a, "%s%s%s:%u%s%s", plain ? "" : scheme_name(s->scheme),
+                        plain ? "" : "://", name, s->addr.port, bound ? " on " : "",
+                        bound ? addr_print_ip(&s->addr, ip) : "");
+}
+
+void plan_banner(const struct plan *p, void (*line)(const char *text))
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    for (uint32_t i = 0; i < p->servers_n; i++) {
+        const struct plan_server *s = &p->servers[i];
+        const char **lines = arena_array(&a, s->zones.n, sizeof *lines);
+        uint32_t n = 0;
+        for (uint32_t z = 0; lines != NULL && z < s->zones.n; z++) {
+            const char *text = banner_line(&a, s, s->zones.entries[z].zone);
+            if (text != NULL)
+                lines[n++] = text;
+        }
+        if (n > 0)
+            qsort(lines, n, sizeof *lines, by_text);
+        for (uint32_t z = 0; z < n; z++)
+            line(lines[z]);
+    }
+    arena_release(&a);
+}

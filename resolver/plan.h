@@ -1,0 +1,105 @@
+/* A configuration made ready to run: listeners, blocks, chains. Built whole on the control
+ * thread, immutable afterwards, shared by all workers, freed when the last query that began
+ * under it has ended. */
+#ifndef ISTHMUS_RESOLVER_PLAN_H
+#define ISTHMUS_RESOLVER_PLAN_H
+
+#include "config/config.h"
+#include "config/key.h"
+#include "resolver/plugin.h"
+#include "resolver/zonetab.h"
+
+struct plan_bind {
+    struct addr *list; /* ports are 0 */
+    uint32_t n;
+    bool written; /* a bind directive stands in the block */
+};
+
+struct plan_timeouts {
+    int64_t read_us, write_us, idle_us;
+    int64_t queries_max; /* per connection; -1 = no end */
+};
+
+struct plan_block {
+    struct key *keys;
+    uint32_t keys_n;
+    struct zones zones; /* of all keys */
+    struct slot *chain; /* plugins with a hook on the way of a query, in order */
+    uint16_t chain_n;
+    bool any_class; /* a plugin lets classes other than IN into the chain */
+    struct where at;
+    const struct block *source;
+    struct slot *setup_done; /* all plugins set up, for release */
+    uint32_t setup_n;
+
+    /* what configuring plugins say for the listeners */
+    struct plan_bind bind;
+    uint32_t sockets; /* multisocket: workers that listen; 0 = not said */
+};
+
+/* One listening address and what is served there. */
+struct plan_server {
+    enum scheme scheme;
+    struct addr addr; /* family 0: every address of the host, v4 and v6; port is set */
+    struct zonetab zones; /* zone -> struct plan_zone */
+    bool any_class;
+};
+
+struct plan_zone {
+    struct name zone;
+    const struct plan_block **blocks; /* more than one only with views */
+    uint32_t blocks_n;
+};
+
+struct plan {
+    struct arena arena;
+    struct config *config; /* owned */
+    struct registry *registry;
+    struct plan_block *blocks;
+    uint32_t blocks_n;
+    struct plan_server *servers;
+    uint32_t servers_n, servers_cap;
+    uint32_t workers; /* multisocket: the number of worker threads; 0 = one a CPU */
+    _Atomic uint32_t uses;
+
+    /* Called when the last user is done, on that user's thread; NULL in tests. */
+    void (*unused)(struct plan *p, void *context);
+    void *unused_context;
+};
+
+/* A worker's hold on a plan: one use, however many queries began under it. */
+struct plan_hold {
+    struct plan *plan;
+    struct plan_hold *next; /* older */
+    uint32_t queries;
+};
+
+struct plan_flags {
+    uint16_t dns_port; /* -dns.port: for dns:// keys without a port */
+};
+
+/* Builds from `config`, which the plan then owns, also on failure. Returns NULL after adding
+ * errors: all of them. */
+struct plan *plan_build(struct config *config, struct registry *reg,
+                        const struct plan_flags *flags, struct errors *errs);
+void plan_free(struct plan *p);
+
+/* One user more or fewer. A plan starts with one use, its builder's. After the last plan_done
+ * p->unused is called, if set; the plan is then to be freed on the control thread. */
+void plan_use(struct plan *p);
+void plan_done(struct plan *p);
+
+/* The block for a question on a server, or NULL (REFUSED). DS questions go to the parent's
+ * side: the shortest matching zone but the root (coredns-reference 1.11). */
+const struct plan_block *plan_find(const struct plan_server *s,
+                                   const struct name_key *key, uint16_t qtype);
+
+/* The server of a plan with this scheme and address; UINT16_MAX when it has none. */
+uint16_t plan_server_index(const struct plan *p, enum scheme scheme,
+                           const struct addr *addr);
+
+/* Banner lines as CoreDNS prints them (".:53", "example.org.:53 on 127.0.0.1"), sorted per
+ * listener. Calls `line` for each. */
+void plan_banner(const struct plan *p, void (*line)(const char *text));
+
+#endif

@@ -1,0 +1,57 @@
+/* What a plugin is: one directive, one file, one `const struct plugin`.
+ *
+ * Read plugins/whoami.c first; it is a whole plugin on a page. `plugins.def` names all of
+ * them in CoreDNS's fixed order, which is the order of every chain. */
+#ifndef ISTHMUS_RESOLVER_PLUGIN_H
+#define ISTHMUS_RESOLVER_PLUGIN_H
+
+#include "config/reader.h"
+#include "resolver/query.h"
+
+struct plan;
+struct plan_block;
+struct registry;
+
+/* What setup gets. Everything it allocates comes from `arena` (the plan's) and is const once
+ * the plan is in use. */
+struct setup {
+    struct arena *arena;
+    struct errors *errs;
+    struct registry *registry;
+    struct plan *plan;
+    struct plan_block *block; /* its keys; server settings are written here (bind, ...) */
+    void *state;              /* out: handed to every hook */
+};
+
+struct plugin {
+    const char *name;
+    const char *help;             /* one line */
+    const char *synopsis;         /* as in the manual */
+    const struct option *options; /* of its block */
+    size_t options_n;
+
+    /* Reads the directive. 0, or -1 after adding errors. */
+    int (*setup)(struct setup *s, const struct directive *d);
+    /* Gives back what setup claimed from the registry; may be NULL. */
+    void (*release)(struct registry *reg, void *state);
+
+    /* Each may be NULL. A plugin with none of them only configures. */
+    enum verdict (*on_query)(struct query *q, const void *state);
+    enum verdict (*on_wake)(struct query *q, const void *state);
+    enum verdict (*on_response)(struct query *q, const void *state);
+};
+
+struct slot {
+    const struct plugin *plugin;
+    const void *state;
+};
+
+/* All plugins in CoreDNS's order; NULL-terminated. */
+extern const struct plugin *const plugin_list[];
+
+const struct plugin *plugin_find(const char *name);
+
+/* The words of a Corefile: those of plugin_list, and reasons for those we do not have. */
+const struct vocabulary *plugin_vocabulary(void);
+
+#endif

@@ -1,0 +1,270 @@
+/* cluster: the names of a Kubernetes cluster under a zone of their own, forwards and
+ * backwards.
+ *
+ *     cluster cluster-b.local 10.97.0.0/16
+ *
+ * A question under the zone is asked of the cluster's DNS (the 10th address of its
+ * Service subnet) under the cluster's own domain, and every name in the answer comes
+ * back under the zone. A reverse question goes to the cluster that owns the address. */
+#include "resolver/cluster_map.h"
+#include "resolver/core.h"
+#include "resolver/edns.h"
+#include "resolver/plan.h"
+#include "resolver/plugins/cluster_setup.h"
+#include "base/cursor.h"
+#include "base/limits.h"
+
+enum stage {
+    STAGE_ASKED,   /* the cluster's DNS has the question */
+    STAGE_CHASING, /* a CNAME that leaves the cluster is being resolved */
+};
+
+struct frame {
+    const struct cluster_zone *zone;
+    enum stage stage;
+    bool reverse;
+};
+
+/* ---- answers made here ---- */
+
+/* The SOA that makes a negative answer cacheable for 5 s (RFC 2308). */
+static int add_soa(struct query *q, const struct name *zone)
+{
+    static const uint8_t mname[] = "\2ns\3dns", rname[] = "\12hostmaster";
+    uint8_t rdata[2 * NAME_WIRE_MAX + 20 + 32];
+    struct wr wr = wr_init(rdata, sizeof rdata);
+    wr_bytes(&wr, mname, sizeof mname - 1);
+    wr_bytes(&wr, zone->wire, zone->len);
+    size_t mname_len = wr.at;
+    wr_bytes(&wr, rname, sizeof rname - 1);
+    wr_bytes(&wr, zone->wire, zone->len);
+    if (mname_len > NAME_WIRE_MAX || wr.at - mname_len > NAME_WIRE_MAX)
+        return 0; /* such a zone leaves no room for names under it anyway */
+    static const uint32_t times[] = {0, 7200, 1800, 86400, 5};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        wr_u32(&wr, times[i]);
+    struct rr_new soa = {.section = SECTION_AUTHORITY,
+                         .owner = zone->wire,
+                         .type = DNS_SOA,
+                         .class = DNS_IN,
+                         .ttl = 5,
+                         .rdata = {.at = rdata, .len = wr.at}};
+    return msg_add(&q->response.msg, &q->arena, &soa);
+}
+
+static enum verdict negative(struct query *q, const struct cluster_zone *z,
+                             uint16_t rcode, const char *why)
+{
+    query_respond(q, rcode, true, 1);
+    if (q->response.failed || add_soa(q, z->zone) < 0)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    query_set_ede(q, EDE_SYNTHESIZED, why);
+    return DONE;
+}
+
+/* "cluster-b.local: 10.97.0.10 silent 38s", at most 60 characters, the name cut first.
+ */
+static const char *failure_text(struct query *q, const struct cluster *c,
+                                const struct upstream_result *res)
+{
+    char what[48] = "no answer", ip[ADDR_TEXT_MAX] = "";
+    unsigned seconds = (unsigned)(res->silent_us / 1000000);
+    if (res->upstream != NULL)
+        addr_print_ip(&res->upstream->endpoint.addr, ip);
+    if (res->outcome == UPSTREAM_BUSY)
+        snprintf(what, sizeof what, "too many questions in flight");
+    else if (res->error_code != 0)
+        snprintf(what, sizeof what, "%.30s", strerror(res->error_code));
+    else
+        snprintf(what, sizeof what, "silent %us", seconds);
+    int room = 60 - 3 - (int)strlen(ip) - (int)strlen(what);
+    return arena_printf(&q->arena, "%.*s: %s%s%s", room < 8 ? 8 : room, c->label, ip,
+                        ip[0] == '\0' ? "" : " ", what);
+}
+
+static enum verdict fail(struct query *q, const struct cluster *c,
+                         const struct upstream_result *res)
+{
+    bool network = res->outcome == UPSTREAM_BUSY || res->error_code != 0;
+    return query_fail_ede(q, DNS_SERVFAIL, res->error,
+                          network ? EDE_NETWORK : EDE_NO_REACHABLE,
+                          failure_text(q, c, res));
+}
+
+/* ---- the question ---- */
+
+/* Where names are changed signatures mean nothing: types that exist only to carry them
+ * have no data here. DS of the zone is the cluster's to answer. */
+static bool is_signature_type(uint16_t type)
+{
+    return type == DNS_RRSIG || type == DNS_NSEC || type == DNS_DNSKEY ||
+           type == DNS_NSEC3 || type == DNS_NSEC3PARAM;
+}
+
+/* The whole message for the cluster's DNS. EDNS is our own; DO goes along only where
+ * nothing is renamed. Lower case, so that equal questions are equal octets. */
+static struct span build_question(const struct query *q, const uint8_t *name,
+                                  bool dnssec, uint8_t *room, size_t cap)
+{
+    struct wr wr = wr_init(room, cap);
+    uint16_t passed = q->request.flags & (DNS_RD | DNS_CD);
+    wr_u16(&wr, 0);
+    wr_u16(&wr, passed);
+    wr_u16(&wr, 1);
+    wr_u32(&wr, 0);
+    wr_u16(&wr, 1);
+    wr_bytes(&wr, name, name_len(name));
+    wr_u16(&wr, q->request.type);
+    wr_u16(&wr, q->request.class);
+    edns_put_opt(&wr, UDP_SIZE_OURS, 0, dnssec, (struct span){0});
+    return (struct span){.at = room, .len = wr.at};
+}
+
+static enum verdict ask(struct query *q, const struct cluster_zone *z,
+                        const uint8_t *name)
+{
+    uint8_t room[DNS_HEADER_LEN + NAME_WIRE_MAX + 4 + 16];
+    bool dnssec = !z->renamed && q->request.opt.present && q->request.opt.dnssec_ok;
+    struct upstream_question question = {
+        .wire = build_question(q, name, dnssec, room, sizeof room),
+        .transport = (enum transport)q->client.transport,
+    };
+    return upstream_ask(q, &z->cluster->group, &question);
+}
+
+static enum verdict on_query(struct query *q, const void *state)
+{
+    const struct cluster_plugin *plugin = state;
+    bool reverse;
+    if (q->request.class != DNS_IN)
+        return PASS;
+    const struct cluster_zone *z =
+        cluster_map_find(&plugin->map, query_key(q), &reverse);
+    if (z == NULL)
+        return PASS;
+    struct frame *f = query_frame(q, state, sizeof *f);
+    if (f == NULL)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
+    if (z->renamed && is_signature_type(q->request.type))
+        return negative(q, z, DNS_NOERROR, "no DNSSEC where names are renamed");
+    if (reverse || !z->renamed)
+        return ask(q, z, q->request.lower);
+    struct name inside;
+    if (rename_name(&z->inward, q->request.lower, &inside) < 0)
+        return negative(q, z, DNS_NXDOMAIN, "name too long inside the cluster");
+    return ask(q, z, inside.wire);
+}
+
+/* ---- the answer ---- */
+
+/* The end of the chain of CNAMEs that starts at the question. False when there is no
+ * chain, or when it ends in data of the type that was asked. */
+static bool dangling(const struct query *q, struct name *target)
+{
+    const struct msg *m = &q->response.msg;
+    bool found = false;
+    memcpy(target->wire, q->request.lower, q->request.name_len);
+    msg_each_rr (rr, m) {
+        if (rr->section != SECTION_ANSWER)
+            continue;
+        if (rr->type == q->request.type)
+            return false;
+        if (rr->type != DNS_CNAME || !msg_owner_is(rr, target->wire))
+            continue;
+        msg_name(rr, rr->rdata, target);
+        found = true;
+    }
+    return found;
+}
+
+/* ExternalName: a cluster's DNS that does not recurse gives a bare CNAME. Its target
+ * may lie in another cluster, so it is asked of the whole listener (features.md R5). */
+static bool must_chase(const struct query *q, struct name *target)
+{
+    const struct msg *m = &q->response.msg;
+    bool plain = q->request.type != DNS_CNAME && q->request.type != DNS_ANY;
+    return q->depth == 0 && plain && (q->request.flags & DNS_RD) != 0 &&
+           m->rcode == DNS_NOERROR && (m->flags & DNS_TC) == 0 && dangling(q, target);
+}
+
+static enum verdict chase(struct query *q, struct frame *f, const struct name *target)
+{
+    struct msg copy;
+    const struct upstream_group *g = &f->zone->cluster->group;
+    uint64_t deadline_us = q->start_us + (uint64_t)g->deadline_us;
+    if (deadline_us < q->deadline_us)
+        q->deadline_us = deadline_us;
+    if (msg_copy(&copy, &q->response.msg, &q->arena) < 0)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    q->response.msg = copy;
+    if (query_spawn(q, target->wire, q->request.type, q->request.class) < 0)
+        return DONE; /* the bare CNAME is still a right answer */
+    f->stage = STAGE_CHASING;
+    return WAIT;
+}
+
+/* Appends what the target resolved to; where nothing did, the bare CNAME goes out. */
+static enum verdict chased(struct query *q)
+{
+    const struct child_result *child = q->child;
+    if (!child->done || child->failed || child->msg.rcode != DNS_NOERROR)
+        return DONE;
+    msg_each_rr (rr, &child->msg) {
+        if (rr->section == SECTION_ANSWER &&
+            msg_add_rr(&q->response.msg, &q->arena, rr) < 0)
+            return query_fail(q, DNS_SERVFAIL, "out of memory");
+    }
+    return DONE;
+}
+
+/* The upstream's message under the client's names, in the worker's buffer. */
+static int take_renamed(struct query *q, const struct cluster_zone *z,
+                        const struct msg *from)
+{
+    struct resolver *r = q->r;
+    struct msg out = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
+    if (rename_response(r->encoder, from, &z->outward, q->request.asked, r->buffer,
+                        &out) < 0)
+        return -1;
+    q->response.msg = out;
+    return 0;
+}
+
+static enum verdict answered(struct query *q, struct frame *f, const struct msg *m)
+{
+    const struct cluster_zone *z = f->zone;
+    q->response = (struct response){0};
+    if (!z->renamed)
+        q->response.msg = *m;
+    else if (take_renamed(q, z, m) < 0)
+        return query_fail_ede(q, DNS_SERVFAIL, "renamed answer too long", EDE_OTHER,
+                              "a name of the answer is too long under this zone");
+    struct name target;
+    if (!f->reverse && must_chase(q, &target))
+        return chase(q, f, &target);
+    return DONE;
+}
+
+static enum verdict on_wake(struct query *q, const void *state)
+{
+    struct frame *f = query_frame(q, state, sizeof *f);
+    if (f->stage == STAGE_CHASING)
+        return chased(q);
+    const struct upstream_result *res = upstream_result(q);
+    if (res->outcome != UPSTREAM_ANSWER)
+        return fail(q, f->zone->cluster, res);
+    return answered(q, f, res->msg);
+}
+
+const struct plugin plugin_cluster = {
+    .name = "cluster",
+    .help = "names of a Kubernetes cluster under a zone of their own, both ways",
+    .synopsis = "cluster ZONE... [SERVICE-CIDR...]",
+    .options = cluster_options,
+    .options_n = CLUSTER_OPTIONS_N,
+    .setup = cluster_setup,
+    .release = cluster_release,
+    .on_query = on_query,
+    .on_wake = on_wake,
+};

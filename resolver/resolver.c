@@ -1,0 +1,199 @@
+#include "resolver/resolver.h"
+
+#include "base/limits.h"
+#include "resolver/accept.h"
+#include "resolver/core.h"
+#include "resolver/plan.h"
+#include "resolver/respond.h"
+#include "resolver/upstream.h"
+
+#include <stdlib.h>
+
+struct resolver *resolver_new(struct io *io, unsigned worker)
+{
+    struct resolver *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->io = io;
+    r->worker = worker;
+    r->ready_tail = &r->ready;
+    timers_init(&r->timers, r, 0);
+    r->encoder = encoder_new();
+    r->answer_rr = calloc(WIRE_RR_MAX, sizeof *r->answer_rr);
+    r->edit_rr = calloc(WIRE_RR_MAX, sizeof *r->edit_rr);
+    r->buffer = malloc(ANSWER_MAX);
+    if (query_pool_init(&r->pool) < 0 || r->encoder == NULL || r->answer_rr == NULL ||
+        r->edit_rr == NULL || r->buffer == NULL ||
+        (r->upstreams = upstreams_new(r)) == NULL) {
+        resolver_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+/* ---- plans ---- */
+
+/* Lets go of plans that no query of this worker uses any more. */
+static void drop_holds(struct resolver *r, bool all)
+{
+    struct plan_hold **at = &r->hold;
+    if (!all && r->hold != NULL)
+        at = &r->hold->next;
+    while (*at != NULL) {
+        struct plan_hold *hold = *at;
+        if (!all && hold->queries > 0) {
+            at = &hold->next;
+            continue;
+        }
+        *at = hold->next;
+        plan_done(hold->plan);
+        free(hold);
+    }
+    r->holds_idle = false;
+}
+
+int resolver_adopt(struct resolver *r, struct plan *plan)
+{
+    struct plan_hold *hold = calloc(1, sizeof *hold);
+    if (hold == NULL)
+        return -1;
+    plan_use(plan);
+    hold->plan = plan;
+    hold->next = r->hold;
+    r->hold = hold;
+    drop_holds(r, false);
+    return 0;
+}
+
+static void end_all(struct resolver *r)
+{
+    for (uint32_t slot = 0; slot < r->pool.slabs_n * QUERY_SLAB; slot++) {
+        struct query *q = query_slot(&r->pool, slot);
+        if (q->generation % 2 != 0)
+            query_end(q);
+    }
+}
+
+void resolver_free(struct resolver *r)
+{
+    if (r == NULL)
+        return;
+    if (r->upstreams != NULL)
+        upstreams_free(r->upstreams);
+    end_all(r);
+    drop_holds(r, true);
+    query_pool_release(&r->pool);
+    encoder_free(r->encoder);
+    free(r->answer_rr);
+    free(r->edit_rr);
+    free(r->buffer);
+    free(r);
+}
+
+/* ---- what comes in ---- */
+
+static const struct plan_server *server_of(const struct query *q)
+{
+    const struct plan *plan = q->hold->plan;
+    return q->client.server < plan->servers_n ? &plan->servers[q->client.server] : NULL;
+}
+
+/* No block took the question: the answer that the driver would have given. */
+static void refuse(struct query *q, const char *why)
+{
+    struct resolver *r = q->r;
+    r->counters.refused++;
+    query_fail_ede(q, DNS_REFUSED, NULL, EDE_NOT_AUTHORITATIVE, why);
+    query_finish(q);
+}
+
+void resolver_start(struct query *q)
+{
+    const struct plan_server *server = server_of(q);
+    q->started = true;
+    if (server == NULL) {
+        refuse(q, "no longer served here");
+        return;
+    }
+    if (q->request.class != DNS_IN && !server->any_class) {
+        refuse(q, "class not served here");
+        return;
+    }
+    q->block = plan_find(server, query_key(q), q->request.type);
+    if (q->block == NULL || q->block->chain_n == 0) {
+        refuse(q, "no server block for this name");
+        return;
+    }
+    query_run(q);
+}
+
+void resolver_query(struct resolver *r, const struct client *c, const uint8_t *wire,
+                    size_t len)
+{
+    struct span packet = {.at = wire, .len = len};
+    struct query *q = query_begin(r, c);
+    r->counters.queries++;
+    if (q == NULL) {
+        r->counters.busy++;
+        if (len < DNS_HEADER_LEN || (wire[2] & 0x80) != 0)
+            r->io->reply(r->io, c, 0);
+        else
+            respond_error(c, packet, NULL, DNS_SERVFAIL, false, r->io);
+        return;
+    }
+    struct rr few[4];
+    struct msg scratch = {.rr = few, .rr_cap = 4};
+    uint16_t rcode;
+    bool question;
+    switch (accept_query(q, packet, &scratch, &rcode, &question)) {
+    case ACCEPT_SILENT:
+        r->counters.dropped++;
+        r->io->reply(r->io, c, 0);
+        query_end(q);
+        return;
+    case ACCEPT_ERROR:
+        r->counters.formerr++;
+        respond_error(c, packet, question ? &q->request : NULL, rcode, question, r->io);
+        query_end(q);
+        return;
+    case ACCEPT_QUERY:
+        break;
+    }
+    name_lower(r->key_name, q->request.name, q->request.name_len);
+    q->request.lower = r->key_name;
+    q->deadline_us = r->now_us + (uint64_t)QUERY_DEADLINE_MS * 1000;
+    resolver_start(q);
+    query_run_ready(r);
+}
+
+void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
+                       size_t len)
+{
+    upstreams_datagram(r->upstreams, conn, (struct span){.at = wire, .len = len});
+    query_run_ready(r);
+}
+
+void resolver_lost(struct resolver *r, uint32_t conn, int error)
+{
+    upstreams_lost(r->upstreams, conn, error);
+    query_run_ready(r);
+}
+
+void resolver_tick(struct resolver *r, uint64_t now_us)
+{
+    r->now_us = now_us;
+    timers_run(&r->timers, now_us);
+    query_run_ready(r);
+    if (r->holds_idle)
+        drop_holds(r, false);
+}
+
+uint64_t resolver_next_us(const struct resolver *r)
+{
+    return timers_next_us(&r->timers);
+}
+
+uint32_t resolver_in_flight(const struct resolver *r)
+{
+    return r->pool.in_flight;
+}

@@ -1,0 +1,102 @@
+#include "resolver/respond.h"
+
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/edns.h"
+
+/* Octets a reply to this client may have. RFC 6891 section 6.2.3: sizes below 512 mean
+ * 512. */
+static size_t reply_limit(const struct client *c, const struct opt *opt, size_t cap)
+{
+    size_t limit = ANSWER_MAX;
+    if (c->transport == TRANSPORT_UDP)
+        limit = !opt->present || opt->udp_size < 512 ? 512 : opt->udp_size;
+    return limit < cap ? limit : cap;
+}
+
+/* RDATA of our OPT: what the upstream sent that may pass, then the extended error. */
+static struct span reply_options(const struct query *q, uint8_t *room, size_t cap)
+{
+    struct wr wr = wr_init(room, cap);
+    const struct response *res = &q->response;
+    if (res->options.len <= cap)
+        wr_bytes(&wr, res->options.at, res->options.len);
+    if (res->ede) {
+        const char *text = res->ede_text == NULL ? "" : res->ede_text;
+        edns_put_ede(&wr, res->ede_code, text_of(text));
+    }
+    return (struct span){.at = room, .len = wr.at};
+}
+
+static uint16_t reply_flags(const struct query *q)
+{
+    const struct msg *m = &q->response.msg;
+    uint16_t flags = DNS_QR | (q->request.flags & DNS_RD) | (m->rcode & 15u);
+    uint16_t passed = DNS_AA | DNS_TC | DNS_RA | DNS_AD | DNS_CD;
+    return (uint16_t)(flags | (m->flags & passed));
+}
+
+#define OPTIONS_MAX 2048 /* EDNS options of one reply */
+
+void respond_finish(struct query *q, struct encoder *e, struct io *io)
+{
+    size_t cap;
+    uint8_t *out = io->reply_space(io, &q->client, &cap);
+    if (out == NULL) {
+        io->reply(io, &q->client, 0);
+        return;
+    }
+    uint8_t options[OPTIONS_MAX];
+    struct msg *m = &q->response.msg;
+    const struct opt *asked = &q->request.opt;
+    if (m->rcode > 15 && !asked->present)
+        m->rcode = DNS_SERVFAIL; /* an extended code cannot be said without OPT */
+    struct encode_job job = {
+        .msg = m,
+        .id = q->request.id,
+        .flags = reply_flags(q),
+        .question = q->request.asked,
+        .opt = {.present = asked->present,
+                .dnssec_ok = asked->dnssec_ok,
+                .udp_size = UDP_SIZE_OURS,
+                .rcode_high = (uint8_t)(m->rcode >> 4)},
+        .limit = reply_limit(&q->client, asked, cap),
+    };
+    if (asked->present)
+        job.opt.options = reply_options(q, options, sizeof options);
+    size_t len = 0;
+    enum encode_result result = encode_msg(e, &job, out, &len);
+    if (result == ENCODE_TRUNCATED && q->client.transport != TRANSPORT_UDP) {
+        /* Over 64 kB: there is no transport to come back over. */
+        struct msg none = {.rcode = DNS_SERVFAIL};
+        job.msg = &none;
+        job.flags = (uint16_t)(DNS_QR | (q->request.flags & DNS_RD) | DNS_SERVFAIL);
+        encode_msg(e, &job, out, &len);
+    }
+    io->reply(io, &q->client, len);
+}
+
+void respond_error(const struct client *c, struct span wire, const struct request *req,
+                   uint16_t rcode, bool question, struct io *io)
+{
+    size_t cap;
+    uint8_t *out = io->reply_space(io, c, &cap);
+    if (out == NULL) {
+        io->reply(io, c, 0);
+        return;
+    }
+    bool opt = req != NULL && req->opt.present && rcode != DNS_FORMERR;
+    uint16_t asked = load_u16(wire.at + 2);
+    struct wr wr = wr_init(out, cap);
+    wr_bytes(&wr, wire.at, 2);
+    wr_u16(&wr, (uint16_t)(DNS_QR | (asked & (15u << 11 | DNS_RD)) | (rcode & 15u)));
+    wr_u16(&wr, question);
+    wr_u32(&wr, 0);
+    wr_u16(&wr, opt);
+    if (question)
+        wr_bytes(&wr, req->asked.at, req->asked.len);
+    if (opt)
+        edns_put_opt(&wr, UDP_SIZE_OURS, (uint8_t)(rcode >> 4), req->opt.dnssec_ok,
+                     (struct span){0});
+    io->reply(io, c, wr.failed ? 0 : wr.at);
+}
