@@ -11,8 +11,15 @@ void errors_init(struct errors *errs)
     *errs = (struct errors){0};
 }
 
+static uint32_t errors_told(const struct errors *errs)
+{
+    return errs->n < errs->list_cap ? errs->n : errs->list_cap;
+}
+
 void errors_release(struct errors *errs)
 {
+    for (uint32_t i = 0; i < errors_told(errs); i++)
+        free(errs->list[i].file);
     free(errs->list);
     errors_init(errs);
 }
@@ -42,7 +49,8 @@ int error_at(struct errors *errs, struct where at, const char *fmt, ...)
         errs->n++;
     if (e == NULL)
         return -1;
-    e->at = at;
+    e->file = at.line != 0 ? strdup(at.file) : NULL;
+    e->at = e->file != NULL ? (struct where){e->file, at.line} : (struct where){0};
     va_start(args, fmt);
     int len = vsnprintf(e->text, sizeof e->text, fmt, args);
     va_end(args);
@@ -55,7 +63,7 @@ int error_at(struct errors *errs, struct where at, const char *fmt, ...)
 
 void errors_print(const struct errors *errs, FILE *out)
 {
-    uint32_t told = errs->n < errs->list_cap ? errs->n : errs->list_cap;
+    uint32_t told = errors_told(errs);
 
     for (uint32_t i = 0; i < told; i++) {
         const struct error *e = &errs->list[i];

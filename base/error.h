@@ -24,7 +24,8 @@ struct where {
 #define ERRORS_MAX     64  /* further ones are only counted */
 
 struct error {
-    struct where at;
+    struct where at; /* at.file is `file` */
+    char *file;      /* a copy: errors outlive the configuration they are about */
     char text[ERROR_TEXT_MAX];
 };
 

@@ -39,6 +39,17 @@ static void errors_print_with_their_place(void **unused)
     assert_int_equal(errs.n, 0);
 }
 
+static void the_place_outlives_the_text_it_names(void **unused)
+{
+    struct errors errs;
+    char file[] = "Corefile";
+    errors_init(&errs);
+    error_at(&errs, (struct where){file, 3}, "e");
+    memset(file, 'x', sizeof file - 1);
+    assert_printed(&errs, "Corefile:3 - e\n");
+    errors_release(&errs);
+}
+
 static void long_texts_end_in_dots(void **unused)
 {
     struct errors errs;
@@ -77,6 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_print_with_their_place),
+        cmocka_unit_test(the_place_outlives_the_text_it_names),
         cmocka_unit_test(long_texts_end_in_dots),
         cmocka_unit_test(errors_beyond_the_list_are_counted),
     };
