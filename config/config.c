@@ -1,0 +1,121 @@
+#include "config/config.h"
+
+#include "base/hash.h"
+#include "config/source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CONFIG_LANES 4 /* hashes of 64 bits in a digest */
+
+static const char DEFAULT_FILE[] = "Corefile";
+static const char DEFAULT_TEXT[] = ". {\n"
+                                   "    whoami\n"
+                                   "    log\n"
+                                   "}\n";
+
+static struct config *config_new(const char *file, struct errors *errs)
+{
+    struct config *c = calloc(1, sizeof *c);
+    if (c != NULL) {
+        arena_init(&c->arena, NULL, 0);
+        c->file = arena_text(&c->arena, text_of(file));
+        if (c->file != NULL)
+            return c;
+    }
+    config_free(c);
+    error_at(errs, (struct where){0}, "out of memory");
+    return NULL;
+}
+
+void config_free(struct config *c)
+{
+    if (c == NULL)
+        return;
+    arena_release(&c->arena);
+    free(c);
+}
+
+/* ---- digest ---- */
+
+struct digest {
+    uint64_t lanes[CONFIG_LANES];
+};
+
+/* The length goes in with the text, so that "a" "b" differs from "ab". */
+static void digest_text(struct digest *d, const char *text, uint64_t kind)
+{
+    size_t len = strlen(text);
+    uint64_t hash = hash_mix(hash_bytes(text, len), len);
+    for (uint64_t i = 0; i < CONFIG_LANES; i++)
+        d->lanes[i] = hash_mix(d->lanes[i], hash_mix(hash, kind * CONFIG_LANES + i));
+}
+
+/* What a token is to those who read it: its text, and whether it begins a line. */
+static void digest_tokens(struct digest *d, const struct token *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        digest_text(d, list[i].text,
+                    i > 0 && token_same_line(&list[i - 1], &list[i]) ? 1 : 2);
+    digest_text(d, "", 3);
+}
+
+static void config_digest(struct config *c)
+{
+    struct digest d = {{0}};
+    for (uint32_t i = 0; i < c->corefile.blocks_n; i++) {
+        const struct block *b = &c->corefile.blocks[i];
+        for (uint32_t k = 0; k < b->keys_n; k++)
+            digest_text(&d, b->keys[k].text, 4);
+        for (uint32_t k = 0; k < b->directives_n; k++)
+            digest_tokens(&d, b->directives[k].tokens, b->directives[k].tokens_n);
+        digest_text(&d, "", 5);
+    }
+    memcpy(c->digest, d.lanes, sizeof c->digest);
+}
+
+/* ---- loading ---- */
+
+/* Takes `c`; NULL after errors. */
+static struct config *config_parse(struct config *c, struct text text,
+                                   const struct vocabulary *words, struct errors *errs)
+{
+    int rc = corefile_parse(&c->arena, c->file, text, words, &c->corefile, errs);
+    if (rc == 0 && c->corefile.blocks_n == 0)
+        rc = corefile_parse(&c->arena, c->file, text_of(DEFAULT_TEXT), words,
+                            &c->corefile, errs);
+    if (rc < 0) {
+        config_free(c);
+        return NULL;
+    }
+    config_digest(c);
+    return c;
+}
+
+struct config *config_load_text(const char *file, struct text text,
+                                const struct vocabulary *words, struct errors *errs)
+{
+    struct config *c = config_new(file, errs);
+    return c == NULL ? NULL : config_parse(c, text, words, errs);
+}
+
+struct config *config_load(const char *path, const struct vocabulary *words,
+                           struct errors *errs)
+{
+    const char *file = path == NULL ? DEFAULT_FILE : path;
+    struct text text = {"", 0}; /* without a block: the default */
+    int rc = 0;
+    struct config *c = config_new(file, errs);
+    if (c == NULL)
+        return NULL;
+    if (path != NULL && strcmp(path, "stdin") == 0)
+        rc = source_read_stdin(&c->arena, &text, errs);
+    else if (path != NULL || access(DEFAULT_FILE, F_OK) == 0 || errno != ENOENT)
+        rc = source_read(&c->arena, file, (struct where){0}, &text, errs);
+    if (rc < 0) {
+        config_free(c);
+        return NULL;
+    }
+    return config_parse(c, text, words, errs);
+}

@@ -1,0 +1,194 @@
+#include "config/source.h"
+
+#include "base/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_FIRST 4096 /* octets tried at first where the size is not known */
+
+/* What could be read so far; it moves into twice the space when it is full. */
+struct gathering {
+    char *at;
+    size_t len, cap;
+};
+
+static int source_grow(struct arena *a, struct gathering *g)
+{
+    size_t cap = g->cap * 2;
+    char *more = arena_alloc(a, cap);
+    if (more == NULL)
+        return -1;
+    memcpy(more, g->at, g->len);
+    g->at = more;
+    g->cap = cap;
+    return 0;
+}
+
+static ssize_t source_read_some(int fd, const struct gathering *g)
+{
+    ssize_t n;
+    do
+        n = read(fd, g->at + g->len, g->cap - 1 - g->len);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* Reads to the end, whatever fstat() said: a file may grow meanwhile. */
+static int source_gather(struct arena *a, int fd, size_t expected, struct text *out)
+{
+    struct gathering g = {.cap = expected + 2};
+    g.at = arena_alloc(a, g.cap);
+    if (g.at == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    for (;;) {
+        ssize_t n = source_read_some(fd, &g);
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        g.len += (size_t)n;
+        if (g.len > CONFIG_FILE_MAX) {
+            errno = EFBIG;
+            return -1;
+        }
+        if (g.len == g.cap - 1 && source_grow(a, &g) < 0) {
+            errno = ENOMEM;
+            return -1;
+        }
+    }
+    g.at[g.len] = '\0';
+    *out = (struct text){.at = g.at, .len = g.len};
+    return 0;
+}
+
+static int source_refuse(const char *path, struct where at, struct errors *errs)
+{
+    if (errno == EFBIG)
+        return error_at(errs, at, "could not read %s: more than %d octets", path,
+                        CONFIG_FILE_MAX);
+    return error_at(errs, at, "could not read %s: %s", path, strerror(errno));
+}
+
+static int source_read_fd(struct arena *a, int fd, const char *path, struct where at,
+                          struct text *out, struct errors *errs)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return source_refuse(path, at, errs);
+    if (S_ISDIR(st.st_mode))
+        return error_at(errs, at, "could not read %s: is a directory", path);
+    if (!S_ISREG(st.st_mode))
+        return error_at(errs, at, "could not read %s: is not a regular file", path);
+    if ((uintmax_t)st.st_size > CONFIG_FILE_MAX)
+        errno = EFBIG;
+    else if (source_gather(a, fd, (size_t)st.st_size, out) == 0)
+        return 0;
+    return source_refuse(path, at, errs);
+}
+
+int source_read(struct arena *a, const char *path, struct where at, struct text *out,
+                struct errors *errs)
+{
+    /* Not blocking: opening a FIFO would otherwise wait for its writer for ever. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return source_refuse(path, at, errs);
+    int rc = source_read_fd(a, fd, path, at, out, errs);
+    close(fd);
+    return rc;
+}
+
+int source_read_stdin(struct arena *a, struct text *out, struct errors *errs)
+{
+    if (source_gather(a, STDIN_FILENO, READ_FIRST, out) == 0)
+        return 0;
+    return source_refuse("standard input", (struct where){0}, errs);
+}
+
+/* By components: "a/x" stands before "a.b/x", because Go sorts within each directory.
+ */
+static int source_compare(const void *left, const void *right)
+{
+    const char *a = *(const char *const *)left, *b = *(const char *const *)right;
+    while (*a == *b && *a != '\0') {
+        a++;
+        b++;
+    }
+    int x = *a == '/' ? 1 : (unsigned char)*a, y = *b == '/' ? 1 : (unsigned char)*b;
+    return (*a == '\0' ? 0 : x) - (*b == '\0' ? 0 : y);
+}
+
+/* `.` and `..` as a component: GLOB_PERIOD lets `*` match them, Go does not. */
+static bool source_is_dots(const char *path, const char *pattern)
+{
+    const char *last = strrchr(path, '/');
+    last = last == NULL ? path : last + 1;
+    const char *wanted = strrchr(pattern, '/');
+    wanted = wanted == NULL ? pattern : wanted + 1;
+    return (strcmp(last, ".") == 0 || strcmp(last, "..") == 0) &&
+           strcmp(last, wanted) != 0;
+}
+
+static int source_copy_paths(struct arena *a, const glob_t *found, const char *pattern,
+                             struct paths *out)
+{
+    out->list = arena_array(a, found->gl_pathc, sizeof *out->list);
+    if (out->list == NULL)
+        return -1;
+    for (size_t i = 0; i < found->gl_pathc; i++) {
+        const char *path = found->gl_pathv[i];
+        if (source_is_dots(path, pattern))
+            continue;
+        out->list[out->n] = arena_text(a, text_of(path));
+        if (out->list[out->n] == NULL)
+            return -1;
+        out->n++;
+    }
+    qsort(out->list, out->n, sizeof *out->list, source_compare);
+    return 0;
+}
+
+static int source_exact(struct arena *a, const char *path, struct paths *out)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return 0;
+    out->list = arena_alloc(a, sizeof *out->list);
+    if (out->list == NULL)
+        return -1;
+    out->list[0] = arena_text(a, text_of(path));
+    if (out->list[0] == NULL)
+        return -1;
+    out->n = 1;
+    return 0;
+}
+
+int source_glob(struct arena *a, const char *pattern, struct paths *out)
+{
+    *out = (struct paths){0};
+    if (strpbrk(pattern, "*?[\\") == NULL)
+        return source_exact(a, pattern, out);
+    glob_t found = {0};
+    int rc = glob(pattern, GLOB_NOSORT | GLOB_PERIOD, NULL, &found);
+    if (rc == 0)
+        rc = source_copy_paths(a, &found, pattern, out);
+    else
+        rc = rc == GLOB_NOSPACE ? -1 : 0; /* what cannot be listed does not match */
+    globfree(&found);
+    return rc;
+}
+
+const char *source_relative(struct arena *a, const char *base_file, const char *path)
+{
+    const char *slash = strrchr(base_file, '/');
+    if (path[0] == '/' || slash == NULL)
+        return arena_text(a, text_of(path));
+    return arena_printf(a, "%.*s/%s", (int)(slash - base_file), base_file, path);
+}
