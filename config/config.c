@@ -81,10 +81,10 @@ static void config_digest(struct config *c)
 static struct config *config_parse(struct config *c, struct text text,
                                    const struct vocabulary *words, struct errors *errs)
 {
-    int rc = corefile_parse(&c->arena, c->file, text, words, &c->corefile, errs);
+    struct source from = {c->file, text}, fallback = {c->file, text_of(DEFAULT_TEXT)};
+    int rc = corefile_parse(&c->arena, from, words, &c->corefile, errs);
     if (rc == 0 && c->corefile.blocks_n == 0)
-        rc = corefile_parse(&c->arena, c->file, text_of(DEFAULT_TEXT), words,
-                            &c->corefile, errs);
+        rc = corefile_parse(&c->arena, fallback, words, &c->corefile, errs);
     if (rc < 0) {
         config_free(c);
         return NULL;

@@ -415,13 +415,13 @@ static int corefile_blocks(struct parser *p)
     return 0;
 }
 
-static int corefile_init(struct parser *p, const char *file, struct text text)
+static int corefile_init(struct parser *p, struct source from)
 {
     static const struct token none = {.text = ""};
     struct tokens tokens = {0};
     size_t words_n = (size_t)p->words->words_n + 1; /* never an empty array */
     p->tape = (struct tape){.arena = p->arena, .current = none};
-    p->tape.current.at.file = file;
+    p->tape.current.at.file = from.file;
     p->drafts = arena_array(p->arena, words_n, sizeof *p->drafts);
     p->order = arena_array(p->arena, words_n, sizeof *p->order);
     if (p->drafts == NULL || p->order == NULL)
@@ -429,20 +429,19 @@ static int corefile_init(struct parser *p, const char *file, struct text text)
     if (hash_seed() < 0)
         return error_at(p->errs, (struct where){0},
                         "no random numbers from the kernel");
-    if (lexer_run(p->arena, file, text, &tokens, p->errs) < 0)
+    if (lexer_run(p->arena, from, &tokens, p->errs) < 0)
         return -1;
     return tape_splice(&p->tape, &tokens) < 0 ? corefile_memory(p) : 0;
 }
 
-int corefile_parse(struct arena *a, const char *file, struct text text,
-                   const struct vocabulary *words, struct corefile *out,
-                   struct errors *errs)
+int corefile_parse(struct arena *a, struct source from, const struct vocabulary *words,
+                   struct corefile *out, struct errors *errs)
 {
     struct parser p = {.arena = a, .words = words, .errs = errs};
     uint32_t errors_n = errs->n;
     *out = (struct corefile){0};
     import_init(&p.imports, &p.tape, errs);
-    if (corefile_init(&p, file, text) == 0)
+    if (corefile_init(&p, from) == 0)
         corefile_blocks(&p);
     import_release(&p.imports);
     *out = (struct corefile){p.blocks, p.blocks_n};

@@ -48,12 +48,11 @@ struct corefile {
     uint32_t blocks_n;
 };
 
-/* Parses; everything lives in the arena. Adds every error it can find, not only the
- * first: after an unknown directive it goes on with the next. Returns 0, or -1 when
- * errors were added. Warnings (an empty glob) are logged. */
-int corefile_parse(struct arena *a, const char *file, struct text text,
-                   const struct vocabulary *words, struct corefile *out,
-                   struct errors *errs);
+/* Parses; everything lives in the arena, but for the file's name. Adds every error it
+ * can find, not only the first: after an unknown directive it goes on with the next.
+ * Returns 0, or -1 when errors were added. Warnings (an empty glob) are logged. */
+int corefile_parse(struct arena *a, struct source from, const struct vocabulary *words,
+                   struct corefile *out, struct errors *errs);
 
 /* The word of `words` nearest to `found` by edit distance, or NULL when none is near
  * (more than a third of its letters differ). For "did you mean". */

@@ -134,10 +134,10 @@ static const struct import_source *import_file(struct imports *im, const char *p
     if (known != NULL)
         return known;
     struct arena *a = im->tape->arena;
-    struct text text;
+    struct source source = {.file = path};
     struct tokens tokens = {0};
-    if (source_read(a, path, at, &text, im->errs) < 0 ||
-        lexer_run(a, path, text, &tokens, im->errs) < 0)
+    if (source_read(a, path, at, &source.text, im->errs) < 0 ||
+        lexer_run(a, source, &tokens, im->errs) < 0)
         return NULL;
     struct import_source *file = import_add(im, &im->files, path);
     if (file == NULL)

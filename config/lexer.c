@@ -172,20 +172,20 @@ static uint32_t lexer_line_of(struct text text, size_t offset)
     return line;
 }
 
-int lexer_run(struct arena *a, const char *file, struct text text, struct tokens *out,
+int lexer_run(struct arena *a, struct source from, struct tokens *out,
               struct errors *errs)
 {
     const struct text mark = TEXT("\xef\xbb\xbf");
-    if (text_starts(text, mark))
-        text = text_from(text, mark.len);
+    struct text text =
+        text_starts(from.text, mark) ? text_from(from.text, mark.len) : from.text;
     const char *nul = text.len > 0 ? memchr(text.at, '\0', text.len) : NULL;
     if (nul != NULL) {
         uint32_t line = lexer_line_of(text, (size_t)(nul - text.at));
-        return error_at(errs, (struct where){file, line},
+        return error_at(errs, (struct where){from.file, line},
                         "Error during parsing: a NUL octet: this is not a text file");
     }
     struct lexer lx = {.text = text, .line = 1, .out = arena_alloc(a, text.len + 1)};
-    struct token token = {.at = {.file = file}};
+    struct token token = {.at = {.file = from.file}};
     if (lx.out == NULL)
         return error_at(errs, (struct where){0}, "out of memory");
     while (lexer_next(&lx, &token))

@@ -68,29 +68,24 @@ static int source_gather(struct arena *a, int fd, size_t expected, struct text *
     return 0;
 }
 
-static int source_refuse(const char *path, struct where at, struct errors *errs)
+static const char *source_reason(int error)
 {
-    if (errno == EFBIG)
-        return error_at(errs, at, "could not read %s: more than %d octets", path,
-                        CONFIG_FILE_MAX);
-    return error_at(errs, at, "could not read %s: %s", path, strerror(errno));
+    return error == EFBIG ? "it is longer than a configuration may be"
+                          : strerror(error);
 }
 
-static int source_read_fd(struct arena *a, int fd, const char *path, struct where at,
-                          struct text *out, struct errors *errs)
+/* Why an open file cannot be read, or NULL. */
+static const char *source_flaw(int fd, off_t *size)
 {
     struct stat st;
-    if (fstat(fd, &st) < 0)
-        return source_refuse(path, at, errs);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return source_reason(errno);
     if (S_ISDIR(st.st_mode))
-        return error_at(errs, at, "could not read %s: is a directory", path);
+        return "is a directory";
     if (!S_ISREG(st.st_mode))
-        return error_at(errs, at, "could not read %s: is not a regular file", path);
-    if ((uintmax_t)st.st_size > CONFIG_FILE_MAX)
-        errno = EFBIG;
-    else if (source_gather(a, fd, (size_t)st.st_size, out) == 0)
-        return 0;
-    return source_refuse(path, at, errs);
+        return "is not a regular file";
+    *size = st.st_size;
+    return st.st_size > CONFIG_FILE_MAX ? source_reason(EFBIG) : NULL;
 }
 
 int source_read(struct arena *a, const char *path, struct where at, struct text *out,
@@ -98,18 +93,21 @@ int source_read(struct arena *a, const char *path, struct where at, struct text 
 {
     /* Not blocking: opening a FIFO would otherwise wait for its writer for ever. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return source_refuse(path, at, errs);
-    int rc = source_read_fd(a, fd, path, at, out, errs);
-    close(fd);
-    return rc;
+    off_t size = 0;
+    const char *flaw = source_flaw(fd, &size);
+    if (flaw == NULL && source_gather(a, fd, (size_t)size, out) < 0)
+        flaw = source_reason(errno);
+    if (fd >= 0)
+        close(fd);
+    return flaw == NULL ? 0 : error_at(errs, at, "could not read %s: %s", path, flaw);
 }
 
 int source_read_stdin(struct arena *a, struct text *out, struct errors *errs)
 {
     if (source_gather(a, STDIN_FILENO, READ_FIRST, out) == 0)
         return 0;
-    return source_refuse("standard input", (struct where){0}, errs);
+    return error_at(errs, (struct where){0}, "could not read standard input: %s",
+                    source_reason(errno));
 }
 
 /* By components: "a/x" stands before "a.b/x", because Go sorts within each directory.
