@@ -18,9 +18,15 @@ struct tokens {
     uint32_t n, cap;
 };
 
-/* Appends the tokens of `text`, which belongs to file `file` (borrowed for ever). 0, or
- * -1 on lack of memory or a NUL octet (an error is added). */
-int lexer_run(struct arena *a, const char *file, struct text text, struct tokens *out,
+/* A text and the file it stands in. */
+struct source {
+    const char *file; /* borrowed for as long as the tokens */
+    struct text text; /* borrowed until it is read */
+};
+
+/* Appends the tokens of `from`. 0, or -1 on lack of memory or a NUL octet (an error is
+ * added). */
+int lexer_run(struct arena *a, struct source from, struct tokens *out,
               struct errors *errs);
 
 /* Appends one token, amortised. 0, or -1 on lack of memory (nothing is added to any
