@@ -184,9 +184,9 @@ static void import_missing(struct imports *im, const struct token *operand,
     else
         error_at(
             im->errs, operand->at,
-            "Error during parsing: File to import not found: %s: there is no snippet "
-            "(%s) above this line and no file %s",
-            operand->text, operand->text, pattern);
+            "Error during parsing: File to import not found: %s: no snippet of this "
+            "name stands above, and there is no file %s",
+            operand->text, pattern);
 }
 
 static int import_pattern(struct imports *im, const struct token *operand)

@@ -168,7 +168,7 @@ const struct name *zones_match(const struct zones *zones, const uint8_t *name)
 static const char *key_hint(struct text zone)
 {
     if (zone.len == 0)
-        return "write '.' for all names";
+        return "write '.' for all names; is an environment variable unset?";
     if (zone.len > 1 && zone.at[zone.len - 1] == '{')
         return "a blank is missing before '{'";
     return "labels have 1 to 63 octets, names at most 255";
