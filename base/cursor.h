@@ -1,10 +1,12 @@
-/* Bounded reading and writing of octets with a failure that sticks: check once, at the end.
+/* Bounded reading and writing of octets with a failure that sticks: check once, at the
+ * end.
  *
  *     struct rd rd = rd_init(wire, len);
  *     uint16_t type = rd_u16(&rd), class = rd_u16(&rd);
  *     if (rd.failed) return WIRE_SHORT;
  *
- * After a failure reads give zero and writes do nothing. All integers are big-endian. */
+ * After a failure reads give zero and writes do nothing. All integers are big-endian.
+ */
 #ifndef ISTHMUS_BASE_CURSOR_H
 #define ISTHMUS_BASE_CURSOR_H
 

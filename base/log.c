@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_MS 50 /* how soon the writer sees that it is to stop, while nobody reads  \
-                    */
+#define LOST_TEXT_MAX 80
+#define POLL_MS       50 /* how soon a writer nobody reads from sees that it is to stop */
 
 /* The ring and its writer: one log per process, for every thread. The mutex covers all
  * but the text of lines being written: octets between `head` and `head + used` are the
@@ -24,7 +24,6 @@ static struct {
     pthread_t writer;
     int fd;
     bool running, stopping;
-    bool fd_works;     /* the last write did */
     uint64_t stop_ms;  /* when to give up, once stopping */
     size_t head, used; /* of ring */
     uint64_t lost_new; /* lost, and not told yet */
@@ -34,7 +33,6 @@ static struct {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .filled = PTHREAD_COND_INITIALIZER,
     .fd = STDOUT_FILENO,
-    .fd_works = true,
 };
 static _Atomic bool debug_on;
 
@@ -143,45 +141,58 @@ static void write_now(const char *at, size_t len)
     }
 }
 
-static bool ring_put(const char *at, size_t len)
+static bool ring_has_room(size_t len)
 {
-    if (sizeof logger.ring - logger.used < len)
-        return false;
+    return sizeof logger.ring - logger.used >= len;
+}
+
+static void ring_put(const char *at, size_t len)
+{
     size_t tail = (logger.head + logger.used) % sizeof logger.ring;
     size_t first = sizeof logger.ring - tail;
+
     if (first > len)
         first = len;
     memcpy(logger.ring + tail, at, first);
     memcpy(logger.ring, at + first, len - first);
     logger.used += len;
-    return true;
 }
 
-/* Tells, where they are missing, how many lines are. */
-static bool tell_lost(void)
+/* Tells, where they are missing, how many lines are. There is room for LOST_TEXT_MAX.
+ */
+static void tell_lost(void)
 {
-    char text[80];
+    char text[LOST_TEXT_MAX];
 
     if (logger.lost_new == 0)
-        return true;
+        return;
     int len = snprintf(text, sizeof text, "[WARNING] log: %llu lines lost\n",
                        (unsigned long long)logger.lost_new);
-    if (!ring_put(text, (size_t)len))
-        return false;
+    ring_put(text, (size_t)len);
     logger.lost_told += logger.lost_new;
     logger.lost_new = 0;
-    return true;
+}
+
+/* The line comes with the news of those lost before it, or is lost with them: otherwise
+ * a ring almost full would fill with such news. */
+static void ring_put_line(const struct line *line)
+{
+    if (!ring_has_room(line->len + (logger.lost_new > 0 ? LOST_TEXT_MAX : 0))) {
+        logger.lost_new++;
+        return;
+    }
+    tell_lost();
+    ring_put(line->at, line->len);
+    pthread_cond_signal(&logger.filled);
 }
 
 static void line_put(const struct line *line)
 {
     pthread_mutex_lock(&logger.lock);
-    if (!logger.running)
-        write_now(line->at, line->len);
-    else if (!tell_lost() || !ring_put(line->at, line->len))
-        logger.lost_new++;
+    if (logger.running)
+        ring_put_line(line);
     else
-        pthread_cond_signal(&logger.filled);
+        write_now(line->at, line->len);
     pthread_mutex_unlock(&logger.lock);
 }
 
@@ -231,13 +242,24 @@ static void write_round(void)
     pthread_mutex_lock(&logger.lock);
     if (!works)
         logger.lost_new += count_lines(at, done);
-    logger.fd_works = works;
     logger.head = (logger.head + done) % sizeof logger.ring;
     logger.used -= done;
     /* A descriptor that fails would lose this line too, and so for ever: then the next
      * line brings it along. */
     if (logger.used == 0 && works)
         tell_lost();
+}
+
+/* Time is up. A line that is written in part is lost, too. */
+static void drop_rest(void)
+{
+    size_t first = sizeof logger.ring - logger.head;
+
+    if (first > logger.used)
+        first = logger.used;
+    logger.lost_new += count_lines(logger.ring + logger.head, first);
+    logger.lost_new += count_lines(logger.ring, logger.used - first);
+    logger.used = 0;
 }
 
 static void *write_lines(void *unused)
@@ -250,7 +272,7 @@ static void *write_lines(void *unused)
             break;
         write_round();
     }
-    logger.lost_new += count_lines(logger.ring + logger.head, next_chunk());
+    drop_rest();
     pthread_mutex_unlock(&logger.lock);
     return unused;
 }
@@ -265,7 +287,6 @@ int log_start(int fd)
         return -1;
     }
     logger.fd = fd;
-    logger.fd_works = true;
     logger.stopping = false;
     logger.head = logger.used = 0;
     /* Signals are for the thread that waits for them. */

@@ -24,7 +24,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_FATAL };
  * direct). */
 int log_start(int fd);
 
-/* Writes what waits, for at most `wait_ms`, and ends the thread. */
+/* Writes what waits, for at most `wait_ms`, and ends the thread; what is left is lost.
+ */
 void log_stop(unsigned wait_ms);
 
 /* Debug lines are off until enabled (the `debug` plugin). */
@@ -36,7 +37,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 /* A line as it is, with no level before it (banner, the `log` plugin's own formats). */
 void log_raw(const char *line, size_t len);
 
-/* Lines lost since the start because the ring was full. */
+/* Lines lost since the start: the ring was full, or the descriptor failed. */
 uint64_t log_lost(void);
 
 #define log_debug(...)   log_line(LOG_DEBUG, __VA_ARGS__)
