@@ -1,6 +1,6 @@
-/* Questions asked and not yet answered, by the conn they left on and their ID. What matches is
- * decided here and nowhere else (RFC 5452 section 9.1): conn (hence address and both ports),
- * ID, QR, opcode and question. Anything else changes a counter. */
+/* Questions asked and not yet answered, by the conn they left on and their ID. What
+ * matches is decided here and nowhere else (RFC 5452 section 9.1): conn (hence address
+ * and both ports), ID, QR, opcode and question. Anything else changes a counter. */
 #ifndef ISTHMUS_RESOLVER_EXCHANGE_H
 #define ISTHMUS_RESOLVER_EXCHANGE_H
 
@@ -20,7 +20,7 @@ struct exchange {
 struct exchanges {
     struct exchange **buckets;
     uint32_t mask, n;
-    struct exchange **conns; /* first exchange of each conn */
+    struct exchange **conns; /* the same, by conn alone; newest first */
     uint32_t conns_n;
     uint64_t mismatched; /* datagrams that fitted nothing */
 };
@@ -28,14 +28,16 @@ struct exchanges {
 int exchanges_init(struct exchanges *x); /* 0 or -1 */
 void exchanges_release(struct exchanges *x);
 
-/* Gives `e` an unpredictable ID free on the conn and files it. 0, or -1: no memory, or the conn has no ID left. */
-int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32_t conn);
+/* Gives `e`, whose question is set, an unpredictable ID free on the conn and files it.
+ * 0, or -1: the conn has hardly an ID left. */
+int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32_t conn)
+    __attribute__((warn_unused_result));
 void exchange_close(struct exchanges *x, struct exchange *e); /* not open: nothing */
 
 /* The exchange this packet answers, or NULL. */
 struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span packet);
 
-/* The first open exchange on a conn, NULL when there is none. */
+/* The exchange opened last on a conn, NULL when none is open. */
 struct exchange *exchange_on(const struct exchanges *x, uint32_t conn);
 
 #endif

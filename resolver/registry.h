@@ -1,7 +1,7 @@
-/* What outlives a plan, by key: upstream health and RTT, caps, round-robin counters, caches.
- * Claimed while a plan is built (control thread only); the plan gives its claims back when it
- * is freed. What keeps its key keeps its state over a reload. Workers never touch the
- * registry, only the atomics in what was claimed. */
+/* What outlives a plan, by key: upstream health and RTT, caps, round-robin counters,
+ * caches. Claimed while a plan is built (control thread only); the plan gives its
+ * claims back when it is freed. What keeps its key keeps its state over a reload.
+ * Workers never touch the registry, only the atomics in what was claimed. */
 #ifndef ISTHMUS_RESOLVER_REGISTRY_H
 #define ISTHMUS_RESOLVER_REGISTRY_H
 
@@ -13,15 +13,15 @@ struct registry_kind {
     const char *name;
     size_t size; /* of the object, zeroed before init */
     int (*init)(void *object, const void *argument); /* 0 or -1 */
-    void (*release)(void *object);                    /* may be NULL */
+    void (*release)(void *object);                   /* may be NULL */
 };
 
 struct registry *registry_new(void);
 void registry_free(struct registry *reg);
 
-/* The object of this kind and key, made when it is new. Each claim needs one registry_drop. NULL:
- * no memory, or init failed. Also gives objects of a kind a small dense number (*id), reused
- * only after the object is gone. */
+/* The object of this kind and key, made when it is new. Each claim needs one
+ * registry_drop. NULL: no memory, or init failed. Also gives objects of a kind a small
+ * dense number (*id), reused only after the object is gone. */
 void *registry_claim(struct registry *reg, const struct registry_kind *kind,
                      struct span key, const void *argument, uint32_t *id);
 void registry_drop(struct registry *reg, void *object);

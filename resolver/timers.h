@@ -1,14 +1,15 @@
-/* Deadlines by the thousand: a wheel of coarse slots (TIMERS_SLOT_US), O(1) to arm and to
- * disarm, because nearly every timer is disarmed by an answer. Deadlines fire up to one slot
- * late, never early. */
+/* Deadlines by the thousand: a wheel of coarse slots (TIMERS_SLOT_US), O(1) to arm and
+ * to disarm, because nearly every timer is disarmed by an answer. Deadlines fire up to
+ * one slot late, never early. */
 #ifndef ISTHMUS_RESOLVER_TIMERS_H
 #define ISTHMUS_RESOLVER_TIMERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TIMERS_SLOTS   4096
-#define TIMERS_SLOT_US 2000 /* horizon: 8 s; later deadlines are looked at once a round */
+#define TIMERS_SLOTS 4096
+#define TIMERS_SLOT_US                                                                 \
+    2000 /* horizon: 8 s; later deadlines are looked at once a round */
 
 struct timer {
     struct timer *next, **prev; /* prev NULL: not armed */

@@ -1,0 +1,161 @@
+#include "resolver/exchange.h"
+
+#include "base/cursor.h"
+#include "resolver/msg.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define MANY 3000
+
+/* An io that draws IDs from a list, over and over. */
+struct ids {
+    struct io io;
+    uint16_t list[4];
+    uint32_t n, at;
+};
+
+static void draw(struct io *io, void *out, size_t len)
+{
+    struct ids *ids = (struct ids *)(void *)io;
+    assert_int_equal(len, 2);
+    memcpy(out, &ids->list[ids->at++ % ids->n], 2);
+}
+
+static void count_up(struct io *io, void *out, size_t len)
+{
+    struct ids *ids = (struct ids *)(void *)io;
+    memcpy(out, &ids->list[0], len);
+    ids->list[0]++;
+}
+
+/* www.test A IN, as sent. */
+static const uint8_t question[] = {3,   'w', 'w', 'w', 4, 't', 'e',
+                                   's', 't', 0,   0,   1, 0,   1};
+
+static struct exchange asked(void)
+{
+    return (struct exchange){.question = {.at = question, .len = sizeof question}};
+}
+
+/* A reply to `question` under an ID; `flags` besides. */
+static struct span reply(uint8_t *room, uint16_t id, uint16_t flags)
+{
+    struct wr wr = wr_init(room, 64);
+    wr_u16(&wr, id);
+    wr_u16(&wr, flags);
+    wr_u16(&wr, 1);
+    wr_u16(&wr, 0);
+    wr_u32(&wr, 0);
+    wr_bytes(&wr, question, sizeof question);
+    return (struct span){.at = room, .len = wr.at};
+}
+
+static void an_answer_matches_by_conn_id_and_question(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct exchange e = asked();
+    uint8_t room[64];
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    assert_int_equal(e.id, 7);
+    struct span good = reply(room, 7, DNS_QR);
+    assert_ptr_equal(exchange_match(&x, 5, good), &e);
+    assert_null(exchange_match(&x, 6, good));
+    assert_null(exchange_match(&x, 5, reply(room, 8, DNS_QR)));
+    assert_null(exchange_match(&x, 5, reply(room, 7, 0)));
+    assert_null(exchange_match(&x, 5, reply(room, 7, DNS_QR | 5 << 11)));
+    good = reply(room, 7, DNS_QR);
+    room[13] = 'x';
+    assert_null(exchange_match(&x, 5, good));
+    assert_int_equal(x.mismatched, 5);
+    exchange_close(&x, &e);
+    assert_null(exchange_match(&x, 5, reply(room, 7, DNS_QR)));
+    exchanges_release(&x);
+}
+
+static void short_datagrams_match_nothing(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct exchange e = asked();
+    uint8_t room[64];
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    struct span packet = reply(room, 7, DNS_QR);
+    for (size_t len = 0; len < packet.len; len++)
+        assert_null(exchange_match(&x, 5, (struct span){.at = room, .len = len}));
+    assert_ptr_equal(exchange_match(&x, 5, packet), &e);
+    exchanges_release(&x);
+}
+
+static void no_id_is_used_twice_on_one_conn(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = draw, .list = {7, 7, 9}, .n = 3};
+    struct exchange a = asked(), b = asked(), c = asked();
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &a, 1), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &b, 1), 0);
+    assert_int_equal(a.id, 7);
+    assert_int_equal(b.id, 9);
+    assert_int_equal(exchange_open(&x, &ids.io, &c, 2), 0);
+    assert_int_equal(c.id, 7);
+    exchanges_release(&x);
+}
+
+static void a_conn_without_ids_is_refused_and_not_waited_for(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct exchange a = asked(), b = asked();
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &a, 1), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &b, 1), -1);
+    assert_false(b.open);
+    exchange_close(&x, &b);
+    assert_int_equal(x.n, 1);
+    exchanges_release(&x);
+}
+
+static void thousands_are_found_by_id_and_by_conn(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = count_up, .n = 1};
+    struct exchange *all = calloc(MANY, sizeof *all);
+    uint8_t room[64];
+    assert_int_equal(exchanges_init(&x), 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+        all[i] = asked();
+        assert_int_equal(exchange_open(&x, &ids.io, &all[i], i % 10), 0);
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct span packet = reply(room, all[i].id, DNS_QR);
+        assert_ptr_equal(exchange_match(&x, i % 10, packet), &all[i]);
+    }
+    uint32_t on_seven = 0;
+    for (struct exchange *e; (e = exchange_on(&x, 7)) != NULL; on_seven++) {
+        assert_int_equal(e->conn, 7);
+        exchange_close(&x, e);
+    }
+    assert_int_equal(on_seven, MANY / 10);
+    assert_int_equal(x.n, MANY - MANY / 10);
+    assert_null(exchange_on(&x, 12345));
+    exchanges_release(&x);
+    free(all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_matches_by_conn_id_and_question),
+        cmocka_unit_test(short_datagrams_match_nothing),
+        cmocka_unit_test(no_id_is_used_twice_on_one_conn),
+        cmocka_unit_test(a_conn_without_ids_is_refused_and_not_waited_for),
+        cmocka_unit_test(thousands_are_found_by_id_and_by_conn),
+    };
+    return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
+}
