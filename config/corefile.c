@@ -15,6 +15,7 @@ struct parser {
     struct arena *arena;
     const struct vocabulary *words;
     struct errors *errs;
+    struct lexer lexer;
     struct tape tape;
     struct imports imports;
     /* the block at hand */
@@ -137,7 +138,9 @@ static void corefile_unknown(struct parser *p, const struct directive *d)
     static const char lead[] = "Error during parsing: Unknown directive";
     const struct vocabulary *v = p->words;
     const char *why = v->refused == NULL ? NULL : v->refused(d->name, d, p->arena);
-    const char *near = corefile_nearest(d->name, v->words, v->words_n);
+    const char *near = NULL;
+    if (p->errs->n < ERRORS_MAX) /* else it is only counted */
+        near = corefile_nearest(d->name, v->words, v->words_n);
     const struct token *last = &d->tokens[d->tokens_n - 1];
     if (why != NULL)
         error_at(p->errs, d->at,
@@ -417,11 +420,9 @@ static int corefile_blocks(struct parser *p)
 
 static int corefile_init(struct parser *p, struct source from)
 {
-    static const struct token none = {.text = ""};
-    struct tokens tokens = {0};
     size_t words_n = (size_t)p->words->words_n + 1; /* never an empty array */
-    p->tape = (struct tape){.arena = p->arena, .current = none};
-    p->tape.current.at.file = from.file;
+    p->tape = (struct tape){.arena = p->arena, .lexer = &p->lexer};
+    p->tape.current = (struct token){.text = "", .at.file = from.file};
     p->drafts = arena_array(p->arena, words_n, sizeof *p->drafts);
     p->order = arena_array(p->arena, words_n, sizeof *p->order);
     if (p->drafts == NULL || p->order == NULL)
@@ -429,9 +430,7 @@ static int corefile_init(struct parser *p, struct source from)
     if (hash_seed() < 0)
         return error_at(p->errs, (struct where){0},
                         "no random numbers from the kernel");
-    if (lexer_run(p->arena, from, &tokens, p->errs) < 0)
-        return -1;
-    return tape_splice(&p->tape, &tokens) < 0 ? corefile_memory(p) : 0;
+    return lexer_init(&p->lexer, p->arena, from, p->errs);
 }
 
 int corefile_parse(struct arena *a, struct source from, const struct vocabulary *words,

@@ -1,13 +1,6 @@
 #include "config/lexer.h"
 
-#define TOKENS_FIRST 64 /* tokens of a list's first block */
-
-struct lexer {
-    struct text text;
-    size_t at;
-    uint32_t line;
-    char *out; /* every token's text and NUL; a token never needs more than it took */
-};
+#define TOKENS_FIRST 8 /* most directives have fewer */
 
 int tokens_push(struct arena *a, struct tokens *list, struct token token)
 {
@@ -60,8 +53,8 @@ bool token_new_line(const struct token *before, const struct token *next)
  * U+3000. */
 static size_t lexer_wide_space(const struct lexer *lx)
 {
-    const uint8_t *p = (const uint8_t *)lx->text.at + lx->at;
-    size_t left = lx->text.len - lx->at;
+    const uint8_t *p = (const uint8_t *)lx->from.text.at + lx->at;
+    size_t left = lx->from.text.len - lx->at;
     if (left >= 2 && p[0] == 0xc2)
         return p[1] == 0x85 || p[1] == 0xa0 ? 2 : 0;
     if (left < 3 || p[0] < 0xe1 || p[0] > 0xe3)
@@ -76,7 +69,7 @@ static size_t lexer_wide_space(const struct lexer *lx)
 /* Octets of the white space at the present place, 0 when there is none. */
 static size_t lexer_space(const struct lexer *lx)
 {
-    unsigned char ch = (unsigned char)lx->text.at[lx->at];
+    unsigned char ch = (unsigned char)lx->from.text.at[lx->at];
     if (ch == ' ' || (ch >= '\t' && ch <= '\r'))
         return 1;
     return ch < 0x80 ? 0 : lexer_wide_space(lx);
@@ -86,9 +79,9 @@ static size_t lexer_space(const struct lexer *lx)
 static bool lexer_skip(struct lexer *lx)
 {
     bool comment = false;
-    while (lx->at < lx->text.len) {
+    while (lx->at < lx->from.text.len) {
         size_t space = lexer_space(lx);
-        char ch = lx->text.at[lx->at];
+        char ch = lx->from.text.at[lx->at];
         if (ch == '\n') {
             lx->line++;
             comment = false;
@@ -106,8 +99,8 @@ static bool lexer_skip(struct lexer *lx)
 static bool lexer_quoted(struct lexer *lx)
 {
     bool escaped = false;
-    while (lx->at < lx->text.len) {
-        char ch = lx->text.at[lx->at++];
+    while (lx->at < lx->from.text.len) {
+        char ch = lx->from.text.at[lx->at++];
         if (!escaped && ch == '"')
             return true;
         if (ch == '\n')
@@ -130,8 +123,8 @@ static bool lexer_quoted(struct lexer *lx)
 static void lexer_bare(struct lexer *lx)
 {
     bool comment = false;
-    while (lx->at < lx->text.len) {
-        char ch = lx->text.at[lx->at];
+    while (lx->at < lx->from.text.len) {
+        char ch = lx->from.text.at[lx->at];
         size_t space = lexer_space(lx);
         if (space > 0 && ch != '\r')
             return;
@@ -142,16 +135,16 @@ static void lexer_bare(struct lexer *lx)
     }
 }
 
-/* The next token. False at the end; an unterminated quote without text is no token. */
-static bool lexer_next(struct lexer *lx, struct token *token)
+/* An unterminated quote without text is no token. */
+bool lexer_next(struct lexer *lx, struct token *token)
 {
     if (!lexer_skip(lx))
         return false;
     const char *start = lx->out;
     token->text = start;
-    token->at.line = lx->line;
+    token->at = (struct where){lx->from.file, lx->line};
     bool closed = true;
-    if (lx->text.at[lx->at] == '"') {
+    if (lx->from.text.at[lx->at] == '"') {
         lx->at++;
         closed = lexer_quoted(lx);
     } else {
@@ -172,22 +165,33 @@ static uint32_t lexer_line_of(struct text text, size_t offset)
     return line;
 }
 
-int lexer_run(struct arena *a, struct source from, struct tokens *out,
-              struct errors *errs)
+int lexer_init(struct lexer *lx, struct arena *a, struct source from,
+               struct errors *errs)
 {
     const struct text mark = TEXT("\xef\xbb\xbf");
-    struct text text =
-        text_starts(from.text, mark) ? text_from(from.text, mark.len) : from.text;
-    const char *nul = text.len > 0 ? memchr(text.at, '\0', text.len) : NULL;
+    if (text_starts(from.text, mark))
+        from.text = text_from(from.text, mark.len);
+    const char *nul =
+        from.text.len > 0 ? memchr(from.text.at, '\0', from.text.len) : NULL;
     if (nul != NULL) {
-        uint32_t line = lexer_line_of(text, (size_t)(nul - text.at));
+        uint32_t line = lexer_line_of(from.text, (size_t)(nul - from.text.at));
         return error_at(errs, (struct where){from.file, line},
                         "Error during parsing: a NUL octet: this is not a text file");
     }
-    struct lexer lx = {.text = text, .line = 1, .out = arena_alloc(a, text.len + 1)};
-    struct token token = {.at = {.file = from.file}};
-    if (lx.out == NULL)
-        return error_at(errs, (struct where){0}, "out of memory");
+    /* A token and its NUL never need more than was read for it, but for the last NUL.
+     */
+    *lx = (struct lexer){
+        .from = from, .line = 1, .out = arena_alloc(a, from.text.len + 1)};
+    return lx->out == NULL ? error_at(errs, (struct where){0}, "out of memory") : 0;
+}
+
+int lexer_run(struct arena *a, struct source from, struct tokens *out,
+              struct errors *errs)
+{
+    struct lexer lx;
+    struct token token;
+    if (lexer_init(&lx, a, from, errs) < 0)
+        return -1;
     while (lexer_next(&lx, &token))
         if (tokens_push(a, out, token) < 0)
             return error_at(errs, (struct where){0}, "out of memory");

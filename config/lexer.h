@@ -24,8 +24,22 @@ struct source {
     struct text text; /* borrowed until it is read */
 };
 
-/* Appends the tokens of `from`. 0, or -1 on lack of memory or a NUL octet (an error is
- * added). */
+/* A text being read token by token. */
+struct lexer {
+    struct source from;
+    size_t at;
+    uint32_t line;
+    char *out; /* where the next token's text goes */
+};
+
+/* Begins. 0, or -1 on lack of memory or a NUL octet in the text (an error is added). */
+int lexer_init(struct lexer *lx, struct arena *a, struct source from,
+               struct errors *errs);
+
+/* The next token; false at the end. */
+bool lexer_next(struct lexer *lx, struct token *token);
+
+/* Appends all tokens of `from`. 0, or -1 as lexer_init. */
 int lexer_run(struct arena *a, struct source from, struct tokens *out,
               struct errors *errs);
 

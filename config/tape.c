@@ -4,6 +4,14 @@
 
 #define TAPE_FIRST 8
 
+/* Leaves lists that were read to their end. */
+static struct tape_list *tape_top(struct tape *t)
+{
+    while (t->n > 0 && t->stack[t->n - 1].at == t->stack[t->n - 1].n)
+        t->n--;
+    return t->n > 0 ? &t->stack[t->n - 1] : NULL;
+}
+
 int tape_splice(struct tape *t, const struct tokens *tokens)
 {
     /* Lists read to their end go first: a file that imports itself last nests no
@@ -25,13 +33,12 @@ int tape_splice(struct tape *t, const struct tokens *tokens)
 
 const struct token *tape_peek(struct tape *t)
 {
-    while (t->n > 0) {
-        const struct tape_list *top = &t->stack[t->n - 1];
-        if (top->at < top->n)
-            return &top->list[top->at];
-        t->n--;
-    }
-    return NULL;
+    const struct tape_list *top = tape_top(t);
+    if (top != NULL)
+        return &top->list[top->at];
+    if (!t->ahead_read && t->lexer != NULL)
+        t->ahead_read = lexer_next(t->lexer, &t->ahead);
+    return t->ahead_read ? &t->ahead : NULL;
 }
 
 void tape_take(struct tape *t)
@@ -45,8 +52,12 @@ void tape_take(struct tape *t)
 
 void tape_drop(struct tape *t)
 {
-    assert(t->n > 0);
-    t->stack[t->n - 1].at++;
+    struct tape_list *top = tape_top(t);
+    assert(top != NULL || t->ahead_read);
+    if (top != NULL)
+        top->at++;
+    else
+        t->ahead_read = false;
 }
 
 bool tape_new_line(const struct tape *t, const struct token *next)

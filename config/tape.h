@@ -1,4 +1,5 @@
-/* The tokens a Corefile's parser reads, with imports spliced in where they stand.
+/* The tokens a Corefile's parser reads, with imports spliced in where they stand. The
+ * file itself is lexed while it is read: its tokens are never in memory all at once.
  *
  * A splice is a list put in front of what is left; nothing is copied or moved, so that
  * ten thousand imports cost what their tokens cost. Lists are borrowed for as long as
@@ -19,6 +20,9 @@ struct tape_list {
 
 struct tape {
     struct arena *arena;
+    struct lexer *lexer; /* what is read when the lists are; NULL: nothing */
+    struct token ahead;  /* read from the lexer, not yet taken */
+    bool ahead_read;
     struct tape_list *stack; /* the last is read first */
     uint32_t n, cap;
     struct token current; /* the last that was taken */

@@ -50,6 +50,27 @@ static void a_splice_comes_before_what_is_left(void **unused)
     assert_taken(&t, "x");
 }
 
+static void the_lexer_is_read_below_all_lists(void **unused)
+{
+    struct errors errs;
+    struct lexer lexer;
+    errors_init(&errs);
+    assert_int_equal(
+        lexer_init(&lexer, &arena, (struct source){"h", TEXT("m n o")}, &errs), 0);
+    struct tape t = {.arena = &arena, .lexer = &lexer};
+    splice(&t, words, 1);
+    assert_taken(&t, "a");
+    assert_taken(&t, "m");
+    assert_string_equal(tape_peek(&t)->text, "n");
+    splice(&t, others, 1); /* before the token that was seen, not taken */
+    assert_taken(&t, "x");
+    assert_taken(&t, "n");
+    assert_non_null(tape_peek(&t));
+    tape_drop(&t);
+    assert_null(tape_peek(&t));
+    assert_null(tape_peek(&t));
+}
+
 static void a_dropped_token_was_never_there(void **unused)
 {
     struct tape t = {.arena = &arena};
@@ -89,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_splice_comes_before_what_is_left),
+        cmocka_unit_test(the_lexer_is_read_below_all_lists),
         cmocka_unit_test(a_dropped_token_was_never_there),
         cmocka_unit_test(splices_at_the_end_do_not_nest),
         cmocka_unit_test(splices_nest_as_deep_as_they_must),
