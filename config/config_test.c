@@ -8,6 +8,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 static const char *const WORDS[] = {"forward", "log", "whoami"};
 static const struct vocabulary words = {.words = WORDS, .words_n = 3};
 
@@ -66,7 +73,7 @@ static void errors_outlive_what_did_not_load(void **unused)
     errors_init(&errs);
     assert_null(config_load_text("some-file", TEXT(". {\n lug\n}"), &words, &errs));
     assert_int_equal(errs.n, 1);
-    assert_string_equal(errs.list[0].at.file, "some-file");
+    assert_string_equal(error_of(&errs, 0)->at.file, "some-file");
     errors_release(&errs);
 }
 
@@ -103,7 +110,8 @@ static void a_path_that_is_not_there_is_an_error(void **unused)
     errors_init(&errs);
     assert_null(config_load("/nowhere/Corefile", &words, &errs));
     assert_int_equal(errs.n, 1);
-    assert_non_null(strstr(errs.list[0].text, "/nowhere/Corefile: No such file"));
+    assert_non_null(
+        strstr(error_of(&errs, 0)->text, "/nowhere/Corefile: No such file"));
     errors_release(&errs);
 }
 

@@ -403,8 +403,7 @@ static int corefile_block(struct parser *p)
         tape_take(&p->tape);
         p->open = p->tape.current.at;
     }
-    int rc = corefile_directives(p);
-    return corefile_finish_block(p) < 0 ? -1 : rc;
+    return corefile_directives(p) < 0 ? -1 : corefile_finish_block(p);
 }
 
 static int corefile_blocks(struct parser *p)

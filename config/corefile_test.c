@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 static const char *const WORDS[] = {"cache",    "cluster", "errors", "file",
                                     "forward",  "loop",    "log",    "rewrite",
                                     "template", "whoami"};
@@ -96,8 +103,8 @@ static const char *errors_text(void)
 {
     const char *out = "";
     for (uint32_t i = 0; i < errs.n && out != NULL; i++)
-        out = arena_printf(&arena, "%s%u - %s\n", out, errs.list[i].at.line,
-                           errs.list[i].text);
+        out = arena_printf(&arena, "%s%u - %s\n", out, error_of(&errs, i)->at.line,
+                           error_of(&errs, i)->text);
     assert_non_null(out);
     return out;
 }
@@ -306,7 +313,7 @@ static void all_errors_of_a_file_are_told(void **unused)
     static const uint32_t lines[] = {2, 5, 8, 9, 10, 12};
     assert_int_equal(errs.n, sizeof lines / sizeof *lines);
     for (uint32_t i = 0; i < errs.n; i++)
-        assert_int_equal(errs.list[i].at.line, lines[i]);
+        assert_int_equal(error_of(&errs, i)->at.line, lines[i]);
 }
 
 static void snippets_that_import_each_other_end(void **unused)

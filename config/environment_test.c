@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 static struct arena arena;
 static struct errors errs;
 
@@ -79,8 +86,9 @@ static void a_value_that_names_itself_is_an_error(void **unused)
 {
     expanded("{$ISTHMUS_SELF}");
     assert_int_equal(errs.n, 1);
-    assert_int_equal(errs.list[0].at.line, 9);
-    assert_non_null(strstr(errs.list[0].text, "{$ISTHMUS_SELF} refers to itself"));
+    assert_int_equal(error_of(&errs, 0)->at.line, 9);
+    assert_non_null(
+        strstr(error_of(&errs, 0)->text, "{$ISTHMUS_SELF} refers to itself"));
     expanded(
         "{$ISTHMUS_TWICE}"); /* doubles each time: ends long before the rounds do */
     assert_int_equal(errs.n, 2);

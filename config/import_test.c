@@ -12,6 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 struct fixture {
     struct arena arena;
     struct errors errs;
@@ -152,7 +159,8 @@ static void a_file_that_imports_itself_ends_in_an_error(void **state)
     write_file(f, "self.conf", TEXT("import self.conf"));
     assert_string_equal(imported(f, "import self.conf"), "");
     assert_int_equal(f->errs.n, 1);
-    assert_non_null(strstr(f->errs.list[0].text, "maximum file import depth (100000)"));
+    assert_non_null(
+        strstr(error_of(&f->errs, 0)->text, "maximum file import depth (100000)"));
 }
 
 static void imports_bring_in_so_many_words_at_most(void **state)
@@ -164,7 +172,7 @@ static void imports_bring_in_so_many_words_at_most(void **state)
     f->imports.spliced = CONFIG_WORDS_MAX - 2;
     assert_string_equal(imported(f, "import s\nimport s\n"), "x y ");
     assert_int_equal(f->errs.n, 1);
-    assert_int_equal(f->errs.list[0].at.line, 2);
+    assert_int_equal(error_of(&f->errs, 0)->at.line, 2);
 }
 
 static void what_cannot_be_read_is_told_and_passed_over(void **state)
@@ -175,9 +183,10 @@ static void what_cannot_be_read_is_told_and_passed_over(void **state)
     write_file(f, "two.conf", TEXT("2"));
     assert_string_equal(imported(f, "import *.conf\nimport nothing.conf\nb"), "2 b ");
     assert_int_equal(f->errs.n, 3);
-    assert_non_null(strstr(f->errs.list[0].text, "NUL octet"));
-    assert_non_null(strstr(f->errs.list[1].text, "is a directory"));
-    assert_non_null(strstr(f->errs.list[2].text, "File to import not found: nothing"));
+    assert_non_null(strstr(error_of(&f->errs, 0)->text, "NUL octet"));
+    assert_non_null(strstr(error_of(&f->errs, 1)->text, "is a directory"));
+    assert_non_null(
+        strstr(error_of(&f->errs, 2)->text, "File to import not found: nothing"));
 }
 
 int main(void)

@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 static struct arena arena;
 
 static int setup(void **unused)
@@ -144,8 +151,9 @@ static void bad_keys_are_refused_in_words(void **unused)
         errors_init(&errs);
         assert_int_equal(key_parse(&arena, rows[i][0], at, &key, &errs), -1);
         assert_int_equal(errs.n, 1);
-        assert_int_equal(errs.list[0].at.line, 7);
-        assert_ptr_equal(strstr(errs.list[0].text, rows[i][1]), errs.list[0].text);
+        assert_int_equal(error_of(&errs, 0)->at.line, 7);
+        assert_ptr_equal(strstr(error_of(&errs, 0)->text, rows[i][1]),
+                         error_of(&errs, 0)->text);
         errors_release(&errs);
     }
 }

@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 static struct arena arena;
 
 static int setup(void **unused)
@@ -162,7 +169,7 @@ static void a_nul_octet_is_an_error_with_its_line(void **unused)
     errors_init(&errs);
     assert_int_equal(lexer_run(&arena, source, &tokens, &errs), -1);
     assert_int_equal(errs.n, 1);
-    assert_int_equal(errs.list[0].at.line, 2);
+    assert_int_equal(error_of(&errs, 0)->at.line, 2);
     errors_release(&errs);
 }
 

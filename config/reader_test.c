@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 enum policy { RANDOM, ROUND_ROBIN, SEQUENTIAL };
 
 struct state {
@@ -63,7 +70,7 @@ static struct reader *read_from(struct fixture *f, const char *body)
 
 static const char *last_error(const struct fixture *f)
 {
-    return f->errs.n == 0 ? "" : f->errs.list[f->errs.n - 1].text;
+    return f->errs.n == 0 ? "" : error_of(&f->errs, f->errs.n - 1)->text;
 }
 
 /* ---- moving on ---- */
@@ -116,13 +123,13 @@ static void errors_carry_the_place_and_the_plugin(void **state)
     struct reader *rd = read_from(f, "log a\nlog {\n b c\n}");
     assert_int_equal(reader_error(rd, "early"),
                      -1); /* before any token: the first one */
-    assert_int_equal(f->errs.list[0].at.line, 2);
+    assert_int_equal(error_of(&f->errs, 0)->at.line, 2);
     reader_next(rd);
     reader_arg(rd, &word);
     reader_next(rd);
     reader_block(rd);
     assert_int_equal(reader_error(rd, "wrong %s", reader_token(rd)->text), -1);
-    assert_int_equal(f->errs.list[1].at.line, 4);
+    assert_int_equal(error_of(&f->errs, 1)->at.line, 4);
     assert_string_equal(last_error(f), "plugin/log: wrong b");
 }
 
@@ -310,7 +317,7 @@ static void wrong_options_are_told_with_a_mend(void **state)
         assert_non_null(body);
         assert_int_equal(run_options(f, body), -1);
         assert_int_equal(f->errs.n, 1);
-        assert_int_equal(f->errs.list[0].at.line, 3);
+        assert_int_equal(error_of(&f->errs, 0)->at.line, 3);
         const char *text = last_error(f) + strlen("plugin/forward: ");
         assert_ptr_equal(strstr(text, rows[i][1]), text);
     }
@@ -324,10 +331,10 @@ static void reading_goes_on_after_a_wrong_option(void **state)
                                     "forward . y {\n polici z\n force_tcp\n}"),
                      -1);
     assert_int_equal(f->errs.n, 4);
-    assert_int_equal(f->errs.list[0].at.line, 3);
-    assert_int_equal(f->errs.list[1].at.line, 8);
-    assert_int_equal(f->errs.list[2].at.line, 9);
-    assert_int_equal(f->errs.list[3].at.line, 12);
+    assert_int_equal(error_of(&f->errs, 0)->at.line, 3);
+    assert_int_equal(error_of(&f->errs, 1)->at.line, 8);
+    assert_int_equal(error_of(&f->errs, 2)->at.line, 9);
+    assert_int_equal(error_of(&f->errs, 3)->at.line, 12);
     assert_int_equal(f->state.fails, 3);
     assert_true(f->state.force);
 }

@@ -12,6 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The i-th error; fails when it is not there. */
+static const struct error *error_of(const struct errors *errs, uint32_t i)
+{
+    assert_true(i < errs->n && i < errs->list_cap);
+    return &errs->list[i];
+}
+
 static struct arena arena;
 static char dir[] = "/tmp/isthmus-source-XXXXXX";
 
@@ -58,8 +65,8 @@ static const char *refusal(const char *path)
     errors_init(&errs);
     if (source_read(&arena, path, (struct where){"f", 4}, &text, &errs) < 0) {
         assert_int_equal(errs.n, 1);
-        assert_int_equal(errs.list[0].at.line, 4);
-        out = arena_text(&arena, text_of(errs.list[0].text));
+        assert_int_equal(error_of(&errs, 0)->at.line, 4);
+        out = arena_text(&arena, text_of(error_of(&errs, 0)->text));
         assert_non_null(out);
     }
     errors_release(&errs);
