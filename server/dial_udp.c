@@ -1,0 +1,584 @@
+#include "server/dial_udp.h"
+
+#include "base/limits.h"
+#include "server/pktinfo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* An answer may be as long as a datagram can be. Pages that were never written cost
+ * nothing, and the odd 64 octets keep the heads of the slots out of one set of the
+ * processor's cache. */
+#define SLOT_IN     (65536 + 64)
+#define IN_LEN      ((size_t)UDP_BATCH * SLOT_IN)
+#define OUT_OCTETS  (65536 + UDP_BATCH * 512)
+#define ROUNDS      4 /* batches per socket and wake-up */
+#define NO_QUESTION UINT8_MAX
+#define SWEEP_MS    1000
+/* Longer than any question is waited for: then a retired socket closes without being
+ * settled. */
+#define DRAIN_US  (15 * 1000000ull)
+#define SECOND_US 1000000ull
+
+struct dial_udp_socket {
+    uv_poll_t poll;
+    struct dial_udp *dial;
+    struct dial_udp_pool *pool; /* NULL: retired */
+    struct dial_udp_socket *failed_next;
+    uint64_t opened_us, used_us;
+    uint32_t conn;
+    uint32_t unsettled;
+    uint32_t questions;  /* in its life */
+    int fd;              /* -1: closed */
+    int error;           /* not yet told; 0 = none */
+    uint8_t first, last; /* its questions in the batch */
+    bool gone;           /* libuv has let go of `poll` */
+};
+
+struct dial_udp_pool {
+    struct addr peer, source;
+    uint64_t idle_us;
+    struct dial_udp_socket *sockets[UPSTREAM_UDP_SOCKETS]; /* NULL: not open */
+    struct dial_udp_socket *drawn;                         /* in this turn */
+    uint32_t drawn_in;
+};
+
+struct dial_udp_in {
+    struct mmsghdr msgs[UDP_BATCH];
+    struct iovec iov[UDP_BATCH];
+    uint8_t *wire;
+};
+
+struct question {
+    uint32_t at, len; /* in octets */
+    uint8_t next;     /* on the same socket */
+};
+
+struct dial_udp_out {
+    struct question questions[UDP_BATCH];
+    struct dial_udp_socket *sockets[UDP_BATCH]; /* with questions, in order */
+    unsigned n, sockets_n;
+    size_t used;
+    struct mmsghdr msgs[UDP_BATCH]; /* of the socket in hand */
+    struct iovec iov[UDP_BATCH];
+    uint8_t octets[OUT_OCTETS];
+};
+
+static void on_sweep(uv_timer_t *timer);
+
+/* ---- life ---- */
+
+int dial_udp_init(struct dial_udp *d, struct turn *turn)
+{
+    *d = (struct dial_udp){.turn = turn, .conns = {.kind = CONNS_UDP}};
+    d->in = calloc(1, sizeof *d->in);
+    d->out = calloc(1, sizeof *d->out);
+    if (d->in == NULL || d->out == NULL) {
+        dial_udp_release(d);
+        return ENOMEM;
+    }
+    void *wire = mmap(NULL, IN_LEN, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (wire == MAP_FAILED) {
+        dial_udp_release(d);
+        return ENOMEM;
+    }
+    d->in->wire = wire;
+    for (size_t i = 0; i < UDP_BATCH; i++) {
+        d->in->iov[i] =
+            (struct iovec){.iov_base = d->in->wire + i * SLOT_IN, .iov_len = SLOT_IN};
+        d->in->msgs[i].msg_hdr =
+            (struct msghdr){.msg_iov = &d->in->iov[i], .msg_iovlen = 1};
+        d->out->msgs[i].msg_hdr =
+            (struct msghdr){.msg_iov = &d->out->iov[i], .msg_iovlen = 1};
+    }
+    uv_timer_init(&turn->loop, &d->sweep);
+    d->sweep.data = d;
+    return 0;
+}
+
+void dial_udp_release(struct dial_udp *d)
+{
+    if (d->in != NULL && d->in->wire != NULL)
+        munmap(d->in->wire, IN_LEN);
+    free(d->in);
+    free(d->out);
+    for (uint32_t i = 0; i < d->pools_n; i++)
+        free(d->pools[i]);
+    free(d->pools);
+    conns_release(&d->conns);
+    *d = (struct dial_udp){0};
+}
+
+/* ---- closing and retiring ---- */
+
+static void forget_failure(struct dial_udp *d, struct dial_udp_socket *s)
+{
+    struct dial_udp_socket **at = &d->failed;
+    while (*at != NULL && *at != s)
+        at = &(*at)->failed_next;
+    if (*at != NULL)
+        *at = s->failed_next;
+    s->error = 0;
+}
+
+static void free_socket(struct dial_udp_socket *s)
+{
+    conns_del(&s->dial->conns, s->conn);
+    free(s);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct dial_udp_socket *s = handle->data;
+    s->gone = true;
+    if (s->unsettled == 0 || s->dial->closing)
+        free_socket(s);
+}
+
+static void send_batch(struct dial_udp *d);
+
+static void close_socket(struct dial_udp_socket *s)
+{
+    struct dial_udp *d = s->dial;
+    if (s->fd < 0)
+        return;
+    if (s->first != NO_QUESTION)
+        send_batch(d);
+    if (s->error != 0)
+        forget_failure(d, s);
+    uv_close((uv_handle_t *)&s->poll, on_closed);
+    close(s->fd);
+    s->fd = -1;
+    d->sockets_n--;
+}
+
+/* Takes a socket out of its pool; it closes when nothing is waited for on it. */
+static void retire(struct dial_udp_socket *s)
+{
+    struct dial_udp_pool *p = s->pool;
+    if (p == NULL)
+        return;
+    for (unsigned i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
+        if (p->sockets[i] == s)
+            p->sockets[i] = NULL;
+    }
+    if (p->drawn == s)
+        p->drawn = NULL;
+    s->pool = NULL;
+    if (s->unsettled == 0)
+        close_socket(s);
+}
+
+static void retire_all(struct dial_udp_pool *p)
+{
+    for (unsigned i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
+        if (p->sockets[i] != NULL)
+            retire(p->sockets[i]);
+    }
+}
+
+static bool worn(const struct dial_udp_socket *s, uint64_t now_us)
+{
+    return s->questions >= UPSTREAM_SOCKET_QUESTIONS ||
+           now_us - s->opened_us >= UPSTREAM_SOCKET_LIFE_S * SECOND_US;
+}
+
+static void sweep_socket(struct dial_udp_socket *s, uint64_t now_us)
+{
+    if (s->fd < 0)
+        return;
+    uint64_t unused_us = now_us - s->used_us;
+    if (s->pool == NULL) {
+        if (unused_us >= DRAIN_US)
+            close_socket(s);
+    } else if (worn(s, now_us) ||
+               (s->unsettled == 0 && unused_us >= s->pool->idle_us)) {
+        retire(s);
+    }
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct dial_udp *d = timer->data;
+    turn_begin(d->turn);
+    for (uint32_t i = 0; i < d->conns.n; i++) {
+        if (d->conns.list[i] != NULL)
+            sweep_socket(d->conns.list[i], d->turn->now_us);
+    }
+    if (d->sockets_n == 0)
+        uv_timer_stop(&d->sweep);
+}
+
+void dial_udp_close(struct dial_udp *d)
+{
+    d->closing = true;
+    d->out->n = d->out->sockets_n = 0;
+    for (uint32_t i = 0; i < d->conns.n; i++) {
+        struct dial_udp_socket *s = d->conns.list[i];
+        if (s == NULL)
+            continue;
+        s->first = NO_QUESTION;
+        if (s->gone)
+            free_socket(s);
+        else
+            close_socket(s);
+    }
+    uv_close((uv_handle_t *)&d->sweep, NULL);
+}
+
+/* ---- errors ---- */
+
+/* A closed port is the upstream's matter. Anything else may be our side of the road,
+ * such as an address that was taken away from an interface: sockets opened before are
+ * suspect. */
+static void blame_sockets(struct dial_udp_socket *s, int error)
+{
+    if (error != ECONNREFUSED && s->pool != NULL)
+        retire_all(s->pool);
+}
+
+static void tell(struct dial_udp_socket *s, int error)
+{
+    struct dial_udp *d = s->dial;
+    d->counters.lost++;
+    blame_sockets(s, error);
+    resolver_lost(d->turn->resolver, s->conn, error);
+}
+
+/* Told at the end of the turn: now the resolver may be in the middle of something. */
+static void tell_later(struct dial_udp_socket *s, int error)
+{
+    if (s->error == 0) {
+        s->failed_next = s->dial->failed;
+        s->dial->failed = s;
+    }
+    s->error = error;
+}
+
+/* ---- receiving ---- */
+
+/* Takes one batch; false when nothing more is waiting. */
+static bool receive(struct dial_udp_socket *s)
+{
+    struct dial_udp *d = s->dial;
+    int n = recvmmsg(s->fd, d->in->msgs, UDP_BATCH, MSG_DONTWAIT, NULL);
+    if (n < 0) {
+        if (errno == EAGAIN)
+            return false;
+        if (errno != EINTR)
+            tell(s, errno);
+        return s->fd >= 0;
+    }
+    d->counters.received += (unsigned)n;
+    for (int i = 0; i < n; i++)
+        resolver_datagram(d->turn->resolver, s->conn, d->in->iov[i].iov_base,
+                          d->in->msgs[i].msg_len);
+    return n == UDP_BATCH && s->fd >= 0;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct dial_udp_socket *s = poll->data;
+    turn_begin(s->dial->turn);
+    for (unsigned round = 0; round < ROUNDS && s->fd >= 0; round++) {
+        if (!receive(s))
+            break;
+    }
+    /* After an ICMP error libuv has stopped watching the socket; reading has cleared
+     * it. */
+    if (status < 0 && s->fd >= 0)
+        uv_poll_start(&s->poll, UV_READABLE, on_readable);
+}
+
+/* ---- opening ---- */
+
+static int connected_fd(const struct dial_udp_pool *p, int *out)
+{
+    union pktinfo_sockaddr sa;
+    const int omit4 = IP_PMTUDISC_OMIT, omit6 = IPV6_PMTUDISC_OMIT;
+    int domain = p->peer.family == 4 ? AF_INET : AF_INET6;
+    int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    if (domain == AF_INET)
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit4, sizeof omit4);
+    else
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit6, sizeof omit6);
+    int rc = 0;
+    if (p->source.family != 0) {
+        socklen_t len = pktinfo_address(&sa, &p->source, p->source.family);
+        rc = bind(fd, &sa.any, len);
+    }
+    if (rc == 0) {
+        socklen_t len = pktinfo_address(&sa, &p->peer, p->peer.family);
+        rc = connect(fd, &sa.any, len);
+    }
+    if (rc < 0) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
+    *out = fd;
+    return 0;
+}
+
+/* Closes one socket that nobody waits on, anywhere, to have its descriptor. */
+static bool close_an_idle(struct dial_udp *d)
+{
+    for (uint32_t i = 0; i < d->conns.n; i++) {
+        struct dial_udp_socket *s = d->conns.list[d->idle_at++ % d->conns.n];
+        if (s != NULL && s->fd >= 0 && s->unsettled == 0) {
+            retire(s);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int watch(struct dial_udp_socket *s)
+{
+    int rc = uv_poll_init(&s->dial->turn->loop, &s->poll, s->fd);
+    if (rc < 0)
+        return -rc;
+    s->poll.data = s;
+    /* Cannot fail: it only notes what the next wait is to watch. */
+    uv_poll_start(&s->poll, UV_READABLE, on_readable);
+    return 0;
+}
+
+static int open_socket(struct dial_udp *d, struct dial_udp_pool *p,
+                       struct dial_udp_socket **out)
+{
+    struct dial_udp_socket *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return ENOMEM;
+    *s = (struct dial_udp_socket){.dial = d,
+                                  .pool = p,
+                                  .opened_us = d->turn->now_us,
+                                  .used_us = d->turn->now_us,
+                                  .fd = -1,
+                                  .first = NO_QUESTION};
+    int error = connected_fd(p, &s->fd);
+    if ((error == EMFILE || error == ENFILE) && close_an_idle(d))
+        error = connected_fd(p, &s->fd);
+    if (error == 0)
+        error = watch(s);
+    if (error != 0) {
+        if (s->fd >= 0)
+            close(s->fd);
+        free(s);
+        return error;
+    }
+    *out = s;
+    return 0;
+}
+
+static int open_numbered(struct dial_udp *d, struct dial_udp_pool *p,
+                         struct dial_udp_socket **out)
+{
+    uint32_t conn = conns_add(&d->conns, NULL);
+    if (conn == CONN_NONE)
+        return ENOMEM;
+    int error = open_socket(d, p, out);
+    if (error != 0) {
+        conns_del(&d->conns, conn);
+        return error;
+    }
+    (*out)->conn = conn;
+    d->conns.list[conn / 2] = *out;
+    d->counters.opened++;
+    if (d->sockets_n++ == 0)
+        uv_timer_start(&d->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    return 0;
+}
+
+/* ---- choosing ---- */
+
+static struct dial_udp_pool *new_pool(struct dial_udp *d, const struct endpoint *e)
+{
+    if (e->id >= d->pools_n) {
+        uint32_t n = d->pools_n == 0 ? 16 : d->pools_n * 2;
+        if (n <= e->id)
+            n = e->id + 1;
+        struct dial_udp_pool **list = realloc(d->pools, n * sizeof *list);
+        if (list == NULL)
+            return NULL;
+        memset(list + d->pools_n, 0, (n - d->pools_n) * sizeof(struct dial_udp_pool *));
+        d->pools = list;
+        d->pools_n = n;
+    }
+    d->pools[e->id] = calloc(1, sizeof *d->pools[e->id]);
+    return d->pools[e->id];
+}
+
+/* The pool of an endpoint. An id that has passed on to another address after a reload
+ * finds the sockets of the former one: they go. */
+static struct dial_udp_pool *pool_of(struct dial_udp *d, const struct endpoint *e)
+{
+    struct dial_udp_pool *p = e->id < d->pools_n ? d->pools[e->id] : NULL;
+    if (p == NULL)
+        p = new_pool(d, e);
+    if (p == NULL)
+        return NULL;
+    if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source))
+        retire_all(p);
+    p->peer = e->addr;
+    p->source = e->source;
+    p->idle_us =
+        e->idle_us > 0 ? (uint64_t)e->idle_us : UPSTREAM_SOCKET_IDLE_S * SECOND_US;
+    return p;
+}
+
+/* Draws a place at random; an empty one gets a socket. Places that will not do are
+ * passed over. */
+static int draw(struct dial_udp *d, struct dial_udp_pool *p, uint32_t avoid,
+                struct dial_udp_socket **out)
+{
+    int error = EADDRNOTAVAIL;
+    uint32_t start = entropy_below(&d->turn->entropy, UPSTREAM_UDP_SOCKETS);
+    for (uint32_t i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
+        struct dial_udp_socket **place =
+            &p->sockets[(start + i) % UPSTREAM_UDP_SOCKETS];
+        if (*place != NULL && worn(*place, d->turn->now_us))
+            retire(*place);
+        if (*place != NULL && (*place)->conn == avoid)
+            continue;
+        int rc = *place == NULL ? open_numbered(d, p, place) : 0;
+        if (rc == 0) {
+            *out = *place;
+            return 0;
+        }
+        error = rc;
+    }
+    return error;
+}
+
+int dial_udp_connect(struct dial_udp *d, const struct endpoint *e, uint32_t avoid,
+                     uint32_t *conn)
+{
+    struct dial_udp_pool *p = e->id < d->pools_n ? d->pools[e->id] : NULL;
+    struct dial_udp_socket *s = NULL;
+    if (p != NULL && p->drawn_in == d->turn->number)
+        s = p->drawn;
+    if (s == NULL || s->conn == avoid || s->questions >= UPSTREAM_SOCKET_QUESTIONS) {
+        p = pool_of(d, e);
+        if (p == NULL)
+            return ENOMEM;
+        int error = draw(d, p, avoid, &s);
+        if (error != 0)
+            return error;
+        p->drawn = s;
+        p->drawn_in = d->turn->number;
+    }
+    *conn = s->conn;
+    return 0;
+}
+
+/* ---- sending ---- */
+
+int dial_udp_send(struct dial_udp *d, uint32_t conn, const uint8_t *wire, size_t len)
+{
+    struct dial_udp_socket *s = conns_get(&d->conns, conn);
+    struct dial_udp_out *out = d->out;
+    if (s == NULL || s->fd < 0)
+        return ENOTCONN;
+    if (len > ANSWER_MAX)
+        return EMSGSIZE;
+    if (out->n == UDP_BATCH || sizeof out->octets - out->used < len)
+        send_batch(d);
+    uint8_t i = (uint8_t)out->n++;
+    out->questions[i] = (struct question){
+        .at = (uint32_t)out->used, .len = (uint32_t)len, .next = NO_QUESTION};
+    memcpy(out->octets + out->used, wire, len);
+    out->used += len;
+    if (s->first == NO_QUESTION) {
+        s->first = i;
+        out->sockets[out->sockets_n++] = s;
+    } else {
+        out->questions[s->last].next = i;
+    }
+    s->last = i;
+    s->unsettled++;
+    s->questions++;
+    s->used_us = d->turn->now_us;
+    return 0;
+}
+
+/* The questions of a socket, as sendmmsg() wants them; returns their number. */
+static unsigned gather(struct dial_udp_out *out, struct dial_udp_socket *s)
+{
+    unsigned n = 0;
+    for (uint8_t i = s->first; i != NO_QUESTION; i = out->questions[i].next) {
+        const struct question *q = &out->questions[i];
+        out->iov[n++] =
+            (struct iovec){.iov_base = out->octets + q->at, .iov_len = q->len};
+    }
+    s->first = NO_QUESTION;
+    return n;
+}
+
+static int send_some(int fd, struct dial_udp_out *out, unsigned at, unsigned n)
+{
+    if (n - at > 1)
+        return sendmmsg(fd, out->msgs + at, n - at, MSG_DONTWAIT);
+    struct iovec *iov = &out->iov[at];
+    return send(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
+}
+
+static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsigned n)
+{
+    unsigned at = 0;
+    while (at < n) {
+        int sent = send_some(s->fd, d->out, at, n);
+        if (sent > 0) {
+            at += (unsigned)sent;
+            d->counters.sent += (unsigned)sent;
+        } else if (errno == EAGAIN || errno == ENOBUFS) {
+            /* As if the network had lost them: they are asked again. */
+            d->counters.full += n - at;
+            return;
+        } else if (errno != EINTR) {
+            /* All that waits on this socket is told so, the rest of the batch too. */
+            tell_later(s, errno);
+            return;
+        }
+    }
+}
+
+static void send_batch(struct dial_udp *d)
+{
+    struct dial_udp_out *out = d->out;
+    for (unsigned i = 0; i < out->sockets_n; i++)
+        send_questions(d, out->sockets[i], gather(out, out->sockets[i]));
+    out->n = out->sockets_n = 0;
+    out->used = 0;
+}
+
+bool dial_udp_flush(struct dial_udp *d)
+{
+    send_batch(d);
+    if (d->failed == NULL)
+        return false;
+    while (d->failed != NULL) {
+        struct dial_udp_socket *s = d->failed;
+        int error = s->error;
+        d->failed = s->failed_next;
+        s->error = 0;
+        tell(s, error);
+    }
+    return true;
+}
+
+void dial_udp_settle(struct dial_udp *d, uint32_t conn)
+{
+    struct dial_udp_socket *s = conns_get(&d->conns, conn);
+    if (s == NULL || s->unsettled == 0 || --s->unsettled > 0)
+        return;
+    if (s->gone)
+        free_socket(s);
+    else if (s->pool == NULL)
+        close_socket(s);
+}

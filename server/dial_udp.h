@@ -1,0 +1,72 @@
+/* Questions to upstreams over UDP, for one worker.
+ *
+ * For each endpoint there is a pool of up to UPSTREAM_UDP_SOCKETS connected sockets,
+ * each on a port that the kernel chose at random (RFC 5452 section 9.2). A turn draws
+ * one of them for all its questions to the endpoint, so that they leave with one
+ * sendmmsg(); drawing an empty place opens a socket. A socket retires after
+ * UPSTREAM_SOCKET_QUESTIONS or UPSTREAM_SOCKET_LIFE_S: it is drawn no more, and closed
+ * when its questions are settled.
+ *
+ *     dial_udp_connect(d, endpoint, CONN_NONE, &conn);     // io->connect
+ *     dial_udp_send(d, conn, wire, len);                   // io->send: into the batch
+ *     while (dial_udp_flush(d)) ...                        // end of the turn
+ *     dial_udp_settle(d, conn);                            // io->settle, once for
+ * every send
+ *
+ * Answers go to resolver_datagram(), errors of the network to resolver_lost(). */
+#ifndef ISTHMUS_SERVER_DIAL_UDP_H
+#define ISTHMUS_SERVER_DIAL_UDP_H
+
+#include "server/conns.h"
+#include "server/turn.h"
+
+struct dial_udp_in;
+struct dial_udp_out;
+struct dial_udp_pool;
+struct dial_udp_socket;
+
+struct dial_udp_counters {
+    uint64_t opened;
+    uint64_t sent, received;
+    uint64_t full; /* questions dropped: the kernel had no room */
+    uint64_t lost; /* errors told to the resolver */
+};
+
+struct dial_udp {
+    struct turn *turn;
+    struct conns conns;
+    struct dial_udp_pool **pools; /* by endpoint id */
+    uint32_t pools_n;
+    struct dial_udp_in *in;
+    struct dial_udp_out *out;
+    struct dial_udp_socket
+        *failed;        /* with an error to be told at the end of the turn */
+    uint32_t sockets_n; /* open now */
+    uint32_t idle_at;   /* where the search for an idle socket goes on */
+    uv_timer_t sweep;
+    bool closing;
+    struct dial_udp_counters counters;
+};
+
+/* Returns 0, or an errno. */
+int dial_udp_init(struct dial_udp *d, struct turn *turn)
+    __attribute__((warn_unused_result));
+
+/* Closes everything, without a word to the resolver; the loop has to run afterwards
+ * until no handle is left. */
+void dial_udp_close(struct dial_udp *d);
+
+/* After dial_udp_close() and that loop. */
+void dial_udp_release(struct dial_udp *d);
+
+/* As in struct io. */
+int dial_udp_connect(struct dial_udp *d, const struct endpoint *e, uint32_t avoid,
+                     uint32_t *conn);
+int dial_udp_send(struct dial_udp *d, uint32_t conn, const uint8_t *wire, size_t len);
+void dial_udp_settle(struct dial_udp *d, uint32_t conn);
+
+/* Sends the batch and tells the resolver what went wrong; true when it was told
+ * something and may have asked anew: call again. */
+bool dial_udp_flush(struct dial_udp *d);
+
+#endif

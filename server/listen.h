@@ -1,0 +1,45 @@
+/* Listening sockets: for each address of a plan, and for each worker, one of UDP and
+ * one of TCP, all bound with SO_REUSEPORT so that the kernel spreads clients over the
+ * workers.
+ *
+ *     set = listen_open(plan, NULL, workers, &errs);       // all or nothing
+ *     ... each worker takes its descriptors out of the set ...
+ *     next = listen_open(new_plan, set, workers, &errs);   // reload: only what is new
+ * is opened
+ *     ... once every worker has gone over to `next`: listen_free(set);
+ *
+ * "Every address of the host" is one IPv6 socket that takes IPv4 too, or an IPv4 socket
+ * where the kernel has no IPv6. */
+#ifndef ISTHMUS_SERVER_LISTEN_H
+#define ISTHMUS_SERVER_LISTEN_H
+
+#include "resolver/plan.h"
+
+/* Of one worker; -1: taken, or the worker has it from before. */
+struct listen_fds {
+    int udp, tcp;
+};
+
+struct listen_address {
+    uint32_t id;     /* kept by the address over reloads, never used for another */
+    uint16_t server; /* index into the plan's servers */
+    struct addr addr;
+    struct listen_fds *fds; /* one for each worker */
+};
+
+struct listen_set {
+    struct listen_address *list;
+    uint32_t n;
+    uint32_t next_id;
+    unsigned workers;
+};
+
+/* Opens what `plan` listens on and `old` (may be NULL) does not. Returns NULL after
+ * adding errors, one for each address that cannot be had; nothing stays open then. */
+struct listen_set *listen_open(const struct plan *plan, const struct listen_set *old,
+                               unsigned workers, struct errors *errs);
+
+/* Closes descriptors that nobody took. NULL is fine. */
+void listen_free(struct listen_set *set);
+
+#endif

@@ -1,0 +1,237 @@
+#include "server/process.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "server/reload.h"
+#include "server/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DRAIN_MS    5000 /* for queries in flight, at the end */
+#define LOG_STOP_MS 1000 /* for log lines that nobody reads */
+
+enum process_state {
+    PROCESS_SERVING,
+    PROCESS_ENDING, /* workers answer what is in flight */
+};
+
+#define SIGNALS 5
+
+struct process {
+    const struct arguments *args;
+    enum process_state state;
+    int status; /* the exit status */
+    uv_loop_t loop;
+    uv_async_t wake;     /* from workers */
+    uv_timer_t patience; /* while ending */
+    uv_signal_t signals[SIGNALS];
+    struct reload reload;
+};
+
+/* ---- ending ---- */
+
+static void end_workers(struct process *p, enum worker_end how)
+{
+    for (unsigned i = 0; i < p->reload.workers_n; i++)
+        worker_end(p->reload.workers[i], how);
+}
+
+static void on_out_of_patience(uv_timer_t *timer)
+{
+    struct process *p = timer->data;
+    log_warning("%d s have passed with queries unanswered; stopping", DRAIN_MS / 1000);
+    end_workers(p, WORKER_STOP);
+}
+
+static void begin_end(struct process *p, const char *words)
+{
+    if (p->state == PROCESS_ENDING)
+        return;
+    log_info("%s", words);
+    p->state = PROCESS_ENDING;
+    end_workers(p, WORKER_DRAIN);
+    uv_timer_start(&p->patience, on_out_of_patience, DRAIN_MS, 0);
+}
+
+static void end_at_once(struct process *p, int status)
+{
+    p->state = PROCESS_ENDING;
+    p->status = status;
+    end_workers(p, WORKER_STOP);
+}
+
+static bool all_ended(const struct process *p)
+{
+    for (unsigned i = 0; i < p->reload.workers_n; i++) {
+        if (!worker_ended(p->reload.workers[i]))
+            return false;
+    }
+    return true;
+}
+
+/* ---- events ---- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct process *p = handle->data;
+    switch (number) {
+    case SIGTERM:
+        begin_end(p, "SIGTERM: Shutting down servers then terminating");
+        break;
+    case SIGINT:
+        if (p->state == PROCESS_ENDING)
+            end_at_once(p, 2);
+        else
+            begin_end(p, "SIGINT: Shutting down");
+        break;
+    case SIGQUIT:
+        end_at_once(p, 0);
+        break;
+    case SIGUSR1:
+        log_info("SIGUSR1: Reloading");
+        if (p->state == PROCESS_SERVING)
+            reload_begin(&p->reload);
+        break;
+    case SIGUSR2:
+        log_warning("SIGUSR2: replacing the program in place is not offered: start the "
+                    "new one beside this one, then end this one");
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct process *p = async->data;
+    if (p->state == PROCESS_SERVING)
+        reload_poll(&p->reload);
+    else if (all_ended(p))
+        uv_stop(&p->loop);
+}
+
+static int open_loop(struct process *p, struct errors *errs)
+{
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    int rc = uv_loop_init(&p->loop);
+    if (rc == 0)
+        rc = uv_async_init(&p->loop, &p->wake, on_wake);
+    if (rc < 0)
+        return error_at(errs, (struct where){0}, "event loop: %s", uv_strerror(rc));
+    p->wake.data = p->patience.data = p;
+    uv_timer_init(&p->loop, &p->patience);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&p->loop, &p->signals[i]);
+        p->signals[i].data = p;
+        rc = uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+        if (rc < 0)
+            return error_at(errs, (struct where){0}, "signal %d: %s", numbers[i],
+                            uv_strerror(rc));
+    }
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    uv_close(handle, NULL);
+}
+
+static void close_loop(struct process *p)
+{
+    uv_walk(&p->loop, close_handle, NULL);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&p->loop);
+}
+
+/* ---- starting ---- */
+
+/* As many descriptors as the administrator allows: the soft limit is for programs that
+ * use select(). */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void banner_line(const char *text)
+{
+    log_raw(text, strlen(text));
+}
+
+static void print_banner(const struct process *p)
+{
+    if (p->args->quiet)
+        return;
+    plan_banner(p->reload.plan, banner_line);
+    banner_line(VERSION_LINE);
+    banner_line(VERSION_BUILD);
+}
+
+static int write_pidfile(const char *path, struct errors *errs)
+{
+    if (path == NULL)
+        return 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return error_at(errs, (struct where){0}, "pid file %s: %s", path,
+                        strerror(errno));
+    int rc = dprintf(fd, "%ld\n", (long)getpid());
+    if (close(fd) == 0 && rc > 0)
+        return 0;
+    return error_at(errs, (struct where){0}, "pid file %s: %s", path, strerror(errno));
+}
+
+static int start(struct process *p, struct errors *errs)
+{
+    if (reload_first(&p->reload, errs) < 0)
+        return -1;
+    if (log_start(STDOUT_FILENO) < 0)
+        return error_at(errs, (struct where){0}, "no thread for log lines to be had");
+    if (reload_start_workers(&p->reload, errs) < 0)
+        return -1;
+    print_banner(p);
+    return write_pidfile(p->args->pidfile, errs);
+}
+
+/* Serves until the end; the start has succeeded. */
+static void serve(struct process *p)
+{
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    if (p->args->pidfile != NULL)
+        unlink(p->args->pidfile);
+}
+
+int process_run(const struct arguments *args)
+{
+    struct process p = {.args = args};
+    struct errors errs;
+    errors_init(&errs);
+    raise_file_limit();
+    if (hash_seed() < 0)
+        error_at(&errs, (struct where){0}, "no random numbers from the kernel");
+    else if (open_loop(&p, &errs) == 0 &&
+             reload_init(&p.reload, args, &p.wake, &errs) == 0) {
+        if (start(&p, &errs) == 0)
+            serve(&p);
+        else
+            end_workers(&p, WORKER_STOP);
+        reload_release(&p.reload);
+        close_loop(&p);
+    }
+    log_stop(LOG_STOP_MS);
+    errors_print(&errs, stderr);
+    if (errs.n > 0)
+        p.status = 1;
+    errors_release(&errs);
+    return p.status;
+}

@@ -1,0 +1,63 @@
+/* The configuration in use: how the first comes about, and how another takes its place
+ * while queries go on.
+ *
+ *     reload_init(&r, args, &wake);
+ *     reload_first(&r, &errs);                 // plan and listening sockets, all or
+ * nothing reload_start_workers(&r, &errs); reload_begin(&r);                        //
+ * SIGUSR1 reload_poll(&r);                         // whenever `wake` fires
+ *
+ * A new plan is built here, on the control thread, and opens only addresses that are
+ * new; any error leaves all as it was. Then every worker is told and goes over between
+ * two turns: queries begun under the old plan end under it. The old one is freed when
+ * the last of them has ended. Requests that come meanwhile make one more reload
+ * afterwards, however many. */
+#ifndef ISTHMUS_SERVER_RELOAD_H
+#define ISTHMUS_SERVER_RELOAD_H
+
+#include "server/arguments.h"
+#include "server/worker.h"
+
+struct reload_retired;
+
+struct reload {
+    const struct arguments *args;
+    struct registry *registry;
+    uv_async_t *wake;
+    struct worker **workers;
+    unsigned workers_n;
+
+    struct plan *plan;                 /* in use */
+    struct listen_set *listeners;      /* in use */
+    struct listen_set *listeners_next; /* while workers go over */
+    struct worker_order order;
+    bool busy;  /* workers are going over */
+    bool again; /* asked for meanwhile */
+
+    uv_mutex_t lock; /* for `retired`: worker threads add to it when they end a plan */
+    struct reload_retired *retired;
+};
+
+/* Returns 0, or -1 after adding an error. `wake` is sent to from worker threads. */
+int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake,
+                struct errors *errs) __attribute__((warn_unused_result));
+
+/* Reads the configuration and opens what it listens on. 0, or -1 after adding errors.
+ */
+int reload_first(struct reload *r, struct errors *errs)
+    __attribute__((warn_unused_result));
+
+/* Makes and starts the workers. 0, or -1 after adding an error; reload_release() undoes
+ * it. */
+int reload_start_workers(struct reload *r, struct errors *errs)
+    __attribute__((warn_unused_result));
+
+/* Loads anew; logs how it went. */
+void reload_begin(struct reload *r);
+
+/* Finishes what workers have done their part of. */
+void reload_poll(struct reload *r);
+
+/* Waits for the workers, which have ended or were told to, and frees everything. */
+void reload_release(struct reload *r);
+
+#endif

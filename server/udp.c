@@ -1,0 +1,334 @@
+#include "server/udp.h"
+
+#include "base/limits.h"
+#include "server/pktinfo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* No multiples of 4096: the heads of all slots would fall into one set of the
+ * processor's first cache. */
+#define SLOT_IN  (2048 + 64) /* no question needs more; longer ones are not whole */
+#define SLOT_OUT (UDP_ANSWER_MAX + 64)
+/* Calls in a row that may fail for want of buffers before the rest of a batch is
+ * dropped. */
+#define FULL_MAX 4
+
+struct udp_socket {
+    uv_poll_t poll;
+    struct udp *udp;
+    int fd;
+    uint64_t handle; /* number, and a generation above it */
+    uint16_t server;
+    uint8_t family; /* of the socket: 6 when it takes both */
+    bool wildcard;  /* the address that was asked comes with each datagram */
+    struct addr local;
+};
+
+struct udp_in {
+    struct mmsghdr msgs[UDP_BATCH];
+    struct iovec iov[UDP_BATCH];
+    union pktinfo_sockaddr peer[UDP_BATCH];
+    struct pktinfo_room control[UDP_BATCH];
+    unsigned used;     /* slots the kernel has written to */
+    bool with_control; /* how unused slots are prepared */
+    uint8_t wire[UDP_BATCH][SLOT_IN];
+};
+
+struct udp_out {
+    struct mmsghdr msgs[UDP_BATCH];
+    struct mmsghdr sorted[UDP_BATCH]; /* msgs of one socket, when there are several */
+    struct iovec iov[UDP_BATCH];
+    union pktinfo_sockaddr peer[UDP_BATCH];
+    struct pktinfo_room control[UDP_BATCH];
+    int fd[UDP_BATCH]; /* -1: already sent, or its socket has been closed */
+    unsigned n;
+    bool several; /* not all for one socket */
+    uint8_t wire[UDP_BATCH][SLOT_OUT];
+};
+
+int udp_init(struct udp *u, struct turn *turn)
+{
+    *u = (struct udp){.turn = turn};
+    u->in = calloc(1, sizeof *u->in);
+    u->out = calloc(1, sizeof *u->out);
+    if (u->in == NULL || u->out == NULL) {
+        udp_release(u);
+        return -1;
+    }
+    for (unsigned i = 0; i < UDP_BATCH; i++) {
+        struct msghdr *in = &u->in->msgs[i].msg_hdr, *out = &u->out->msgs[i].msg_hdr;
+        u->in->iov[i] = (struct iovec){.iov_base = u->in->wire[i],
+                                       .iov_len = sizeof u->in->wire[i]};
+        u->out->iov[i] = (struct iovec){.iov_base = u->out->wire[i]};
+        *in = (struct msghdr){.msg_name = &u->in->peer[i],
+                              .msg_namelen = sizeof u->in->peer[i],
+                              .msg_iov = &u->in->iov[i],
+                              .msg_iovlen = 1,
+                              .msg_control = &u->in->control[i]};
+        *out = (struct msghdr){.msg_name = &u->out->peer[i],
+                               .msg_iov = &u->out->iov[i],
+                               .msg_iovlen = 1,
+                               .msg_control = &u->out->control[i]};
+    }
+    return 0;
+}
+
+void udp_release(struct udp *u)
+{
+    free(u->in);
+    free(u->out);
+    free(u->sockets);
+    *u = (struct udp){0};
+}
+
+/* ---- receiving ---- */
+
+/* Gives back to the slots what recvmmsg() changed in them. */
+static void prepare_slots(struct udp_in *in, bool with_control)
+{
+    unsigned n = in->used;
+    if (with_control != in->with_control)
+        n = UDP_BATCH;
+    for (unsigned i = 0; i < n; i++) {
+        struct msghdr *m = &in->msgs[i].msg_hdr;
+        m->msg_namelen = sizeof in->peer[i];
+        m->msg_controllen = with_control ? sizeof in->control[i] : 0;
+        m->msg_flags = 0;
+    }
+    in->with_control = with_control;
+    in->used = 0;
+}
+
+static void take_datagram(struct udp_socket *s, unsigned i, struct client *c)
+{
+    struct udp *u = s->udp;
+    struct mmsghdr *m = &u->in->msgs[i];
+    pktinfo_peer(&c->peer, &u->in->peer[i]);
+    /* Nothing can be sent to port 0; only forgers send from it. */
+    if (c->peer.port == 0)
+        return;
+    if (s->wildcard)
+        pktinfo_read(&m->msg_hdr, &c->local);
+    if (m->msg_hdr.msg_flags & MSG_TRUNC)
+        u->counters.cut++;
+    resolver_query(u->turn->resolver, c, u->in->wire[i], m->msg_len);
+}
+
+/* Takes one batch; returns its size. */
+static unsigned receive(struct udp_socket *s)
+{
+    struct udp *u = s->udp;
+    prepare_slots(u->in, s->wildcard);
+    int n = recvmmsg(s->fd, u->in->msgs, UDP_BATCH, MSG_DONTWAIT, NULL);
+    if (n <= 0)
+        return 0;
+    u->in->used = (unsigned)n;
+    u->counters.received += (unsigned)n;
+    struct client c = {.transport = TRANSPORT_UDP,
+                       .server = s->server,
+                       .local = s->local,
+                       .handle = s->handle};
+    for (unsigned i = 0; i < (unsigned)n; i++)
+        take_datagram(s, i, &c);
+    return (unsigned)n;
+}
+
+static void receive_rounds(struct udp_socket *s, unsigned rounds)
+{
+    turn_begin(s->udp->turn);
+    while (rounds-- > 0 && receive(s) == UDP_BATCH)
+        ;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct udp_socket *s = poll->data;
+    receive_rounds(s, UDP_ROUNDS);
+    /* After an error on the socket libuv has stopped watching it; reading has cleared
+     * it. */
+    if (status < 0)
+        uv_poll_start(&s->poll, UV_READABLE, on_readable);
+}
+
+/* ---- sockets ---- */
+
+static uint32_t free_number(struct udp *u)
+{
+    uint32_t n = 0;
+    while (n < u->sockets_n && u->sockets[n] != NULL)
+        n++;
+    if (n < u->sockets_n)
+        return n;
+    struct udp_socket **list = realloc(u->sockets, (n + 1) * sizeof *list);
+    if (list == NULL)
+        return UINT32_MAX;
+    list[n] = NULL;
+    u->sockets = list;
+    u->sockets_n = n + 1;
+    return n;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static int watch(struct udp *u, struct udp_socket *s)
+{
+    int rc = uv_poll_init(&u->turn->loop, &s->poll, s->fd);
+    if (rc < 0) {
+        free(s);
+        return -rc;
+    }
+    s->poll.data = s;
+    rc = uv_poll_start(&s->poll, UV_READABLE, on_readable);
+    if (rc < 0)
+        uv_close((uv_handle_t *)&s->poll, on_closed);
+    return -rc;
+}
+
+int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
+             uint32_t *number)
+{
+    struct udp_socket *s = calloc(1, sizeof *s);
+    uint32_t n = free_number(u);
+    int domain = 0;
+    socklen_t len = sizeof domain;
+    int rc = ENOMEM;
+    if (s != NULL && n != UINT32_MAX) {
+        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+        *s = (struct udp_socket){.udp = u,
+                                 .fd = fd,
+                                 .handle = (uint64_t)++u->opened << 32 | n,
+                                 .server = server,
+                                 .family = domain == AF_INET ? 4 : 6,
+                                 .wildcard = addr->family == 0,
+                                 .local = *addr};
+        rc = watch(u, s);
+    } else {
+        free(s);
+    }
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    u->sockets[n] = s;
+    *number = n;
+    return 0;
+}
+
+void udp_serve(struct udp *u, uint32_t number, uint16_t server)
+{
+    u->sockets[number]->server = server;
+}
+
+void udp_pause(struct udp *u, uint32_t number)
+{
+    struct udp_socket *s = u->sockets[number];
+    uv_poll_stop(&s->poll);
+    receive_rounds(s, UINT32_MAX);
+}
+
+void udp_close(struct udp *u, uint32_t number)
+{
+    struct udp_socket *s = u->sockets[number];
+    udp_flush(u);
+    u->sockets[number] = NULL;
+    uv_close((uv_handle_t *)&s->poll, on_closed);
+    close(s->fd);
+}
+
+/* ---- sending ---- */
+
+static struct udp_socket *socket_of(const struct udp *u, const struct client *c)
+{
+    uint32_t number = (uint32_t)c->handle;
+    struct udp_socket *s = number < u->sockets_n ? u->sockets[number] : NULL;
+    return s != NULL && s->handle == c->handle ? s : NULL;
+}
+
+uint8_t *udp_reply_space(struct udp *u, const struct client *c, size_t *cap)
+{
+    if (socket_of(u, c) == NULL)
+        return NULL;
+    if (u->out->n == UDP_BATCH)
+        udp_flush(u);
+    *cap = UDP_ANSWER_MAX;
+    return u->out->wire[u->out->n];
+}
+
+void udp_reply(struct udp *u, const struct client *c, size_t len)
+{
+    const struct udp_socket *s = socket_of(u, c);
+    struct udp_out *out = u->out;
+    if (s == NULL || len == 0)
+        return;
+    unsigned i = out->n++;
+    struct msghdr *m = &out->msgs[i].msg_hdr;
+    out->iov[i].iov_len = len;
+    m->msg_namelen = pktinfo_address(&out->peer[i], &c->peer, s->family);
+    m->msg_controllen = 0;
+    if (s->wildcard)
+        pktinfo_write(m, &c->local, s->family);
+    out->fd[i] = s->fd;
+    if (s->fd != out->fd[0])
+        out->several = true;
+}
+
+/* Sends all of them, or counts why not. One that cannot be sent (no route, an address
+ * that a filter refuses) must not take the others with it. */
+static void send_batch(struct udp *u, int fd, struct mmsghdr *msgs, unsigned n)
+{
+    unsigned at = 0, full = 0;
+    while (at < n) {
+        int sent = sendmmsg(fd, msgs + at, n - at, MSG_DONTWAIT);
+        if (sent > 0) {
+            at += (unsigned)sent;
+            u->counters.sent += (unsigned)sent;
+            full = 0;
+        } else if (errno == EAGAIN || (errno == ENOBUFS && ++full == FULL_MAX)) {
+            u->counters.full += n - at;
+            return;
+        } else if (errno == ENOBUFS) {
+            u->counters.full++;
+            at++;
+        } else if (errno != EINTR) {
+            u->counters.refused++;
+            at++;
+        }
+    }
+}
+
+/* The replies of a turn for several sockets: one call for each of them. */
+static void send_sorted(struct udp *u)
+{
+    struct udp_out *out = u->out;
+    for (unsigned i = 0; i < out->n; i++) {
+        int fd = out->fd[i];
+        unsigned n = 0;
+        if (fd < 0)
+            continue;
+        for (unsigned k = i; k < out->n; k++) {
+            if (out->fd[k] == fd) {
+                out->sorted[n++] = out->msgs[k];
+                out->fd[k] = -1;
+            }
+        }
+        send_batch(u, fd, out->sorted, n);
+    }
+}
+
+void udp_flush(struct udp *u)
+{
+    struct udp_out *out = u->out;
+    if (out->n == 0)
+        return;
+    if (out->several)
+        send_sorted(u);
+    else
+        send_batch(u, out->fd[0], out->msgs, out->n);
+    out->n = 0;
+    out->several = false;
+}

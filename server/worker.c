@@ -1,0 +1,402 @@
+#include "server/worker.h"
+
+#include "server/dial_udp.h"
+#include "server/udp.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NONE UINT32_MAX
+
+/* A listening address as this worker has it open. */
+struct listener {
+    uint32_t id;  /* of the listen_address */
+    uint32_t udp; /* numbers of the sockets */
+    bool keep;
+};
+
+struct worker {
+    struct io io; /* first: struct io * is struct worker * */
+    struct worker_settings settings;
+    struct turn turn;
+    struct udp udp;
+    struct dial_udp dial_udp;
+    struct listener *listeners;
+    uint32_t listeners_n;
+
+    uv_prepare_t before_sleep;
+    uv_timer_t timer;  /* for the resolver */
+    uint64_t timer_us; /* when it fires; UINT64_MAX: not armed */
+    uv_async_t wake;
+    _Atomic(struct worker_order *) order;
+    _Atomic int end; /* enum worker_end */
+    _Atomic bool ended;
+    bool draining;
+    bool started;
+    pthread_t thread;
+};
+
+/* ---- struct io ---- */
+
+static struct worker *worker_of(struct io *io)
+{
+    return (struct worker *)io;
+}
+
+static void io_random(struct io *io, void *out, size_t len)
+{
+    entropy_take(&worker_of(io)->turn.entropy, out, len);
+}
+
+static uint8_t *io_reply_space(struct io *io, const struct client *c, size_t *cap)
+{
+    return udp_reply_space(&worker_of(io)->udp, c, cap);
+}
+
+static void io_reply(struct io *io, const struct client *c, size_t len)
+{
+    udp_reply(&worker_of(io)->udp, c, len);
+}
+
+static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
+                      uint32_t avoid, uint32_t *conn)
+{
+    if (t == TRANSPORT_UDP)
+        return dial_udp_connect(&worker_of(io)->dial_udp, e, avoid, conn);
+    return ENOTSUP;
+}
+
+static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)
+{
+    return dial_udp_send(&worker_of(io)->dial_udp, conn, wire, len);
+}
+
+static void io_settle(struct io *io, uint32_t conn)
+{
+    dial_udp_settle(&worker_of(io)->dial_udp, conn);
+}
+
+static const struct io worker_io = {
+    .random = io_random,
+    .reply_space = io_reply_space,
+    .reply = io_reply,
+    .connect = io_connect,
+    .send = io_send,
+    .settle = io_settle,
+};
+
+/* ---- turns ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    w->timer_us = UINT64_MAX;
+    turn_begin(&w->turn);
+}
+
+/* Has the resolver woken in time. A deadline that moved to later is not worth a call:
+ * the timer then fires early once, and is set anew. libuv counts in whole milliseconds
+ * from a clock that may be one behind. */
+static void arm_timer(struct worker *w)
+{
+    uint64_t next_us = resolver_next_us(w->turn.resolver);
+    if (next_us >= w->timer_us)
+        return;
+    uint64_t now_us = w->turn.now_us;
+    uint64_t wait_ms = next_us <= now_us ? 0 : (next_us - now_us) / 1000 + 1;
+    w->timer_us = next_us;
+    uv_timer_start(&w->timer, on_timer, wait_ms, 0);
+}
+
+/* Sends what the turn has produced. Failures found on the way may make the resolver ask
+ * again. */
+static void end_turn(struct worker *w)
+{
+    bool more;
+    do {
+        more = dial_udp_flush(&w->dial_udp);
+        udp_flush(&w->udp);
+    } while (more);
+    w->turn.open = false;
+}
+
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    struct worker *w = prepare->data;
+    if (w->turn.open)
+        end_turn(w);
+    arm_timer(w);
+    if (w->draining && resolver_in_flight(w->turn.resolver) == 0)
+        uv_stop(&w->turn.loop);
+}
+
+/* ---- orders ---- */
+
+static struct listener *listener_of(struct worker *w, uint32_t id)
+{
+    for (uint32_t i = 0; i < w->listeners_n; i++) {
+        if (w->listeners[i].id == id)
+            return &w->listeners[i];
+    }
+    return NULL;
+}
+
+static int open_listener(struct worker *w, struct listener *l, struct listen_address *a)
+{
+    struct listen_fds *fds = &a->fds[w->settings.number];
+    int fd = fds->udp;
+    fds->udp = -1;
+    *l = (struct listener){.id = a->id, .keep = true};
+    return udp_open(&w->udp, fd, &a->addr, a->server, &l->udp);
+}
+
+static void close_listener(struct worker *w, struct listener *l)
+{
+    udp_close(&w->udp, l->udp);
+}
+
+/* Closes what the order does not name any more. */
+static void drop_listeners(struct worker *w)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < w->listeners_n; i++) {
+        if (w->listeners[i].keep)
+            w->listeners[kept++] = w->listeners[i];
+        else
+            close_listener(w, &w->listeners[i]);
+    }
+    w->listeners_n = kept;
+}
+
+/* Room for all listeners of before and after. */
+static int reserve_listeners(struct worker *w, const struct listen_set *set)
+{
+    size_t n = (size_t)w->listeners_n + set->n;
+    struct listener *list = realloc(w->listeners, (n + 1) * sizeof *list);
+    if (list == NULL)
+        return ENOMEM;
+    w->listeners = list;
+    return 0;
+}
+
+static int reconcile(struct worker *w, struct listen_set *set)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < w->listeners_n; i++)
+        w->listeners[i].keep = false;
+    for (uint32_t i = 0; i < set->n; i++) {
+        struct listen_address *a = &set->list[i];
+        struct listener *l = listener_of(w, a->id);
+        if (l != NULL) {
+            l->keep = true;
+            udp_serve(&w->udp, l->udp, a->server);
+            continue;
+        }
+        int rc = open_listener(w, &w->listeners[w->listeners_n], a);
+        if (rc == 0)
+            w->listeners_n++;
+        else
+            error = rc;
+    }
+    drop_listeners(w);
+    return error;
+}
+
+static int follow(struct worker *w, struct worker_order *order)
+{
+    int error = reserve_listeners(w, order->listeners);
+    if (error == 0 && resolver_adopt(w->turn.resolver, order->plan) < 0)
+        error = ENOMEM;
+    if (error == 0)
+        error = reconcile(w, order->listeners);
+    return error;
+}
+
+static void begin_drain(struct worker *w)
+{
+    w->draining = true;
+    for (uint32_t i = 0; i < w->listeners_n; i++)
+        udp_pause(&w->udp, w->listeners[i].udp);
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct worker *w = async->data;
+    turn_begin(&w->turn);
+    struct worker_order *order = atomic_exchange(&w->order, NULL);
+    if (order != NULL) {
+        if (follow(w, order) != 0)
+            atomic_fetch_add(&order->failed, 1);
+        atomic_fetch_sub(&order->left, 1);
+        uv_async_send(w->settings.notify);
+    }
+    int end = atomic_load(&w->end);
+    if (end == WORKER_STOP)
+        uv_stop(&w->turn.loop);
+    else if (end == WORKER_DRAIN && !w->draining)
+        begin_drain(w);
+}
+
+/* ---- life ---- */
+
+/* Ends what is in flight and closes all but `wake`, which the control thread may use
+ * until it has joined. */
+static void take_down(struct worker *w)
+{
+    turn_begin(&w->turn);
+    resolver_free(w->turn.resolver);
+    w->turn.resolver = NULL;
+    for (uint32_t i = 0; i < w->listeners_n; i++)
+        close_listener(w, &w->listeners[i]);
+    dial_udp_close(&w->dial_udp);
+    uv_close((uv_handle_t *)&w->before_sleep, NULL);
+    uv_close((uv_handle_t *)&w->timer, NULL);
+    uv_unref((uv_handle_t *)&w->wake);
+    uv_run(&w->turn.loop, UV_RUN_DEFAULT);
+    udp_release(&w->udp);
+    dial_udp_release(&w->dial_udp);
+    free(w->listeners);
+}
+
+static void *run(void *argument)
+{
+    struct worker *w = argument;
+    uv_run(&w->turn.loop, UV_RUN_DEFAULT);
+    take_down(w);
+    atomic_store(&w->ended, true);
+    uv_async_send(w->settings.notify);
+    return NULL;
+}
+
+static int init_handles(struct worker *w)
+{
+    uv_prepare_init(&w->turn.loop, &w->before_sleep);
+    uv_timer_init(&w->turn.loop, &w->timer);
+    w->before_sleep.data = w->timer.data = w->wake.data = w;
+    uv_prepare_start(&w->before_sleep, on_before_sleep);
+    return -uv_async_init(&w->turn.loop, &w->wake, on_wake);
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_loop(struct worker *w)
+{
+    uv_walk(&w->turn.loop, close_handle, NULL);
+    uv_run(&w->turn.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&w->turn.loop);
+}
+
+/* What works with the loop; on failure everything is as before. */
+static int init_parts(struct worker *w)
+{
+    int error = init_handles(w);
+    if (error != 0)
+        return error;
+    w->turn.resolver = resolver_new(&w->io, w->settings.number);
+    if (w->turn.resolver == NULL)
+        return ENOMEM;
+    error = udp_init(&w->udp, &w->turn) < 0 ? ENOMEM : 0;
+    if (error == 0) {
+        error = dial_udp_init(&w->dial_udp, &w->turn);
+        if (error == 0)
+            return 0;
+        udp_release(&w->udp);
+    }
+    resolver_free(w->turn.resolver);
+    return error;
+}
+
+static int init(struct worker *w)
+{
+    int error = entropy_init(&w->turn.entropy);
+    if (error == 0)
+        error = -uv_loop_init(&w->turn.loop);
+    if (error != 0)
+        return error;
+    error = init_parts(w);
+    if (error != 0)
+        close_loop(w);
+    return error;
+}
+
+struct worker *worker_new(const struct worker_settings *settings,
+                          struct worker_order *order, struct errors *errs)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    int error = ENOMEM;
+    if (w != NULL) {
+        w->io = worker_io;
+        w->settings = *settings;
+        w->timer_us = UINT64_MAX;
+        error = init(w);
+    }
+    if (error == 0) {
+        turn_begin(&w->turn);
+        error = follow(w, order);
+        if (error == 0)
+            return w;
+        take_down(w);
+        close_loop(w);
+    }
+    free(w);
+    error_at(errs, (struct where){0}, "worker %u cannot start: %s", settings->number,
+             strerror(error));
+    return NULL;
+}
+
+int worker_start(struct worker *w, struct errors *errs)
+{
+    sigset_t all, before;
+    /* Signals are for the control thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&w->thread, NULL, run, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0)
+        return error_at(errs, (struct where){0}, "worker %u cannot start: %s",
+                        w->settings.number, strerror(error));
+    w->started = true;
+    char name[16];
+    snprintf(name, sizeof name, "worker-%u", w->settings.number);
+    pthread_setname_np(w->thread, name);
+    return 0;
+}
+
+void worker_give(struct worker *w, struct worker_order *order)
+{
+    atomic_store(&w->order, order);
+    uv_async_send(&w->wake);
+}
+
+void worker_end(struct worker *w, enum worker_end how)
+{
+    if (atomic_load(&w->ended))
+        return;
+    atomic_store(&w->end, how);
+    uv_async_send(&w->wake);
+}
+
+bool worker_ended(const struct worker *w)
+{
+    return atomic_load(&w->ended);
+}
+
+void worker_join(struct worker *w)
+{
+    if (w == NULL)
+        return;
+    if (w->started)
+        pthread_join(w->thread, NULL);
+    else
+        take_down(w);
+    close_loop(w);
+    free(w);
+}
