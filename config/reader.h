@@ -65,7 +65,7 @@ int reader_duration(struct reader *rd, const char *word, int64_t *out_us);
  * NAME`, the manual and did-you-mean come from it. */
 enum option_kind {
     OPTION_FLAG,     /* no argument; sets a bool */
-    OPTION_U32,      /* one number within min..max */
+    OPTION_U32,      /* one number within min..max; uint32_t. max 0: no end */
     OPTION_DURATION, /* one duration within min..max microseconds; int64_t. max 0: no
                         end */
     OPTION_WORD,     /* one of `words`; an enum (unsigned) gets its index */
