@@ -66,6 +66,10 @@
           "unanswered; then the next connection takes over")                           \
     LIMIT(UPSTREAM_TRIES, 3, "tries",                                                  \
           "of one question at one server, the first included (RFC 9520, 3.1)")         \
+    LIMIT(UPSTREAM_HEDGE_MS, 50, "ms",                                                 \
+          "or 4 x RTT: silence after which another server is asked as well")           \
+    LIMIT(UPSTREAM_TRIAL_MS, 250, "ms",                                                \
+          "between trials while all of a cluster are down: back within a second")      \
     LIMIT(PROBES_PER_S, 200, "probes per s",                                           \
           "of all upstreams: a thousand dead clusters must not make a flood")
 

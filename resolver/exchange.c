@@ -99,6 +99,7 @@ int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32
     if (e->conn_next != NULL)
         e->conn_next->conn_prev = &e->conn_next;
     *first = e;
+    e->serial = ++x->serial;
     e->open = true;
     x->n++;
     return 0;
@@ -130,10 +131,10 @@ struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span 
     return NULL;
 }
 
-struct exchange *exchange_on(const struct exchanges *x, uint32_t conn)
+struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint64_t serial)
 {
     struct exchange *e = *conn_bucket(x, conn);
-    while (e != NULL && e->conn != conn)
+    while (e != NULL && (e->conn != conn || e->serial > serial))
         e = e->conn_next;
     return e;
 }

@@ -11,6 +11,7 @@
 struct exchange {
     struct exchange *hash_next;
     struct exchange *conn_next, **conn_prev;
+    uint64_t serial; /* in the order of opening */
     uint32_t conn;
     uint16_t id;
     bool open;
@@ -22,6 +23,7 @@ struct exchanges {
     uint32_t mask, n;
     struct exchange **conns; /* the same, by conn alone; newest first */
     uint32_t conns_n;
+    uint64_t serial;     /* exchanges opened so far */
     uint64_t mismatched; /* datagrams that fitted nothing */
 };
 
@@ -37,7 +39,9 @@ void exchange_close(struct exchanges *x, struct exchange *e); /* not open: nothi
 /* The exchange this packet answers, or NULL. */
 struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span packet);
 
-/* The exchange opened last on a conn, NULL when none is open. */
-struct exchange *exchange_on(const struct exchanges *x, uint32_t conn);
+/* An open exchange on a conn whose serial is not above `serial`; NULL when there is
+ * none. With x->serial noted first, a loop that closes what it gets ends, whatever is
+ * opened meanwhile. */
+struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint64_t serial);
 
 #endif

@@ -137,15 +137,31 @@ static void thousands_are_found_by_id_and_by_conn(void **unused)
         assert_ptr_equal(exchange_match(&x, i % 10, packet), &all[i]);
     }
     uint32_t on_seven = 0;
-    for (struct exchange *e; (e = exchange_on(&x, 7)) != NULL; on_seven++) {
+    for (struct exchange *e; (e = exchange_on(&x, 7, x.serial)) != NULL; on_seven++) {
         assert_int_equal(e->conn, 7);
         exchange_close(&x, e);
     }
     assert_int_equal(on_seven, MANY / 10);
     assert_int_equal(x.n, MANY - MANY / 10);
-    assert_null(exchange_on(&x, 12345));
+    assert_null(exchange_on(&x, 12345, x.serial));
     exchanges_release(&x);
     free(all);
+}
+
+static void what_is_opened_later_is_not_among_those_of_a_lost_conn(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = count_up, .n = 1};
+    struct exchange old = asked(), new = asked();
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &old, 3), 0);
+    uint64_t lost = x.serial;
+    assert_int_equal(exchange_open(&x, &ids.io, &new, 3), 0);
+    assert_ptr_equal(exchange_on(&x, 3, lost), &old);
+    exchange_close(&x, &old);
+    assert_null(exchange_on(&x, 3, lost));
+    assert_ptr_equal(exchange_on(&x, 3, x.serial), &new);
+    exchanges_release(&x);
 }
 
 int main(void)
@@ -156,6 +172,7 @@ int main(void)
         cmocka_unit_test(no_id_is_used_twice_on_one_conn),
         cmocka_unit_test(a_conn_without_ids_is_refused_and_not_waited_for),
         cmocka_unit_test(thousands_are_found_by_id_and_by_conn),
+        cmocka_unit_test(what_is_opened_later_is_not_among_those_of_a_lost_conn),
     };
     return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }

@@ -1,0 +1,539 @@
+#include "resolver/inquiry.h"
+
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/core.h"
+#include "resolver/health.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NEVER UINT64_MAX
+
+/* forward keeps to two questions out: its servers may recurse, and be slow by right. */
+#define FORWARD_LIVE_MAX 2
+
+#define TCP_ONLY_US UINT64_C(60000000) /* then UDP is tried again */
+
+static struct resolver *resolver_of(const struct inquiry *in)
+{
+    return in->owner->r;
+}
+
+static uint64_t now_of(const struct inquiry *in)
+{
+    return in->owner->r->now_us;
+}
+
+static struct health_of health_of(const struct inquiry *in)
+{
+    return (struct health_of){.u = in->owner, .group = in->group, .hold = in->hold};
+}
+
+/* ---- one attempt ---- */
+
+int attempt_send(struct upstreams *u, struct attempt *a, const struct shot *shot)
+{
+    struct io *io = u->r->io;
+    const uint8_t *question = shot->wire + DNS_HEADER_LEN;
+    uint32_t conn;
+    int error =
+        io->connect(io, &shot->up->endpoint, shot->transport, shot->avoid, &conn);
+    a->up = shot->up;
+    a->transport = (uint8_t)shot->transport;
+    a->sent_us = u->r->now_us;
+    if (error != 0)
+        return error;
+    a->exchange.question = (struct span){.at = question, .len = name_len(question) + 4};
+    if (exchange_open(&u->exchanges, io, &a->exchange, conn) < 0)
+        return EBUSY;
+    store_u16(shot->wire, a->exchange.id);
+    error = io->send(io, conn, shot->wire, shot->wire_len);
+    if (error != 0)
+        exchange_close(&u->exchanges, &a->exchange);
+    return error;
+}
+
+void attempt_close(struct upstreams *u, struct attempt *a)
+{
+    if (!a->exchange.open)
+        return;
+    exchange_close(&u->exchanges, &a->exchange);
+    u->r->io->settle(u->r->io, a->exchange.conn);
+}
+
+const char *attempt_error(int error)
+{
+    switch (error) {
+    case 0:
+    case ETIMEDOUT:
+        return "i/o timeout";
+    case ECONNREFUSED:
+        return "connection refused";
+    case ECONNRESET:
+    case EPIPE:
+        return "connection closed by the server";
+    case EHOSTUNREACH:
+        return "no route to host";
+    case ENETUNREACH:
+        return "network is unreachable";
+    case EBADMSG:
+        return "malformed answer";
+    case EMFILE:
+    case ENFILE:
+    case EBUSY:
+    case EADDRNOTAVAIL:
+        return "no socket to be had";
+    case ENOMEM:
+    case ENOBUFS:
+        return "out of memory";
+    default:
+        return "network error";
+    }
+}
+
+bool attempt_error_is_ours(int error)
+{
+    return error == EMFILE || error == ENFILE || error == EBUSY || error == ENOMEM ||
+           error == ENOBUFS || error == EADDRNOTAVAIL || error == EAGAIN;
+}
+
+/* ---- the order of addresses ---- */
+
+/* Round 0 asks each address once, round 1 again, and so on. */
+static enum transport choose_transport(const struct inquiry *in,
+                                       const struct upstream *up, uint32_t round)
+{
+    if (up->transport != TRANSPORT_UDP)
+        return (enum transport)up->transport;
+    if (in->transport != TRANSPORT_UDP)
+        return TRANSPORT_TCP;
+    bool tcp_only =
+        atomic_load_explicit(&up->tcp_until_us, memory_order_relaxed) > now_of(in);
+    bool last_round = round == UPSTREAM_TRIES - 1;
+    return in->group->cluster && (tcp_only || last_round) ? TRANSPORT_TCP
+                                                          : TRANSPORT_UDP;
+}
+
+/* The conn on which this inquiry asked `up` last: a retry leaves from another one. */
+static uint32_t conn_to_avoid(const struct inquiry *in, const struct shot *shot)
+{
+    const struct attempt *last = NULL;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        const struct attempt *a = &in->attempt[i];
+        if (a->up == shot->up && a->transport == shot->transport &&
+            (last == NULL || a->sent_us >= last->sent_us))
+            last = a;
+    }
+    return last == NULL ? CONN_NONE : last->exchange.conn;
+}
+
+/* The next address that is not down. */
+static bool choose(struct inquiry *in, struct shot *shot)
+{
+    const struct upstream_group *g = in->group;
+    struct health_of of = health_of(in);
+    while (in->position < in->position_max) {
+        uint32_t at = in->position++;
+        uint64_t turn = in->first + (uint64_t)(at % g->n) * in->stride;
+        struct upstream *up = g->list[turn % g->n];
+        if (health_down(g, up)) {
+            health_passed_over(&of, up);
+            continue;
+        }
+        shot->up = up;
+        shot->transport = choose_transport(in, up, at / g->n);
+        return true;
+    }
+    return false;
+}
+
+/* CoreDNS, when every upstream is down: one of them is tried, and an error there is the
+ * end. */
+static bool choose_any(struct inquiry *in, struct shot *shot)
+{
+    const struct upstream_group *g = in->group;
+    uint32_t draw;
+    if (g->cluster || in->sent_n > 0 || in->errors_n > 0)
+        return false;
+    resolver_of(in)->io->random(resolver_of(in)->io, &draw, sizeof draw);
+    shot->up = g->list[draw % g->n];
+    shot->transport = choose_transport(in, shot->up, 0);
+    uint64_t end = now_of(in) + (uint64_t)g->attempt_us;
+    if (end < in->give_up_us)
+        in->give_up_us = end;
+    return true;
+}
+
+/* ---- sending ---- */
+
+static unsigned live_n(const struct inquiry *in)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++)
+        n += in->attempt[i].exchange.open && !in->attempt[i].late;
+    return n;
+}
+
+static bool any_open(const struct inquiry *in)
+{
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        if (in->attempt[i].exchange.open)
+            return true;
+    }
+    return false;
+}
+
+/* Room for one more: unused, or that of the oldest which is over or has failed by its
+ * silence. What was used is kept as long as possible, for what is remembered there. */
+static struct attempt *room_for_attempt(struct inquiry *in)
+{
+    struct attempt *oldest = NULL;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        struct attempt *a = &in->attempt[i];
+        if (a->up == NULL)
+            return a;
+        bool over = !a->exchange.open || a->late;
+        if (over && (oldest == NULL || a->sent_us < oldest->sent_us))
+            oldest = a;
+    }
+    return oldest;
+}
+
+/* When, if all stay silent, the next is asked as well. */
+static void plan_hedge(struct inquiry *in, const struct upstream *up)
+{
+    uint64_t wait_us = health_hedge_us(in->group, up);
+    if (in->group->cluster)
+        wait_us <<= in->sent_n > 1 ? (in->sent_n > 5 ? 4 : in->sent_n - 1) : 0;
+    in->hedge_us = now_of(in) + wait_us;
+}
+
+/* Whether the error has been counted for this server in this inquiry. One question that
+ * a server cannot digest must not take it down, however often it is tried. */
+static bool was_blamed(const struct inquiry *in, const struct upstream *up)
+{
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        if (in->attempt[i].up == up && in->attempt[i].blamed)
+            return true;
+    }
+    return false;
+}
+
+static void blame(struct inquiry *in, struct attempt *a, int error)
+{
+    struct health_of of = health_of(in);
+    /* A server whose UDP works is alive, however its TCP may be. */
+    if (a->after_tc || was_blamed(in, a->up))
+        return;
+    a->blamed = true;
+    health_failed(&of, a->up, error);
+}
+
+static void note_error(struct inquiry *in, struct attempt *a, int error)
+{
+    in->errors_n++;
+    in->error = error;
+    in->failed = a->up;
+    if (!attempt_error_is_ours(error))
+        in->reached = true;
+}
+
+/* Sends in the room of `a`, whatever was there. False: it failed, and that is noted. */
+static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
+{
+    bool blamed = a->up == shot->up && a->blamed;
+    attempt_close(in->owner, a);
+    *a = (struct attempt){.inquiry = in, .blamed = blamed};
+    shot->wire = in->wire;
+    shot->wire_len = in->wire_len;
+    int error = attempt_send(in->owner, a, shot);
+    if (error != 0) {
+        note_error(in, a, error);
+        if (!attempt_error_is_ours(error) && error != EBADMSG)
+            blame(in, a, error);
+        return false;
+    }
+    struct health_of of = health_of(in);
+    in->sent_n++;
+    health_used(&of, shot->up);
+    plan_hedge(in, shot->up);
+    return true;
+}
+
+/* Asks the next address; those that cannot even be sent to are passed over. */
+static bool launch(struct inquiry *in)
+{
+    struct shot shot;
+    struct attempt *a;
+    uint32_t most = in->group->attempts_max;
+    while ((most == 0 || in->errors_n < most) && (a = room_for_attempt(in)) != NULL &&
+           (choose(in, &shot) || choose_any(in, &shot))) {
+        shot.avoid = conn_to_avoid(in, &shot);
+        if (send_in(in, a, &shot))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the end ---- */
+
+/* Who was silent while another answered, or until the end, is doubted. */
+static void blame_silent(struct inquiry *in, const struct upstream *winner)
+{
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        struct attempt *a = &in->attempt[i];
+        if (!a->exchange.open || a->late || a->up == winner)
+            continue;
+        if (now_of(in) - a->sent_us >= health_hedge_us(in->group, a->up)) {
+            in->silent = true;
+            in->error = 0;
+            in->failed = a->up;
+            blame(in, a, 0);
+        }
+    }
+}
+
+static void succeed(struct inquiry *in, const struct upstream *from, struct span wire)
+{
+    struct upstream_result res = {
+        .outcome = UPSTREAM_ANSWER, .msg = &in->owner->msg, .upstream = from};
+    blame_silent(in, from);
+    upstreams_settle(in, &res, wire);
+}
+
+static void fail(struct inquiry *in)
+{
+    struct span spare = {.at = in->spare.wire, .len = in->spare.len};
+    blame_silent(in, NULL);
+    if (in->spare.rank != SPARE_NONE && upstreams_walk(in->owner, spare)) {
+        succeed(in, in->spare.from, spare);
+        return;
+    }
+    if (in->sent_n + in->errors_n == 0) {
+        struct upstream_result down = health_down_result(in->group, now_of(in));
+        upstreams_settle(in, &down, (struct span){0});
+        return;
+    }
+    struct upstream_result res = {
+        .outcome = in->silent    ? UPSTREAM_SILENT
+                   : in->reached ? UPSTREAM_UNREACHED
+                                 : UPSTREAM_BUSY,
+        .upstream = in->failed,
+        .error = attempt_error(in->error),
+        .error_code = in->error,
+    };
+    if (in->failed != NULL)
+        res.silent_us = health_failing_us(in->failed, now_of(in));
+    upstreams_settle(in, &res, (struct span){0});
+}
+
+/* Waits for the next that has to happen. */
+static void wait_on(struct inquiry *in)
+{
+    uint64_t next = in->give_up_us < in->hedge_us ? in->give_up_us : in->hedge_us;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        const struct attempt *a = &in->attempt[i];
+        uint64_t late_us = a->sent_us + (uint64_t)in->group->attempt_us;
+        if (a->exchange.open && !a->late && late_us < next)
+            next = late_us;
+    }
+    timers_arm(&resolver_of(in)->timers, &in->timer, next);
+}
+
+/* After a failure: the next at once, or the end when nothing is left to wait for. */
+static void go_on(struct inquiry *in)
+{
+    if (!launch(in) && !any_open(in))
+        fail(in);
+    else
+        wait_on(in);
+}
+
+/* ---- what happens to it ---- */
+
+static void note_late(struct inquiry *in, struct attempt *a)
+{
+    a->late = true;
+    in->silent = true;
+    in->error = 0;
+    in->failed = a->up;
+    blame(in, a, 0);
+}
+
+static void on_timer(struct timer *t, void *context)
+{
+    struct inquiry *in =
+        (struct inquiry *)(void *)((uint8_t *)t - offsetof(struct inquiry, timer));
+    uint64_t now = now_of(in);
+    bool next = false;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        struct attempt *a = &in->attempt[i];
+        if (a->exchange.open && !a->late &&
+            now >= a->sent_us + (uint64_t)in->group->attempt_us) {
+            note_late(in, a);
+            next = true;
+        }
+    }
+    if (now >= in->give_up_us) {
+        fail(in);
+        return;
+    }
+    if (now >= in->hedge_us) {
+        in->hedge_us = NEVER; /* until an attempt goes out */
+        next = next || in->group->cluster || live_n(in) < FORWARD_LIVE_MAX;
+    }
+    if (next)
+        go_on(in);
+    else
+        wait_on(in);
+}
+
+void inquiry_start(struct inquiry *in)
+{
+    const struct upstream_group *g = in->group;
+    uint64_t patience = (uint64_t)g->deadline_us;
+    uint64_t silences = (uint64_t)g->attempt_us * g->attempts_max;
+    if (g->attempts_max > 0 && silences < patience)
+        patience = silences;
+    in->give_up_us = now_of(in) + patience;
+    in->hedge_us = NEVER;
+    in->position_max = UPSTREAM_TRIES * g->n;
+    in->timer.fire = on_timer;
+    go_on(in);
+}
+
+void inquiry_discard(struct inquiry *in)
+{
+    timers_disarm(&resolver_of(in)->timers, &in->timer);
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++)
+        attempt_close(in->owner, &in->attempt[i]);
+    if (in->wire != in->room)
+        free(in->wire);
+    free(in->spare.wire);
+    free(in->more_waiters);
+}
+
+/* ---- answers ---- */
+
+/* Keeps an answer that is not good, unless there is one as good. Without memory it is
+ * forgotten, as if it had been lost on the way. */
+static void keep_spare(struct inquiry *in, enum spare_rank rank,
+                       const struct upstream *from, struct span wire)
+{
+    if (rank <= in->spare.rank)
+        return;
+    uint8_t *copy = malloc(wire.len);
+    if (copy == NULL)
+        return;
+    memcpy(copy, wire.at, wire.len);
+    free(in->spare.wire);
+    in->spare =
+        (struct spare){.rank = rank, .wire = copy, .len = wire.len, .from = from};
+}
+
+static bool wants_tcp(const struct inquiry *in, const struct attempt *a)
+{
+    const struct upstream_group *g = in->group;
+    return (in->owner->msg.flags & DNS_TC) != 0 && a->transport == TRANSPORT_UDP &&
+           (g->cluster || g->prefer_udp);
+}
+
+/* Repeats over TCP; the hedge goes on, because TCP may hang where UDP answers. */
+static void repeat_over_tcp(struct inquiry *in, struct attempt *a, struct span wire)
+{
+    struct shot shot = {.up = a->up, .transport = TRANSPORT_TCP, .avoid = CONN_NONE};
+    keep_spare(in, SPARE_CUT, a->up, wire);
+    if (!send_in(in, a, &shot)) {
+        go_on(in);
+        return;
+    }
+    a->after_tc = true;
+    wait_on(in);
+}
+
+static bool is_failure(const struct inquiry *in)
+{
+    uint16_t rcode = in->owner->msg.rcode;
+    return rcode < 64 && (in->group->failover >> rcode & 1u) != 0;
+}
+
+/* The server answered that it cannot: the others are asked, each once. */
+static void pass_to_next(struct inquiry *in, struct attempt *a, struct span wire)
+{
+    keep_spare(in, SPARE_FAILURE, a->up, wire);
+    attempt_close(in->owner, a);
+    if (in->position_max > in->group->n)
+        in->position_max = in->group->n;
+    go_on(in);
+}
+
+/* TCP answered where UDP is still silent. */
+static void note_tcp_only(const struct inquiry *in, struct attempt *a)
+{
+    if (!in->group->cluster || a->transport != TRANSPORT_TCP || a->after_tc)
+        return;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        const struct attempt *other = &in->attempt[i];
+        if (other->exchange.open && other->up == a->up &&
+            other->transport == TRANSPORT_UDP)
+            atomic_store_explicit(&a->up->tcp_until_us, now_of(in) + TCP_ONLY_US,
+                                  memory_order_relaxed);
+    }
+}
+
+void inquiry_answered(struct attempt *a, struct span wire)
+{
+    struct inquiry *in = a->inquiry;
+    struct upstreams *u = in->owner;
+    if (!upstreams_walk(u, wire)) {
+        attempt_close(u, a);
+        note_error(in, a, EBADMSG);
+        go_on(in);
+        return;
+    }
+    struct health_of of = health_of(in);
+    health_alive(&of, a->up, now_of(in) - a->sent_us);
+    note_tcp_only(in, a);
+    if (wants_tcp(in, a))
+        repeat_over_tcp(in, a, wire);
+    else if (is_failure(in))
+        pass_to_next(in, a, wire);
+    else
+        succeed(in, a->up, wire);
+}
+
+/* ---- lost conns ---- */
+
+/* A kept connection may be closed by the server at any time: that is no failure, and
+ * the question goes out once more. */
+static bool renew(struct inquiry *in, struct attempt *a, int error)
+{
+    bool closed = error == 0 || error == ECONNRESET || error == EPIPE;
+    if (!closed || a->transport == TRANSPORT_UDP || a->renewed)
+        return false;
+    struct shot shot = {.up = a->up,
+                        .transport = (enum transport)a->transport,
+                        .avoid = a->exchange.conn,
+                        .wire = in->wire,
+                        .wire_len = in->wire_len};
+    attempt_close(in->owner, a);
+    a->renewed = true;
+    return attempt_send(in->owner, a, &shot) == 0;
+}
+
+void inquiry_lost(struct attempt *a, int error, bool blame_it)
+{
+    struct inquiry *in = a->inquiry;
+    if (renew(in, a, error)) {
+        wait_on(in);
+        return;
+    }
+    attempt_close(in->owner, a);
+    note_error(in, a, error == 0 ? ECONNRESET : error);
+    if (blame_it)
+        blame(in, a, in->error);
+    else
+        a->blamed = true;
+    go_on(in);
+}

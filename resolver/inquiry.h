@@ -1,0 +1,147 @@
+/* One question to upstream servers and all that is done to have it answered: which
+ * address next, over what, when. For upstream.c and health.c only; the way in is
+ * upstream.h.
+ *
+ * Rules (time 0 is the first attempt):
+ *   silence for max(UPSTREAM_HEDGE_MS, 4 x smoothed RTT)   the next address is asked as
+ *       well, or the same one from another port. A cluster's waits double from then on;
+ *       forward keeps at most two questions out.
+ *   silence for attempt_us     the attempt has failed for health; the next goes out.
+ * Its answer is taken all the same, should it come. network error, garbage     the next
+ * at once; so after rcodes of `failover`. TC                         over TCP to the
+ * same address, where the group wants that. third round (cluster)      over TCP: a path
+ * may lose UDP and nothing else. deadline, or nothing left  the best of the bad
+ * answers, or failure. No address is asked more than UPSTREAM_TRIES times, those for TC
+ * not counted. */
+#ifndef ISTHMUS_RESOLVER_INQUIRY_H
+#define ISTHMUS_RESOLVER_INQUIRY_H
+
+#include "base/log.h"
+#include "base/table.h"
+#include "resolver/exchange.h"
+#include "resolver/upstream.h"
+
+struct inquiry;
+struct plan_hold;
+
+/* One message sent: of an inquiry, or of a probe. */
+struct attempt {
+    struct exchange exchange; /* first: what a match gives back */
+    struct inquiry *inquiry;  /* NULL: of a probe (health.c) */
+    struct upstream *up;      /* NULL: never used */
+    uint64_t sent_us;
+    uint8_t transport;
+    bool late;     /* silent for attempt_us; still listened to */
+    bool blamed;   /* has counted for health */
+    bool after_tc; /* repeats over TCP what came cut */
+    bool renewed;  /* sent once more because the connection was closed */
+};
+
+/* An answer that is not good, to be given out when there is no better one. */
+enum spare_rank { SPARE_NONE, SPARE_FAILURE, SPARE_CUT };
+
+struct spare {
+    enum spare_rank rank;
+    uint8_t *wire; /* heap */
+    size_t len;
+    const struct upstream *from;
+};
+
+#define INQUIRY_ATTEMPTS 4   /* listened to at a time */
+#define INQUIRY_WIRE     112 /* octets of a question kept in place; longer: on the heap */
+
+struct inquiry {
+    struct timer timer;
+    struct upstreams *owner;
+    const struct upstream_group *group;
+    struct plan_hold *hold; /* the plan that `group` belongs to cannot go before us */
+    struct inquiry *free_next;
+    uint64_t serial;     /* of all inquiries of the worker */
+    uint64_t give_up_us; /* the end, whatever happens */
+    uint64_t hedge_us;   /* when the next is asked although nothing failed */
+    struct attempt attempt[INQUIRY_ATTEMPTS];
+
+    /* who waits; the first needs no memory */
+    struct ticket first_waiter, *more_waiters;
+    uint32_t waiters_n, waiters_cap;
+
+    /* where we are in the order of addresses */
+    uint32_t first, stride; /* the i-th is list[(first + i * stride) % n] */
+    uint32_t position;      /* attempts given out, those passed over because down too */
+    uint32_t position_max;
+    uint32_t sent_n;   /* attempts sent */
+    uint32_t errors_n; /* network errors and garbage */
+    bool joinable;     /* in the table of its worker */
+    bool silent;       /* some attempt met with silence */
+    bool reached;      /* some error was not our own lack of sockets */
+    uint8_t transport; /* TRANSPORT_UDP or TRANSPORT_TCP */
+    int error;         /* of the last that failed */
+    const struct upstream *failed;
+    struct spare spare;
+
+    uint32_t hash;
+    uint32_t wire_len;
+    uint8_t *wire; /* `room`, or heap; the ID is written over for each attempt */
+    uint8_t room[INQUIRY_WIRE];
+};
+
+struct inquiry_slab;
+struct probe;
+
+/* All of one worker. */
+struct upstreams {
+    struct resolver *r;
+    struct exchanges exchanges;
+    struct table joinable;
+    struct inquiry *free_list;
+    struct inquiry_slab *slabs;
+    uint32_t inquiries_n; /* in use */
+    uint64_t serial;
+    struct probe *probes;
+    struct msg msg; /* the answer in hand, indexed in r->answer_rr */
+    uint8_t cut[DNS_HEADER_LEN + NAME_WIRE_MAX + 4]; /* head of one that came cut */
+    struct log_limit log_down, log_domain;
+};
+
+/* Starts asking: `in` is filled but for its attempts. It may have ended on return. */
+void inquiry_start(struct inquiry *in);
+
+/* A message that matched one of its attempts. */
+void inquiry_answered(struct attempt *a, struct span wire);
+
+/* The conn of an attempt broke; `blame` is false when the event has been counted. */
+void inquiry_lost(struct attempt *a, int error, bool blame);
+
+/* Closes its attempts and frees what it holds. Wakes nobody. */
+void inquiry_discard(struct inquiry *in);
+
+/* The network side of one attempt, for probes as well: takes a conn other than `avoid`,
+ * an ID (written to `wire`, whose question begins at DNS_HEADER_LEN), and sends. 0, or
+ * an errno: `a` is closed. */
+struct shot {
+    struct upstream *up;
+    enum transport transport;
+    uint32_t avoid;
+    uint8_t *wire;
+    size_t wire_len;
+};
+int attempt_send(struct upstreams *u, struct attempt *a, const struct shot *shot);
+void attempt_close(struct upstreams *u, struct attempt *a); /* not open: nothing */
+
+/* Words for an errno of a conn, static; 0 is silence. */
+const char *attempt_error(int error);
+
+/* Whether an errno speaks of our own lack (sockets, memory) and not of the server. */
+bool attempt_error_is_ours(int error);
+
+/* ---- upstream.c, for inquiry.c ---- */
+
+/* Indexes a message in u->msg. False when it is garbage. */
+bool upstreams_walk(struct upstreams *u, struct span wire);
+
+/* Ends the inquiry: wakes its waiters with `res` and frees it. `answer` is the message
+ * of UPSTREAM_ANSWER, already walked. */
+void upstreams_settle(struct inquiry *in, const struct upstream_result *res,
+                      struct span answer);
+
+#endif

@@ -1,0 +1,501 @@
+#include "resolver/upstream.h"
+
+#include "base/cursor.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "resolver/core.h"
+#include "resolver/health.h"
+#include "resolver/inquiry.h"
+#include "resolver/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const char *const upstream_policy_words[] = {"random", "round_robin", "sequential",
+                                             NULL};
+
+/* ---- claims, on the control thread ---- */
+
+static const struct registry_kind upstream_kind = {
+    .name = "upstream",
+    .size = sizeof(struct upstream),
+};
+
+static const struct registry_kind shared_kind = {
+    .name = "upstream_shared",
+    .size = sizeof(struct upstream_shared),
+};
+
+static const struct registry_kind budget_kind = {
+    .name = "probe_budget",
+    .size = sizeof(struct probe_budget),
+};
+
+static void put_addr(struct wr *wr, const struct addr *a)
+{
+    wr_u8(wr, a->family);
+    wr_u16(wr, a->port);
+    wr_u32(wr, a->scope);
+    wr_bytes(wr, a->ip, sizeof a->ip);
+}
+
+/* All that makes an endpoint what it is: settings that changed are another upstream. */
+static size_t put_key(uint8_t *room, size_t cap, const struct endpoint *e,
+                      uint8_t transport)
+{
+    struct wr wr = wr_init(room, cap);
+    put_addr(&wr, &e->addr);
+    put_addr(&wr, &e->source);
+    wr_bytes(&wr, &e->tls, sizeof e->tls);
+    wr_bytes(&wr, &e->idle_us, sizeof e->idle_us);
+    wr_bytes(&wr, &e->life_us, sizeof e->life_us);
+    wr_u32(&wr, e->streams_idle_max);
+    wr_u8(&wr, transport);
+    return wr.at;
+}
+
+struct upstream *upstream_claim(struct registry *reg, const struct endpoint *e,
+                                uint8_t transport, struct text group_key)
+{
+    enum { ENDPOINT_KEY = 128 };
+    size_t cap = ENDPOINT_KEY + group_key.len;
+    uint8_t *key = malloc(cap);
+    if (key == NULL)
+        return NULL;
+    size_t len = put_key(key, ENDPOINT_KEY, e, transport);
+    if (group_key.len > 0)
+        memcpy(key + len, group_key.at, group_key.len);
+    uint32_t id;
+    struct span whole = {.at = key, .len = len + group_key.len};
+    struct upstream *up = registry_claim(reg, &upstream_kind, whole, NULL, &id);
+    free(key);
+    if (up != NULL && up->text[0] == '\0') {
+        up->endpoint = *e;
+        up->endpoint.id = id;
+        up->transport = transport;
+        addr_print(&e->addr, up->text);
+    }
+    return up;
+}
+
+struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span key)
+{
+    struct upstream_shared *shared = registry_claim(reg, &shared_kind, key, NULL, NULL);
+    if (shared == NULL)
+        return NULL;
+    struct probe_budget *budget =
+        registry_claim(reg, &budget_kind, (struct span){0}, NULL, NULL);
+    if (budget == NULL) {
+        registry_drop(reg, shared);
+        return NULL;
+    }
+    shared->budget = budget;
+    return shared;
+}
+
+void upstream_group_release(struct registry *reg, struct upstream_group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        registry_drop(reg, g->list[i]);
+    g->n = 0;
+    if (g->shared == NULL)
+        return;
+    registry_drop(reg, g->shared->budget);
+    registry_drop(reg, g->shared);
+    g->shared = NULL;
+}
+
+/* ---- inquiries: a pool ---- */
+
+#define SLAB_INQUIRIES 64
+
+struct inquiry_slab {
+    struct inquiry_slab *next;
+    struct inquiry inquiry[SLAB_INQUIRIES];
+};
+
+static bool add_slab(struct upstreams *u)
+{
+    struct inquiry_slab *slab = calloc(1, sizeof *slab);
+    if (slab == NULL)
+        return false;
+    slab->next = u->slabs;
+    u->slabs = slab;
+    for (unsigned i = SLAB_INQUIRIES; i > 0; i--) {
+        slab->inquiry[i - 1].free_next = u->free_list;
+        u->free_list = &slab->inquiry[i - 1];
+    }
+    return true;
+}
+
+/* NULL when memory is short, or when there are as many as queries can be. */
+static struct inquiry *inquiry_take(struct upstreams *u)
+{
+    if (u->inquiries_n >= QUERIES_IN_FLIGHT_MAX ||
+        (u->free_list == NULL && !add_slab(u)))
+        return NULL;
+    struct inquiry *in = u->free_list;
+    u->free_list = in->free_next;
+    memset(in, 0, sizeof *in);
+    in->owner = u;
+    in->serial = ++u->serial;
+    u->inquiries_n++;
+    return in;
+}
+
+static void inquiry_give(struct inquiry *in)
+{
+    struct upstreams *u = in->owner;
+    struct resolver *r = u->r;
+    inquiry_discard(in);
+    in->hold->queries--;
+    if (in->hold != r->hold && in->hold->queries == 0)
+        r->holds_idle = true;
+    in->serial = 0;
+    in->free_next = u->free_list;
+    u->free_list = in;
+    u->inquiries_n--;
+}
+
+/* ---- who waits ---- */
+
+/* What a query remembers of its question, in its arena. */
+struct asked {
+    struct upstream_result result;
+    uint64_t serial; /* of the inquiry it waits for */
+    uint16_t at; /* where on its chain it asked, and on which way: it may be waiting */
+    uint8_t direction; /* elsewhere when the answer comes */
+};
+
+static struct asked *asked_of(struct query *q)
+{
+    return query_frame(q, q->r->upstreams, sizeof(struct asked));
+}
+
+static int add_waiter(struct inquiry *in, struct query *q, struct asked *asked)
+{
+    struct ticket t = query_ticket(q);
+    if (in->waiters_n == 0) {
+        in->first_waiter = t;
+    } else if (in->waiters_n - 1 < in->waiters_cap) {
+        in->more_waiters[in->waiters_n - 1] = t;
+    } else {
+        uint32_t cap = in->waiters_cap == 0 ? 4 : in->waiters_cap * 2;
+        struct ticket *more = realloc(in->more_waiters, cap * sizeof *more);
+        if (more == NULL)
+            return -1;
+        in->more_waiters = more;
+        in->waiters_cap = cap;
+        more[in->waiters_n - 1] = t;
+    }
+    in->waiters_n++;
+    asked->serial = in->serial;
+    asked->at = q->at;
+    asked->direction = q->direction;
+    return 0;
+}
+
+static void tell(const struct inquiry *in, uint32_t i,
+                 const struct upstream_result *res)
+{
+    struct resolver *r = in->owner->r;
+    struct ticket t = i == 0 ? in->first_waiter : in->more_waiters[i - 1];
+    struct query *q = query_of(r, t);
+    struct asked *asked = q == NULL ? NULL : asked_of(q);
+    if (asked == NULL || asked->serial != in->serial || asked->at != q->at ||
+        asked->direction != q->direction)
+        return;
+    asked->result = *res;
+    query_wake(r, t);
+}
+
+static void withdraw(struct inquiry *in)
+{
+    if (in->joinable)
+        table_del(&in->owner->joinable, in->hash, in);
+    in->joinable = false;
+}
+
+/* With an answer the waiters run one by one, here: each may edit the index of the
+ * message, and the message itself is gone when we return. */
+void upstreams_settle(struct inquiry *in, const struct upstream_result *res,
+                      struct span answer)
+{
+    struct upstreams *u = in->owner;
+    withdraw(in);
+    timers_disarm(&u->r->timers, &in->timer);
+    atomic_fetch_sub_explicit(&in->group->shared->in_flight, in->waiters_n,
+                              memory_order_relaxed);
+    for (uint32_t i = 0; i < in->waiters_n; i++) {
+        if (answer.len > 0 && i > 0 && !upstreams_walk(u, answer))
+            break; /* cannot be: it was walked before */
+        tell(in, i, res);
+        if (answer.len > 0)
+            query_run_ready(u->r);
+    }
+    inquiry_give(in);
+}
+
+const struct upstream_result *upstream_result(struct query *q)
+{
+    return &asked_of(q)->result;
+}
+
+/* ---- joining ---- */
+
+struct wanted {
+    const struct upstream_group *group;
+    struct span wire;
+    uint8_t transport;
+};
+
+static bool is_same(const void *entry, const void *key)
+{
+    const struct inquiry *in = entry;
+    const struct wanted *w = key;
+    return in->group == w->group && in->transport == w->transport &&
+           in->wire_len == w->wire.len &&
+           memcmp(in->wire + 2, w->wire.at + 2, w->wire.len - 2) == 0;
+}
+
+static uint32_t hash_of(const struct wanted *w)
+{
+    uint64_t where = (uint64_t)(uintptr_t)w->group ^ w->transport;
+    return (uint32_t)hash_mix(hash_bytes(w->wire.at + 2, w->wire.len - 2), where);
+}
+
+/* ---- asking ---- */
+
+static bool is_coprime(uint32_t a, uint32_t b)
+{
+    while (b != 0) {
+        uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a == 1;
+}
+
+/* The order of addresses, as CoreDNS's policies have it. A random order is a random
+ * start and a random stride, so that what a dead server leaves goes to several others.
+ */
+static void choose_order(struct inquiry *in)
+{
+    const struct upstream_group *g = in->group;
+    struct io *io = in->owner->r->io;
+    uint32_t draw[2];
+    in->first = 0;
+    in->stride = 1;
+    if (g->n < 2 || g->policy == POLICY_SEQUENTIAL)
+        return;
+    if (g->policy == POLICY_ROUND_ROBIN) {
+        /* Counted before it is used: the first question goes to the second server. */
+        in->first =
+            (atomic_fetch_add_explicit(&g->shared->turn, 1, memory_order_relaxed) + 1) %
+            g->n;
+        return;
+    }
+    io->random(io, draw, sizeof draw);
+    in->first = draw[0] % g->n;
+    in->stride = 1 + draw[1] % (g->n - 1);
+    while (!is_coprime(g->n, in->stride))
+        in->stride++;
+}
+
+static int copy_wire(struct inquiry *in, struct span wire)
+{
+    in->wire = wire.len <= sizeof in->room ? in->room : malloc(wire.len);
+    if (in->wire == NULL) {
+        in->wire = in->room;
+        return -1;
+    }
+    memcpy(in->wire, wire.at, wire.len);
+    in->wire_len = (uint32_t)wire.len;
+    return 0;
+}
+
+static struct inquiry *inquiry_new(struct query *q, const struct wanted *w)
+{
+    struct inquiry *in = inquiry_take(q->r->upstreams);
+    if (in == NULL)
+        return NULL;
+    in->group = w->group;
+    in->transport = w->transport;
+    in->hold = q->hold;
+    in->hold->queries++;
+    in->wire = in->room;
+    if (copy_wire(in, w->wire) < 0) {
+        inquiry_give(in);
+        return NULL;
+    }
+    choose_order(in);
+    return in;
+}
+
+/* Over UDP or over a stream; what an upstream speaks by itself (TLS) comes later. */
+static uint8_t transport_of(const struct upstream_group *g, enum transport client)
+{
+    if (g->force_tcp)
+        return TRANSPORT_TCP;
+    if (g->prefer_udp || client == TRANSPORT_UDP)
+        return TRANSPORT_UDP;
+    return TRANSPORT_TCP;
+}
+
+/* The answer is known at once, and comes as a wake like any other. */
+static enum verdict wake_with(struct query *q, struct asked *asked,
+                              const struct upstream_result *res)
+{
+    asked->serial = 0;
+    asked->result = *res;
+    query_wake(q->r, query_ticket(q));
+    return WAIT;
+}
+
+static bool take_place(const struct upstream_group *g)
+{
+    struct upstream_shared *s = g->shared;
+    uint32_t before = atomic_fetch_add_explicit(&s->in_flight, 1, memory_order_relaxed);
+    if (g->max_concurrent == 0 || before < g->max_concurrent)
+        return true;
+    atomic_fetch_sub_explicit(&s->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->rejected, 1, memory_order_relaxed);
+    return false;
+}
+
+static enum verdict too_many(struct query *q, struct asked *asked, int error)
+{
+    struct upstream_result res = {
+        .outcome = UPSTREAM_BUSY,
+        .error = error == 0 ? "too many questions in flight" : attempt_error(error),
+        .error_code = error,
+    };
+    return wake_with(q, asked, &res);
+}
+
+/* Joins an identical question, or starts an inquiry. */
+static int join_or_start(struct query *q, struct asked *asked, const struct wanted *w)
+{
+    struct upstreams *u = q->r->upstreams;
+    uint32_t hash = hash_of(w);
+    struct inquiry *in = table_get(&u->joinable, hash, is_same, w);
+    if (in != NULL)
+        return add_waiter(in, q, asked);
+    in = inquiry_new(q, w);
+    if (in == NULL)
+        return -1;
+    add_waiter(in, q, asked); /* the first needs no memory */
+    in->hash = hash;
+    in->joinable = table_put(&u->joinable, hash, in) == 0;
+    inquiry_start(in);
+    return 0;
+}
+
+enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
+                          const struct upstream_question *question)
+{
+    struct asked *asked = asked_of(q);
+    struct wanted w = {.group = g,
+                       .wire = question->wire,
+                       .transport = transport_of(g, question->transport)};
+    if (asked == NULL)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    if (g->cluster && health_all_down(g)) {
+        struct health_of of = {.u = q->r->upstreams, .group = g, .hold = q->hold};
+        struct upstream_result res = health_down_result(g, q->r->now_us);
+        health_trial(&of);
+        return wake_with(q, asked, &res);
+    }
+    if (!take_place(g))
+        return too_many(q, asked, 0);
+    if (join_or_start(q, asked, &w) < 0) {
+        atomic_fetch_sub_explicit(&g->shared->in_flight, 1, memory_order_relaxed);
+        return too_many(q, asked, ENOMEM);
+    }
+    return WAIT;
+}
+
+/* ---- one worker ---- */
+
+struct upstreams *upstreams_new(struct resolver *r)
+{
+    struct upstreams *u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return NULL;
+    u->r = r;
+    if (exchanges_init(&u->exchanges) < 0) {
+        free(u);
+        return NULL;
+    }
+    return u;
+}
+
+void upstreams_free(struct upstreams *u)
+{
+    for (struct inquiry_slab *slab; (slab = u->slabs) != NULL;) {
+        u->slabs = slab->next;
+        for (unsigned i = 0; i < SLAB_INQUIRIES; i++) {
+            struct inquiry *in = &slab->inquiry[i];
+            if (in->serial == 0)
+                continue;
+            atomic_fetch_sub_explicit(&in->group->shared->in_flight, in->waiters_n,
+                                      memory_order_relaxed);
+            inquiry_discard(in);
+        }
+        free(slab);
+    }
+    health_stop(u);
+    table_release(&u->joinable);
+    exchanges_release(&u->exchanges);
+    free(u);
+}
+
+/* An answer cut in the middle of a record: what counts is that it says so. */
+static bool walk_head(struct upstreams *u, struct span wire)
+{
+    size_t len = DNS_HEADER_LEN + name_len(wire.at + DNS_HEADER_LEN) + 4;
+    memcpy(u->cut, wire.at, len);
+    store_u32(u->cut + 6, 0);
+    store_u16(u->cut + 10, 0);
+    return wire_walk((struct span){.at = u->cut, .len = len}, &u->msg) == WIRE_OK;
+}
+
+bool upstreams_walk(struct upstreams *u, struct span wire)
+{
+    u->msg = (struct msg){.rr = u->r->answer_rr, .rr_cap = WIRE_RR_MAX};
+    if (wire_walk(wire, &u->msg) == WIRE_OK)
+        return true;
+    if ((load_u16(wire.at + 2) & DNS_TC) == 0)
+        return false;
+    u->msg = (struct msg){.rr = u->r->answer_rr, .rr_cap = WIRE_RR_MAX};
+    return walk_head(u, wire);
+}
+
+void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire)
+{
+    struct exchange *e = exchange_match(&u->exchanges, conn, wire);
+    u->r->counters.mismatched = u->exchanges.mismatched;
+    if (e == NULL)
+        return;
+    struct attempt *a = (struct attempt *)(void *)e;
+    if (a->inquiry == NULL)
+        health_answered(a, wire);
+    else
+        inquiry_answered(a, wire);
+}
+
+void upstreams_lost(struct upstreams *u, uint32_t conn, int error)
+{
+    uint64_t until = u->exchanges.serial;
+    bool first = true; /* one event is one failure, however many questions it hits */
+    struct exchange *e;
+    while ((e = exchange_on(&u->exchanges, conn, until)) != NULL) {
+        struct attempt *a = (struct attempt *)(void *)e;
+        if (a->inquiry == NULL) {
+            health_lost(a, error);
+            continue;
+        }
+        inquiry_lost(a, error, first);
+        first = false;
+    }
+}
