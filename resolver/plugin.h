@@ -46,6 +46,10 @@ struct slot {
     const void *state;
 };
 
+/* plugin_whoami and so on. */
+#define PLUGIN(name) extern const struct plugin plugin_##name;
+#include "resolver/plugins.def"
+
 /* All plugins in CoreDNS's order; NULL-terminated. */
 extern const struct plugin *const plugin_list[];
 
