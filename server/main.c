@@ -4,6 +4,7 @@
  *     isthmus COMMAND ...           one of `commands`
  */
 #include "resolver/plugin.h"
+#include "server/demo.h"
 #include "server/process.h"
 #include "server/version.h"
 
@@ -17,6 +18,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"demo", "two clusters in a box, and a dozen questions", demo_run},
     {NULL, NULL, NULL},
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "resolver/rdata.h"
 #include "server/reload.h"
 #include "server/version.h"
 
@@ -219,6 +220,8 @@ int process_run(const struct arguments *args)
     raise_file_limit();
     if (hash_seed() < 0)
         error_at(&errs, (struct where){0}, "no random numbers from the kernel");
+    else if (rdata_start() < 0)
+        error_at(&errs, (struct where){0}, "out of memory");
     else if (open_loop(&p, &errs) == 0 &&
              reload_init(&p.reload, args, &p.wake, &errs) == 0) {
         if (start(&p, &errs) == 0)
