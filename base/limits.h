@@ -22,6 +22,10 @@
           "a fuse: plugins that send a query in circles end in SERVFAIL")              \
     LIMIT(QUERY_DEPTH_MAX, 8, "look-ups",                                              \
           "started by look-ups: a chain of CNAME ends (RFC 1034, 5.2.2)")              \
+    LIMIT(PATTERN_STEPS_MAX, 100000, "steps of one match",                             \
+          "2 ms: a name that makes a pattern go further gets SERVFAIL")                \
+    LIMIT(PATTERN_HEAP_MAX_KB, 1024, "KiB of one match",                               \
+          "as with its steps: backtracking remembers")                                 \
     LIMIT(CLUSTER_IN_FLIGHT, 4096, "queries per cluster",                              \
           "max_concurrent: a cluster that is silent must not hold all queries")        \
     LIMIT(ANSWER_MAX, 65535, "octets",                                                 \
@@ -82,6 +86,7 @@
           "snippets that import each other end in an error")                           \
     LIMIT(CONFIG_WORDS_MAX, 32 * 1024 * 1024, "words per Corefile",                    \
           "brought into one Corefile by imports: a small file can import large ones")  \
+    LIMIT(PATTERN_LEN_MAX, 10000, "octets per regular expression", "as in CoreDNS")    \
     LIMIT(ENV_TEXT_MAX, 64 * 1024, "octets per token",                                 \
           "that variables add to one token: values can double one another")            \
     LIMIT(ENV_ROUNDS_MAX, 64, "substitutions per token",                               \
