@@ -53,8 +53,10 @@
           "life of a connection: clients spread again over changed servers")           \
     LIMIT(TCP_PIPELINE_MAX, 100, "queries per connection",                             \
           "in flight; then reading rests until answers are out (RFC 7766, 10)")        \
-    LIMIT(TCP_WRITE_QUEUE_MAX, 256 * 1024, "octets per connection",                    \
-          "not taken by the client: four of the longest answers, then reading rests")
+    LIMIT(TCP_WRITE_QUEUE_MAX, 1024 * 1024, "octets per connection",                   \
+          "not taken by the client: reading rests from the first, here it is cut off") \
+    LIMIT(TCP_BUFFERS_MAX, 32 * 1024 * 1024, "octets per worker",                      \
+          "of all connections: answers not taken, queries not whole")
 
 #define LIMITS_UPSTREAM(LIMIT)                                                         \
     LIMIT(UPSTREAM_UDP_SOCKETS, 4, "sockets per upstream and worker",                  \

@@ -30,6 +30,12 @@ static inline void *conns_get(const struct conns *c, uint32_t conn)
     return conn / 2 < c->n ? c->list[conn / 2] : NULL;
 }
 
+/* The same for a number that is known to be in use. */
+static inline void *conns_at(const struct conns *c, uint32_t conn)
+{
+    return c->list[conn / 2];
+}
+
 /* CONN_NONE: no memory. */
 uint32_t conns_add(struct conns *c, void *entry);
 void conns_del(struct conns *c, uint32_t conn);

@@ -105,9 +105,7 @@ void dial_udp_release(struct dial_udp *d)
         munmap(d->in->wire, IN_LEN);
     free(d->in);
     free(d->out);
-    for (uint32_t i = 0; i < d->pools_n; i++)
-        free(d->pools[i]);
-    free(d->pools);
+    places_release(&d->pools);
     conns_release(&d->conns);
     *d = (struct dial_udp){0};
 }
@@ -397,30 +395,11 @@ static int open_numbered(struct dial_udp *d, struct dial_udp_pool *p,
 
 /* ---- choosing ---- */
 
-static struct dial_udp_pool *new_pool(struct dial_udp *d, const struct endpoint *e)
-{
-    if (e->id >= d->pools_n) {
-        uint32_t n = d->pools_n == 0 ? 16 : d->pools_n * 2;
-        if (n <= e->id)
-            n = e->id + 1;
-        struct dial_udp_pool **list = realloc(d->pools, n * sizeof *list);
-        if (list == NULL)
-            return NULL;
-        memset(list + d->pools_n, 0, (n - d->pools_n) * sizeof(struct dial_udp_pool *));
-        d->pools = list;
-        d->pools_n = n;
-    }
-    d->pools[e->id] = calloc(1, sizeof *d->pools[e->id]);
-    return d->pools[e->id];
-}
-
 /* The pool of an endpoint. An id that has passed on to another address after a reload
  * finds the sockets of the former one: they go. */
 static struct dial_udp_pool *pool_of(struct dial_udp *d, const struct endpoint *e)
 {
-    struct dial_udp_pool *p = e->id < d->pools_n ? d->pools[e->id] : NULL;
-    if (p == NULL)
-        p = new_pool(d, e);
+    struct dial_udp_pool *p = places_claim(&d->pools, e->id, sizeof *p);
     if (p == NULL)
         return NULL;
     if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source))
@@ -459,7 +438,7 @@ static int draw(struct dial_udp *d, struct dial_udp_pool *p, uint32_t avoid,
 int dial_udp_connect(struct dial_udp *d, const struct endpoint *e, uint32_t avoid,
                      uint32_t *conn)
 {
-    struct dial_udp_pool *p = e->id < d->pools_n ? d->pools[e->id] : NULL;
+    struct dial_udp_pool *p = places_get(&d->pools, e->id);
     struct dial_udp_socket *s = NULL;
     if (p != NULL && p->drawn_in == d->turn->number)
         s = p->drawn;

@@ -18,11 +18,11 @@
 #define ISTHMUS_SERVER_DIAL_UDP_H
 
 #include "server/conns.h"
+#include "server/places.h"
 #include "server/turn.h"
 
 struct dial_udp_in;
 struct dial_udp_out;
-struct dial_udp_pool;
 struct dial_udp_socket;
 
 struct dial_udp_counters {
@@ -35,8 +35,7 @@ struct dial_udp_counters {
 struct dial_udp {
     struct turn *turn;
     struct conns conns;
-    struct dial_udp_pool **pools; /* by endpoint id */
-    uint32_t pools_n;
+    struct places pools; /* of struct dial_udp_pool */
     struct dial_udp_in *in;
     struct dial_udp_out *out;
     struct dial_udp_socket

@@ -1,5 +1,6 @@
 #include "server/reload.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "resolver/registry.h"
 
@@ -23,9 +24,11 @@ int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake
 {
     *r = (struct reload){.args = args, .wake = wake};
     r->registry = registry_new();
-    if (r->registry != NULL && uv_mutex_init(&r->lock) == 0)
+    r->quota = quota_new(TCP_CLIENTS_MAX, TCP_CLIENTS_PER_ADDRESS);
+    if (r->registry != NULL && r->quota != NULL && uv_mutex_init(&r->lock) == 0)
         return 0;
     registry_free(r->registry);
+    quota_free(r->quota);
     return error_at(errs, nowhere, "out of memory");
 }
 
@@ -120,7 +123,8 @@ int reload_start_workers(struct reload *r, struct errors *errs)
         return error_at(errs, nowhere, "out of memory");
     write_order(r, r->plan, r->listeners);
     for (unsigned i = 0; i < n; i++) {
-        struct worker_settings settings = {.number = i, .notify = r->wake};
+        struct worker_settings settings = {
+            .number = i, .notify = r->wake, .quota = r->quota};
         r->workers[i] = worker_new(&settings, &r->order, errs);
         if (r->workers[i] == NULL)
             return -1;
@@ -237,5 +241,6 @@ void reload_release(struct reload *r)
     listen_free(r->listeners_next);
     listen_free(r->listeners);
     uv_mutex_destroy(&r->lock);
+    quota_free(r->quota);
     registry_free(r->registry);
 }

@@ -22,6 +22,7 @@ struct reload_retired;
 struct reload {
     const struct arguments *args;
     struct registry *registry;
+    struct quota *quota;
     uv_async_t *wake;
     struct worker **workers;
     unsigned workers_n;

@@ -79,7 +79,7 @@ void udp_release(struct udp *u)
 {
     free(u->in);
     free(u->out);
-    free(u->sockets);
+    conns_release(&u->sockets);
     *u = (struct udp){0};
 }
 
@@ -154,88 +154,71 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 /* ---- sockets ---- */
 
-static uint32_t free_number(struct udp *u)
-{
-    uint32_t n = 0;
-    while (n < u->sockets_n && u->sockets[n] != NULL)
-        n++;
-    if (n < u->sockets_n)
-        return n;
-    struct udp_socket **list = realloc(u->sockets, (n + 1) * sizeof *list);
-    if (list == NULL)
-        return UINT32_MAX;
-    list[n] = NULL;
-    u->sockets = list;
-    u->sockets_n = n + 1;
-    return n;
-}
-
 static void on_closed(uv_handle_t *handle)
 {
     free(handle->data);
 }
 
-static int watch(struct udp *u, struct udp_socket *s)
+/* Numbers and watches a socket; 0 or an errno. */
+static int add(struct udp *u, struct udp_socket *s)
 {
+    uint32_t number = conns_add(&u->sockets, s);
+    if (number == CONN_NONE)
+        return ENOMEM;
+    s->handle = (uint64_t)u->opened++ << 32 | number;
     int rc = uv_poll_init(&u->turn->loop, &s->poll, s->fd);
     if (rc < 0) {
-        free(s);
+        conns_del(&u->sockets, number);
         return -rc;
     }
     s->poll.data = s;
-    rc = uv_poll_start(&s->poll, UV_READABLE, on_readable);
-    if (rc < 0)
-        uv_close((uv_handle_t *)&s->poll, on_closed);
-    return -rc;
+    uv_poll_start(&s->poll, UV_READABLE, on_readable);
+    return 0;
 }
 
 int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
              uint32_t *number)
 {
     struct udp_socket *s = calloc(1, sizeof *s);
-    uint32_t n = free_number(u);
-    int domain = 0;
+    int domain = AF_INET6, error = ENOMEM;
     socklen_t len = sizeof domain;
-    int rc = ENOMEM;
-    if (s != NULL && n != UINT32_MAX) {
+    if (s != NULL) {
         getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
         *s = (struct udp_socket){.udp = u,
                                  .fd = fd,
-                                 .handle = (uint64_t)++u->opened << 32 | n,
                                  .server = server,
                                  .family = domain == AF_INET ? 4 : 6,
                                  .wildcard = addr->family == 0,
                                  .local = *addr};
-        rc = watch(u, s);
-    } else {
+        error = add(u, s);
+    }
+    if (error != 0) {
         free(s);
-    }
-    if (rc != 0) {
         close(fd);
-        return rc;
+        return error;
     }
-    u->sockets[n] = s;
-    *number = n;
+    *number = (uint32_t)s->handle;
     return 0;
 }
 
 void udp_serve(struct udp *u, uint32_t number, uint16_t server)
 {
-    u->sockets[number]->server = server;
+    struct udp_socket *s = conns_at(&u->sockets, number);
+    s->server = server;
 }
 
 void udp_pause(struct udp *u, uint32_t number)
 {
-    struct udp_socket *s = u->sockets[number];
+    struct udp_socket *s = conns_at(&u->sockets, number);
     uv_poll_stop(&s->poll);
     receive_rounds(s, UINT32_MAX);
 }
 
 void udp_close(struct udp *u, uint32_t number)
 {
-    struct udp_socket *s = u->sockets[number];
+    struct udp_socket *s = conns_at(&u->sockets, number);
     udp_flush(u);
-    u->sockets[number] = NULL;
+    conns_del(&u->sockets, number);
     uv_close((uv_handle_t *)&s->poll, on_closed);
     close(s->fd);
 }
@@ -244,8 +227,7 @@ void udp_close(struct udp *u, uint32_t number)
 
 static struct udp_socket *socket_of(const struct udp *u, const struct client *c)
 {
-    uint32_t number = (uint32_t)c->handle;
-    struct udp_socket *s = number < u->sockets_n ? u->sockets[number] : NULL;
+    struct udp_socket *s = conns_get(&u->sockets, (uint32_t)c->handle);
     return s != NULL && s->handle == c->handle ? s : NULL;
 }
 

@@ -14,6 +14,7 @@
 #ifndef ISTHMUS_SERVER_UDP_H
 #define ISTHMUS_SERVER_UDP_H
 
+#include "server/conns.h"
 #include "server/turn.h"
 
 #define UDP_ROUNDS 4 /* batches per socket and wake-up */
@@ -34,9 +35,8 @@ struct udp {
     struct turn *turn;
     struct udp_in *in;
     struct udp_out *out;
-    struct udp_socket **sockets; /* by number; NULL = free */
-    uint32_t sockets_n;
-    uint32_t opened; /* counts udp_open: generation of handles */
+    struct conns sockets; /* of struct udp_socket */
+    uint32_t opened;      /* counts udp_open: generation of handles */
     struct udp_counters counters;
 };
 

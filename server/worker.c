@@ -1,6 +1,8 @@
 #include "server/worker.h"
 
+#include "server/dial_stream.h"
 #include "server/dial_udp.h"
+#include "server/tcp.h"
 #include "server/udp.h"
 
 #include <errno.h>
@@ -9,13 +11,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define NONE UINT32_MAX
 
 /* A listening address as this worker has it open. */
 struct listener {
-    uint32_t id;  /* of the listen_address */
-    uint32_t udp; /* numbers of the sockets */
+    uint32_t id;       /* of the listen_address */
+    uint32_t udp, tcp; /* numbers of the sockets */
     bool keep;
 };
 
@@ -24,7 +27,10 @@ struct worker {
     struct worker_settings settings;
     struct turn turn;
     struct udp udp;
+    struct tcp tcp;
+    struct streams streams;
     struct dial_udp dial_udp;
+    struct dial_stream dial_stream;
     struct listener *listeners;
     uint32_t listeners_n;
 
@@ -54,12 +60,17 @@ static void io_random(struct io *io, void *out, size_t len)
 
 static uint8_t *io_reply_space(struct io *io, const struct client *c, size_t *cap)
 {
-    return udp_reply_space(&worker_of(io)->udp, c, cap);
+    if (c->transport == TRANSPORT_UDP)
+        return udp_reply_space(&worker_of(io)->udp, c, cap);
+    return streams_reply_space(&worker_of(io)->streams, c, cap);
 }
 
 static void io_reply(struct io *io, const struct client *c, size_t len)
 {
-    udp_reply(&worker_of(io)->udp, c, len);
+    if (c->transport == TRANSPORT_UDP)
+        udp_reply(&worker_of(io)->udp, c, len);
+    else
+        streams_reply(&worker_of(io)->streams, c, len);
 }
 
 static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
@@ -67,17 +78,22 @@ static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
 {
     if (t == TRANSPORT_UDP)
         return dial_udp_connect(&worker_of(io)->dial_udp, e, avoid, conn);
-    return ENOTSUP;
+    return dial_stream_connect(&worker_of(io)->dial_stream, e, t, avoid, conn);
 }
 
 static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)
 {
+    if (conns_is_stream(conn))
+        return dial_stream_send(&worker_of(io)->dial_stream, conn, wire, len);
     return dial_udp_send(&worker_of(io)->dial_udp, conn, wire, len);
 }
 
 static void io_settle(struct io *io, uint32_t conn)
 {
-    dial_udp_settle(&worker_of(io)->dial_udp, conn);
+    if (conns_is_stream(conn))
+        dial_stream_settle(&worker_of(io)->dial_stream, conn);
+    else
+        dial_udp_settle(&worker_of(io)->dial_udp, conn);
 }
 
 static const struct io worker_io = {
@@ -118,7 +134,9 @@ static void end_turn(struct worker *w)
 {
     bool more;
     do {
-        more = dial_udp_flush(&w->dial_udp);
+        more = streams_flush(&w->streams);
+        more |= dial_stream_flush(&w->dial_stream);
+        more |= dial_udp_flush(&w->dial_udp);
         udp_flush(&w->udp);
     } while (more);
     w->turn.open = false;
@@ -130,7 +148,8 @@ static void on_before_sleep(uv_prepare_t *prepare)
     if (w->turn.open)
         end_turn(w);
     arm_timer(w);
-    if (w->draining && resolver_in_flight(w->turn.resolver) == 0)
+    if (w->draining && resolver_in_flight(w->turn.resolver) == 0 &&
+        streams_quiet(&w->streams))
         uv_stop(&w->turn.loop);
 }
 
@@ -147,16 +166,24 @@ static struct listener *listener_of(struct worker *w, uint32_t id)
 
 static int open_listener(struct worker *w, struct listener *l, struct listen_address *a)
 {
-    struct listen_fds *fds = &a->fds[w->settings.number];
-    int fd = fds->udp;
-    fds->udp = -1;
+    struct listen_fds fds = a->fds[w->settings.number];
+    a->fds[w->settings.number] = (struct listen_fds){.udp = -1, .tcp = -1};
     *l = (struct listener){.id = a->id, .keep = true};
-    return udp_open(&w->udp, fd, &a->addr, a->server, &l->udp);
+    int error = udp_open(&w->udp, fds.udp, &a->addr, a->server, &l->udp);
+    if (error != 0) {
+        close(fds.tcp);
+        return error;
+    }
+    error = tcp_open(&w->tcp, fds.tcp, &a->addr, a->server, &l->tcp);
+    if (error != 0)
+        udp_close(&w->udp, l->udp);
+    return error;
 }
 
 static void close_listener(struct worker *w, struct listener *l)
 {
     udp_close(&w->udp, l->udp);
+    tcp_close(&w->tcp, l->tcp);
 }
 
 /* Closes what the order does not name any more. */
@@ -194,6 +221,7 @@ static int reconcile(struct worker *w, struct listen_set *set)
         if (l != NULL) {
             l->keep = true;
             udp_serve(&w->udp, l->udp, a->server);
+            tcp_serve(&w->tcp, l->tcp, a->server);
             continue;
         }
         int rc = open_listener(w, &w->listeners[w->listeners_n], a);
@@ -219,8 +247,11 @@ static int follow(struct worker *w, struct worker_order *order)
 static void begin_drain(struct worker *w)
 {
     w->draining = true;
-    for (uint32_t i = 0; i < w->listeners_n; i++)
+    for (uint32_t i = 0; i < w->listeners_n; i++) {
         udp_pause(&w->udp, w->listeners[i].udp);
+        tcp_pause(&w->tcp, w->listeners[i].tcp);
+    }
+    streams_drain(&w->streams);
 }
 
 static void on_wake(uv_async_t *async)
@@ -243,6 +274,16 @@ static void on_wake(uv_async_t *async)
 
 /* ---- life ---- */
 
+/* All handles have been closed. Parts that were never made are all zero. */
+static void release_parts(struct worker *w)
+{
+    udp_release(&w->udp);
+    tcp_release(&w->tcp);
+    streams_release(&w->streams);
+    dial_udp_release(&w->dial_udp);
+    dial_stream_release(&w->dial_stream);
+}
+
 /* Ends what is in flight and closes all but `wake`, which the control thread may use
  * until it has joined. */
 static void take_down(struct worker *w)
@@ -252,13 +293,15 @@ static void take_down(struct worker *w)
     w->turn.resolver = NULL;
     for (uint32_t i = 0; i < w->listeners_n; i++)
         close_listener(w, &w->listeners[i]);
+    tcp_close_timer(&w->tcp);
+    streams_close(&w->streams);
     dial_udp_close(&w->dial_udp);
+    dial_stream_close(&w->dial_stream);
     uv_close((uv_handle_t *)&w->before_sleep, NULL);
     uv_close((uv_handle_t *)&w->timer, NULL);
     uv_unref((uv_handle_t *)&w->wake);
     uv_run(&w->turn.loop, UV_RUN_DEFAULT);
-    udp_release(&w->udp);
-    dial_udp_release(&w->dial_udp);
+    release_parts(w);
     free(w->listeners);
 }
 
@@ -294,24 +337,23 @@ static void close_loop(struct worker *w)
     uv_loop_close(&w->turn.loop);
 }
 
-/* What works with the loop; on failure everything is as before. */
+/* What works with the loop. On failure the caller closes the loop, then releases. */
 static int init_parts(struct worker *w)
 {
     int error = init_handles(w);
+    if (error == 0 && udp_init(&w->udp, &w->turn) < 0)
+        error = ENOMEM;
+    if (error == 0)
+        error = streams_init(&w->streams, &w->turn, w->settings.quota);
+    if (error == 0)
+        error = dial_udp_init(&w->dial_udp, &w->turn);
+    if (error == 0)
+        error = dial_stream_init(&w->dial_stream, &w->turn);
     if (error != 0)
         return error;
+    tcp_init(&w->tcp, &w->streams);
     w->turn.resolver = resolver_new(&w->io, w->settings.number);
-    if (w->turn.resolver == NULL)
-        return ENOMEM;
-    error = udp_init(&w->udp, &w->turn) < 0 ? ENOMEM : 0;
-    if (error == 0) {
-        error = dial_udp_init(&w->dial_udp, &w->turn);
-        if (error == 0)
-            return 0;
-        udp_release(&w->udp);
-    }
-    resolver_free(w->turn.resolver);
-    return error;
+    return w->turn.resolver == NULL ? ENOMEM : 0;
 }
 
 static int init(struct worker *w)
@@ -322,8 +364,10 @@ static int init(struct worker *w)
     if (error != 0)
         return error;
     error = init_parts(w);
-    if (error != 0)
+    if (error != 0) {
         close_loop(w);
+        release_parts(w);
+    }
     return error;
 }
 

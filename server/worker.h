@@ -13,6 +13,7 @@
 #define ISTHMUS_SERVER_WORKER_H
 
 #include "server/listen.h"
+#include "server/quota.h"
 
 #include <uv.h>
 
@@ -21,6 +22,7 @@ struct worker;
 struct worker_settings {
     unsigned number; /* from 0; also the place in a listen_set */
     uv_async_t *notify;
+    struct quota *quota; /* shared by all workers */
 };
 
 /* A plan to go over to, the same for all workers. */

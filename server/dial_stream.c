@@ -1,0 +1,511 @@
+#include "server/dial_stream.h"
+
+#include "base/limits.h"
+#include "server/frames.h"
+#include "server/outbox.h"
+#include "server/pktinfo.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ROOM      (2 + 65535) /* for reading: the longest answer in one piece */
+#define ROUNDS    4           /* reads per connection and wake-up */
+#define OUT_MAX   (1024 * 1024)
+#define SWEEP_MS  1000
+#define SILENT_US 1000000ull
+#define SECOND_US 1000000ull
+
+enum dial_state {
+    DIAL_CONNECTING,
+    DIAL_OPEN,
+    DIAL_CLOSED, /* kept until libuv lets go of it and its questions are settled */
+};
+
+struct dial_stream_pool {
+    struct addr peer, source;
+    struct dial_conn *conns[UPSTREAM_TCP_CONNECTIONS]; /* NULL: not open */
+    uint64_t idle_us, life_us;
+    uint32_t idle_max;
+};
+
+struct dial_conn {
+    uv_poll_t poll;
+    struct dial_stream *dial;
+    struct dial_stream_pool *pool; /* NULL: takes no more questions */
+    struct dial_conn *dirty_next;
+    struct frames in;
+    struct outbox out;
+    uint32_t conn;
+    uint32_t unsettled;
+    int fd;
+    int watched; /* UV_READABLE, UV_WRITABLE */
+    enum dial_state state;
+    uint64_t opened_us, used_us;
+    uint64_t waiting_us; /* the first question since the last answer; 0 = none */
+    bool dirty;
+    bool reading; /* its octets are in the resolver's hands: not now */
+    bool gone;    /* libuv has let go of `poll` */
+};
+
+static void on_event(uv_poll_t *poll, int status, int events);
+static void on_sweep(uv_timer_t *timer);
+
+int dial_stream_init(struct dial_stream *d, struct turn *turn)
+{
+    *d = (struct dial_stream){.turn = turn, .conns = {.kind = CONNS_STREAM}};
+    d->room = malloc(ROOM);
+    if (d->room == NULL)
+        return ENOMEM;
+    uv_timer_init(&turn->loop, &d->sweep);
+    d->sweep.data = d;
+    return 0;
+}
+
+void dial_stream_release(struct dial_stream *d)
+{
+    free(d->room);
+    places_release(&d->pools);
+    conns_release(&d->conns);
+    *d = (struct dial_stream){0};
+}
+
+/* ---- closing ---- */
+
+static void free_conn(struct dial_conn *c)
+{
+    conns_del(&c->dial->conns, c->conn);
+    free(c);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct dial_conn *c = handle->data;
+    c->gone = true;
+    if (c->unsettled == 0 || c->dial->closing)
+        free_conn(c);
+}
+
+static void leave_pool(struct dial_conn *c)
+{
+    struct dial_stream_pool *p = c->pool;
+    for (unsigned i = 0; p != NULL && i < UPSTREAM_TCP_CONNECTIONS; i++) {
+        if (p->conns[i] == c)
+            p->conns[i] = NULL;
+    }
+    c->pool = NULL;
+}
+
+static void forget_dirty(struct dial_conn *c)
+{
+    struct dial_conn **at = &c->dial->dirty;
+    if (!c->dirty)
+        return;
+    while (*at != c)
+        at = &(*at)->dirty_next;
+    *at = c->dirty_next;
+    c->dirty = false;
+}
+
+static void close_conn(struct dial_conn *c)
+{
+    if (c->state == DIAL_CLOSED)
+        return;
+    leave_pool(c);
+    forget_dirty(c);
+    c->state = DIAL_CLOSED;
+    frames_release(&c->in);
+    outbox_release(&c->out);
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+    close(c->fd);
+    c->fd = -1;
+    c->dial->open--;
+}
+
+/* The connection has ended; those who wait on it are told. */
+static void fail(struct dial_conn *c, int error)
+{
+    struct dial_stream *d = c->dial;
+    bool waited = c->unsettled > 0;
+    close_conn(c);
+    if (!waited)
+        return;
+    d->counters.lost++;
+    resolver_lost(d->turn->resolver, c->conn, error);
+}
+
+/* Whether the endpoint keeps as many idle connections as it may. */
+static bool enough_idle(const struct dial_conn *c)
+{
+    const struct dial_stream_pool *p = c->pool;
+    uint32_t idle = 0;
+    if (p == NULL || p->idle_max == 0 || c->unsettled > 0)
+        return false;
+    for (unsigned i = 0; i < UPSTREAM_TCP_CONNECTIONS; i++)
+        idle += p->conns[i] != NULL && p->conns[i]->unsettled == 0;
+    return idle > p->idle_max;
+}
+
+/* Closes a connection that nobody waits on when there is a reason to. */
+static void close_if_done(struct dial_conn *c)
+{
+    const struct dial_stream_pool *p = c->pool;
+    uint64_t now_us = c->dial->turn->now_us;
+    if (c->unsettled > 0 || c->reading || c->state == DIAL_CLOSED)
+        return;
+    bool silent = c->waiting_us != 0 && now_us - c->waiting_us >= SILENT_US;
+    bool idle = p != NULL && now_us - c->used_us >= p->idle_us;
+    bool old = p != NULL && p->life_us > 0 && now_us - c->opened_us >= p->life_us;
+    if (p == NULL || silent || idle || old || enough_idle(c))
+        close_conn(c);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct dial_stream *d = timer->data;
+    turn_begin(d->turn);
+    for (uint32_t i = 0; i < d->conns.n; i++) {
+        if (d->conns.list[i] != NULL)
+            close_if_done(d->conns.list[i]);
+    }
+    if (d->open == 0)
+        uv_timer_stop(&d->sweep);
+}
+
+void dial_stream_close(struct dial_stream *d)
+{
+    d->closing = true;
+    for (uint32_t i = 0; i < d->conns.n; i++) {
+        struct dial_conn *c = d->conns.list[i];
+        if (c != NULL && c->gone)
+            free_conn(c);
+        else if (c != NULL)
+            close_conn(c);
+    }
+    uv_close((uv_handle_t *)&d->sweep, NULL);
+}
+
+/* ---- reading ---- */
+
+static void watch(struct dial_conn *c)
+{
+    int events = c->state == DIAL_OPEN ? UV_READABLE : 0;
+    if (c->state == DIAL_CONNECTING || c->out.len > 0)
+        events |= UV_WRITABLE;
+    if (events == c->watched || c->state == DIAL_CLOSED)
+        return;
+    c->watched = events;
+    uv_poll_start(&c->poll, events, on_event);
+}
+
+static void take_answers(struct dial_conn *c, struct span in)
+{
+    struct dial_stream *d = c->dial;
+    struct span message;
+    c->reading = true;
+    while (frames_next(&in, &message)) {
+        d->counters.received++;
+        c->waiting_us = 0;
+        resolver_datagram(d->turn->resolver, c->conn, message.at, message.len);
+    }
+    c->reading = false;
+    if (frames_keep(&c->in, in) < 0)
+        fail(c, ENOMEM);
+    else
+        close_if_done(c);
+}
+
+/* Reads once; false when there is no more, or the connection has ended. */
+static bool read_some(struct dial_conn *c)
+{
+    size_t len;
+    uint8_t *at = frames_room(&c->in, c->dial->room, ROOM, &len);
+    if (at == NULL) {
+        fail(c, ENOMEM);
+        return false;
+    }
+    ssize_t n = recv(c->fd, at, len, MSG_DONTWAIT);
+    if (n > 0) {
+        take_answers(c, frames_got(&c->in, at, (size_t)n));
+        return (size_t)n == len && c->state == DIAL_OPEN;
+    }
+    if (n == 0)
+        fail(c, 0);
+    else if (errno != EAGAIN && errno != EINTR)
+        fail(c, errno);
+    return false;
+}
+
+static void read_rounds(struct dial_conn *c)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        if (!read_some(c))
+            return;
+    }
+}
+
+/* ---- events ---- */
+
+static void send_out(struct dial_conn *c)
+{
+    int error = outbox_send(&c->out, c->fd);
+    if (error != 0)
+        fail(c, error);
+    else
+        watch(c);
+}
+
+/* The handshake is over, one way or the other. */
+static void on_connected(struct dial_conn *c)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    if (error != 0) {
+        fail(c, error);
+        return;
+    }
+    c->state = DIAL_OPEN;
+    send_out(c);
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct dial_conn *c = poll->data;
+    turn_begin(c->dial->turn);
+    if (c->state == DIAL_CONNECTING) {
+        on_connected(c);
+        return;
+    }
+    if (status >= 0 && (events & UV_WRITABLE))
+        send_out(c);
+    /* After an error libuv watches no more; what came before it can be read, then the
+     * error shows. */
+    if (status < 0 || (events & UV_READABLE))
+        read_rounds(c);
+    if (status < 0 && c->state == DIAL_OPEN)
+        fail(c, ECONNRESET);
+}
+
+/* ---- opening ---- */
+
+static int bind_source(int fd, const struct addr *source)
+{
+    union pktinfo_sockaddr sa;
+    const int on = 1;
+    if (source->family == 0)
+        return 0;
+    socklen_t len = pktinfo_address(&sa, source, source->family);
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return bind(fd, &sa.any, len);
+}
+
+static int connecting_fd(const struct dial_stream_pool *p, int *out)
+{
+    union pktinfo_sockaddr sa;
+    const int on = 1;
+    int domain = p->peer.family == 4 ? AF_INET : AF_INET6;
+    int fd = socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    socklen_t len = pktinfo_address(&sa, &p->peer, p->peer.family);
+    if (bind_source(fd, &p->source) < 0 ||
+        (connect(fd, &sa.any, len) < 0 && errno != EINPROGRESS)) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
+    *out = fd;
+    return 0;
+}
+
+/* Closes a connection that nobody waits on, anywhere, to have its descriptor. */
+static bool close_an_idle(struct dial_stream *d)
+{
+    for (uint32_t i = 0; i < d->conns.n; i++) {
+        struct dial_conn *c = d->conns.list[i];
+        if (c != NULL && c->state != DIAL_CLOSED && c->unsettled == 0 && !c->reading) {
+            close_conn(c);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int new_conn(struct dial_stream *d, struct dial_stream_pool *p, int fd,
+                    struct dial_conn **out)
+{
+    struct dial_conn *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return ENOMEM;
+    *c = (struct dial_conn){.dial = d,
+                            .pool = p,
+                            .fd = fd,
+                            .opened_us = d->turn->now_us,
+                            .used_us = d->turn->now_us};
+    c->conn = conns_add(&d->conns, c);
+    if (c->conn == CONN_NONE) {
+        free(c);
+        return ENOMEM;
+    }
+    int rc = uv_poll_init(&d->turn->loop, &c->poll, fd);
+    if (rc < 0) {
+        free_conn(c);
+        return -rc;
+    }
+    c->poll.data = c;
+    *out = c;
+    return 0;
+}
+
+static int open_conn(struct dial_stream *d, struct dial_stream_pool *p,
+                     struct dial_conn **place)
+{
+    int fd = -1;
+    int error = connecting_fd(p, &fd);
+    if ((error == EMFILE || error == ENFILE) && close_an_idle(d))
+        error = connecting_fd(p, &fd);
+    if (error != 0)
+        return error;
+    error = new_conn(d, p, fd, place);
+    if (error != 0) {
+        close(fd);
+        return error;
+    }
+    watch(*place);
+    d->counters.opened++;
+    if (d->open++ == 0)
+        uv_timer_start(&d->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    return 0;
+}
+
+/* ---- choosing ---- */
+
+static void leave_all(struct dial_stream_pool *p)
+{
+    for (unsigned i = 0; i < UPSTREAM_TCP_CONNECTIONS; i++) {
+        struct dial_conn *c = p->conns[i];
+        if (c != NULL) {
+            leave_pool(c);
+            close_if_done(c);
+        }
+    }
+}
+
+/* The pool of an endpoint. An id that has passed on to another address after a reload
+ * finds the connections of the former one: they go. */
+static struct dial_stream_pool *pool_of(struct dial_stream *d, const struct endpoint *e)
+{
+    struct dial_stream_pool *p = places_claim(&d->pools, e->id, sizeof *p);
+    if (p == NULL)
+        return NULL;
+    if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source))
+        leave_all(p);
+    p->peer = e->addr;
+    p->source = e->source;
+    p->idle_us =
+        e->idle_us > 0 ? (uint64_t)e->idle_us : UPSTREAM_SOCKET_IDLE_S * SECOND_US;
+    p->life_us = e->life_us > 0 ? (uint64_t)e->life_us : 0;
+    p->idle_max = e->streams_idle_max;
+    return p;
+}
+
+static bool too_old(const struct dial_conn *c)
+{
+    uint64_t age_us = c->dial->turn->now_us - c->opened_us;
+    return c->pool->life_us > 0 && age_us >= c->pool->life_us;
+}
+
+/* The least busy connection, and a place for another one; either may be NULL. */
+static struct dial_conn *least_busy(struct dial_stream_pool *p, uint32_t avoid,
+                                    struct dial_conn ***place)
+{
+    struct dial_conn *best = NULL;
+    *place = NULL;
+    for (unsigned i = 0; i < UPSTREAM_TCP_CONNECTIONS; i++) {
+        struct dial_conn *c = p->conns[i];
+        if (c != NULL && too_old(c)) {
+            leave_pool(c);
+            close_if_done(c);
+            c = NULL;
+        }
+        if (c == NULL)
+            *place = &p->conns[i];
+        else if (c->conn != avoid && (best == NULL || c->unsettled < best->unsettled))
+            best = c;
+    }
+    return best;
+}
+
+int dial_stream_connect(struct dial_stream *d, const struct endpoint *e,
+                        enum transport t, uint32_t avoid, uint32_t *conn)
+{
+    if (t != TRANSPORT_TCP)
+        return ENOTSUP;
+    struct dial_stream_pool *p = pool_of(d, e);
+    if (p == NULL)
+        return ENOMEM;
+    struct dial_conn **place;
+    struct dial_conn *c = least_busy(p, avoid, &place);
+    int error = c == NULL || c->unsettled >= UPSTREAM_TCP_PIPELINE ? ENOBUFS : 0;
+    if (place != NULL && (error != 0 || c->unsettled > 0)) {
+        int rc = open_conn(d, p, place);
+        if (rc == 0)
+            c = *place;
+        if (error != 0)
+            error = rc;
+    }
+    if (error == 0)
+        *conn = c->conn;
+    return error;
+}
+
+/* ---- sending ---- */
+
+int dial_stream_send(struct dial_stream *d, uint32_t conn, const uint8_t *wire,
+                     size_t len)
+{
+    struct dial_conn *c = conns_get(&d->conns, conn);
+    if (c == NULL || c->state == DIAL_CLOSED)
+        return ENOTCONN;
+    if (outbox_put_message(&c->out, wire, len, OUT_MAX) < 0)
+        return ENOBUFS;
+    c->unsettled++;
+    c->used_us = d->turn->now_us;
+    if (c->waiting_us == 0)
+        c->waiting_us = d->turn->now_us;
+    d->counters.sent++;
+    if (!c->dirty) {
+        c->dirty = true;
+        c->dirty_next = d->dirty;
+        d->dirty = c;
+    }
+    return 0;
+}
+
+bool dial_stream_flush(struct dial_stream *d)
+{
+    uint64_t lost = d->counters.lost;
+    while (d->dirty != NULL) {
+        struct dial_conn *c = d->dirty;
+        d->dirty = c->dirty_next;
+        c->dirty = false;
+        if (c->state == DIAL_OPEN)
+            send_out(c);
+    }
+    return d->counters.lost != lost;
+}
+
+void dial_stream_settle(struct dial_stream *d, uint32_t conn)
+{
+    struct dial_conn *c = conns_get(&d->conns, conn);
+    if (c == NULL || c->unsettled == 0 || --c->unsettled > 0)
+        return;
+    if (c->gone)
+        free_conn(c);
+    else
+        close_if_done(c);
+}

@@ -1,0 +1,559 @@
+#include "server/stream.h"
+
+#include "base/limits.h"
+#include "server/frames.h"
+#include "server/outbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ROOM                                                                           \
+    (16 * 1024)     /* for reading; also the most that pausing leaves unread here */
+#define ROUNDS    4 /* reads per connection and wake-up */
+#define MESSAGE   (2 + ANSWER_MAX)
+#define TAIL      (2 * MESSAGE)
+#define SWEEP_MS  250
+#define LINGER_US (2 * 1000000ull) /* for the client to see our end of the stream */
+#define MS        1000ull          /* microseconds */
+#define NO_EVENT  0
+
+enum stream_state {
+    STREAM_OPEN,   /* takes questions */
+    STREAM_ENDING, /* takes no more; closes when all is answered and taken */
+    STREAM_LINGER, /* all is said; what the client still sends is thrown away */
+    STREAM_CLOSED, /* libuv has not yet let go of it */
+};
+
+struct stream {
+    uv_poll_t poll;
+    struct streams *streams;
+    struct stream *older, *newer; /* while idle */
+    struct stream *attend_next;
+    struct frames in;
+    struct outbox out;
+    struct client who;
+    uint32_t number; /* in streams->list */
+    uint32_t listener;
+    int fd;
+    int watched; /* UV_READABLE, UV_WRITABLE */
+    enum stream_state state;
+    uint32_t unanswered;
+    uint64_t born_us;
+    uint64_t active_us; /* the last whole question, or answer taken */
+    uint64_t begun_us;  /* the first octet of the question that is kept; 0 = none */
+    size_t held;        /* octets of `in` and `out`, as counted in streams */
+    bool asked;         /* a whole question has come */
+    bool paused;        /* not watched for reading until there is room again */
+    bool idle;          /* in the list of idle ones */
+    bool attended;      /* in the list of those to be looked at */
+    bool broken;        /* to be closed at the end of the turn */
+};
+
+/* Answers of one connection, one behind the other with their lengths. */
+struct stream_tail {
+    struct stream *owner;
+    size_t used;
+    uint8_t octets[TAIL];
+};
+
+static void on_event(uv_poll_t *poll, int status, int events);
+static void on_sweep(uv_timer_t *timer);
+
+int streams_init(struct streams *s, struct turn *turn, struct quota *quota)
+{
+    *s = (struct streams){.turn = turn, .quota = quota};
+    s->tail = calloc(1, sizeof *s->tail);
+    s->room = malloc(ROOM);
+    if (s->tail == NULL || s->room == NULL) {
+        streams_release(s);
+        return ENOMEM;
+    }
+    uv_timer_init(&turn->loop, &s->sweep);
+    s->sweep.data = s;
+    return 0;
+}
+
+void streams_release(struct streams *s)
+{
+    free(s->tail);
+    free(s->room);
+    conns_release(&s->list);
+    *s = (struct streams){0};
+}
+
+/* ---- lists ---- */
+
+static void leave_idle(struct stream *c)
+{
+    struct streams *s = c->streams;
+    if (!c->idle)
+        return;
+    *(c->older == NULL ? &s->oldest : &c->older->newer) = c->newer;
+    *(c->newer == NULL ? &s->newest : &c->newer->older) = c->older;
+    c->older = c->newer = NULL;
+    c->idle = false;
+}
+
+static void join_idle(struct stream *c)
+{
+    struct streams *s = c->streams;
+    if (c->idle || c->unanswered > 0 || c->out.len > 0 || c->state == STREAM_CLOSED)
+        return;
+    c->older = s->newest;
+    *(s->newest == NULL ? &s->oldest : &s->newest->newer) = c;
+    s->newest = c;
+    c->idle = true;
+}
+
+/* Has the connection looked at when the turn ends. */
+static void attend(struct stream *c)
+{
+    if (c->attended)
+        return;
+    c->attended = true;
+    c->attend_next = c->streams->attend;
+    c->streams->attend = c;
+}
+
+static void forget_attention(struct stream *c)
+{
+    struct stream **at = &c->streams->attend;
+    if (!c->attended)
+        return;
+    while (*at != c)
+        at = &(*at)->attend_next;
+    *at = c->attend_next;
+    c->attended = false;
+}
+
+/* ---- life ---- */
+
+/* Counts the memory of the connection's buffers; a worker has TCP_BUFFERS_MAX for all
+ * of them. */
+static bool within_budget(struct stream *c)
+{
+    struct streams *s = c->streams;
+    size_t held = c->in.cap + c->out.cap;
+    s->held = s->held - c->held + held;
+    c->held = held;
+    return s->held <= TCP_BUFFERS_MAX;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct stream *c = handle->data;
+    conns_del(&c->streams->list, c->number);
+    free(c);
+}
+
+static void close_stream(struct stream *c)
+{
+    struct streams *s = c->streams;
+    if (c->state == STREAM_CLOSED)
+        return;
+    if (s->tail->owner == c)
+        s->tail->owner = NULL;
+    forget_attention(c);
+    c->state = STREAM_CLOSED;
+    leave_idle(c);
+    frames_release(&c->in);
+    outbox_release(&c->out);
+    within_budget(c);
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+    close(c->fd);
+    quota_give(s->quota, &c->who.peer);
+    s->open--;
+}
+
+static void watch(struct stream *c)
+{
+    int events = NO_EVENT;
+    if (c->state == STREAM_LINGER || (c->state == STREAM_OPEN && !c->paused))
+        events |= UV_READABLE;
+    if (c->out.len > 0)
+        events |= UV_WRITABLE;
+    if (events == c->watched)
+        return;
+    c->watched = events;
+    if (events == NO_EVENT)
+        uv_poll_stop(&c->poll);
+    else
+        uv_poll_start(&c->poll, events, on_event);
+}
+
+static struct stream *new_stream(struct streams *s, int fd)
+{
+    struct stream *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    c->number = conns_add(&s->list, c);
+    if (c->number == CONN_NONE) {
+        free(c);
+        return NULL;
+    }
+    if (uv_poll_init(&s->turn->loop, &c->poll, fd) < 0) {
+        conns_del(&s->list, c->number);
+        free(c);
+        return NULL;
+    }
+    c->poll.data = c;
+    return c;
+}
+
+int streams_admit(struct streams *s, int fd, const struct client *who,
+                  uint32_t listener)
+{
+    struct stream *c = new_stream(s, fd);
+    if (c == NULL) {
+        close(fd);
+        quota_give(s->quota, &who->peer);
+        return ENOMEM;
+    }
+    c->streams = s;
+    c->fd = fd;
+    c->listener = listener;
+    c->who = *who;
+    c->who.handle = (uint64_t)s->admitted++ << 32 | c->number;
+    c->born_us = c->active_us = s->turn->now_us;
+    join_idle(c);
+    watch(c);
+    if (s->open++ == 0)
+        uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    return 0;
+}
+
+bool streams_evict(struct streams *s)
+{
+    if (s->oldest == NULL)
+        return false;
+    s->counters.evicted++;
+    close_stream(s->oldest);
+    return true;
+}
+
+void streams_close(struct streams *s)
+{
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        if (s->list.list[i] != NULL)
+            close_stream(s->list.list[i]);
+    }
+    uv_close((uv_handle_t *)&s->sweep, NULL);
+}
+
+/* ---- questions ---- */
+
+static bool has_room(const struct stream *c)
+{
+    return c->unanswered < TCP_PIPELINE_MAX && c->out.len == 0;
+}
+
+/* Hands whole messages to the resolver for as long as the client may ask, and keeps the
+ * rest. */
+static void take_questions(struct stream *c, struct span in)
+{
+    struct streams *s = c->streams;
+    struct span message;
+    bool any = false;
+    while (has_room(c) && !c->broken && frames_next(&in, &message)) {
+        leave_idle(c);
+        c->unanswered++;
+        any = c->asked = true;
+        s->counters.questions++;
+        resolver_query(s->turn->resolver, &c->who, message.at, message.len);
+    }
+    if (any)
+        c->active_us = s->turn->now_us;
+    if (any || c->begun_us == 0)
+        c->begun_us = in.len > 0 ? s->turn->now_us : 0;
+    c->paused = !has_room(c);
+    if (frames_keep(&c->in, in) < 0 || !within_budget(c)) {
+        s->counters.full++;
+        c->broken = true;
+        attend(c);
+    }
+}
+
+/* The client will ask no more; or it may not. */
+static void begin_end(struct stream *c)
+{
+    if (c->state != STREAM_OPEN)
+        return;
+    c->state = STREAM_ENDING;
+    attend(c);
+}
+
+enum reading {
+    READ_MORE,  /* there may be more at once */
+    READ_WAIT,  /* the kernel says when */
+    READ_ENDED, /* the client's end of the stream */
+    READ_FAILED,
+};
+
+static enum reading read_some(struct stream *c)
+{
+    size_t len;
+    uint8_t *at = frames_room(&c->in, c->streams->room, ROOM, &len);
+    if (at == NULL)
+        return READ_FAILED;
+    ssize_t n = recv(c->fd, at, len, MSG_DONTWAIT);
+    if (n == 0)
+        return READ_ENDED;
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? READ_WAIT : READ_FAILED;
+    bool more = (size_t)n == len;
+    take_questions(c, frames_got(&c->in, at, (size_t)n));
+    return more ? READ_MORE : READ_WAIT;
+}
+
+static void read_rounds(struct stream *c, unsigned rounds)
+{
+    enum reading got = READ_MORE;
+    while (got == READ_MORE && rounds-- > 0 && !c->paused && !c->broken)
+        got = read_some(c);
+    if (got == READ_ENDED)
+        begin_end(c);
+    if (got == READ_FAILED) {
+        c->broken = true;
+        attend(c);
+    }
+}
+
+/* Throws away what comes after all was said, so that no reset overtakes the last
+ * answer. */
+static void discard(struct stream *c)
+{
+    ssize_t n = recv(c->fd, c->streams->room, ROOM, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        close_stream(c);
+}
+
+/* ---- answers ---- */
+
+static struct stream *stream_of(const struct streams *s, const struct client *who)
+{
+    struct stream *c = conns_get(&s->list, (uint32_t)who->handle);
+    bool same = c != NULL && c->who.handle == who->handle;
+    return same && c->state != STREAM_CLOSED ? c : NULL;
+}
+
+/* Hands octets to the kernel; what it does not take waits in the outbox. */
+static void send_octets(struct stream *c, const uint8_t *at, size_t len)
+{
+    struct streams *s = c->streams;
+    if (c->out.len == 0) {
+        ssize_t n = send(c->fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            c->broken = true;
+            return;
+        }
+        c->active_us = s->turn->now_us;
+        at += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    if (outbox_put(&c->out, at, len, TCP_WRITE_QUEUE_MAX) < 0 || !within_budget(c)) {
+        s->counters.full++;
+        c->broken = true;
+    }
+}
+
+static void send_tail(struct streams *s)
+{
+    struct stream_tail *t = s->tail;
+    struct stream *c = t->owner;
+    t->owner = NULL;
+    if (c != NULL && t->used > 0 && !c->broken) {
+        send_octets(c, t->octets, t->used);
+        if (c->broken || c->out.len > 0) {
+            leave_idle(c);
+            attend(c);
+        }
+    }
+    t->used = 0;
+}
+
+uint8_t *streams_reply_space(struct streams *s, const struct client *who, size_t *cap)
+{
+    struct stream *c = stream_of(s, who);
+    if (c == NULL)
+        return NULL;
+    if (s->tail->owner != c || TAIL - s->tail->used < MESSAGE)
+        send_tail(s);
+    s->tail->owner = c;
+    *cap = ANSWER_MAX;
+    return s->tail->octets + s->tail->used + 2;
+}
+
+void streams_reply(struct streams *s, const struct client *who, size_t len)
+{
+    struct stream *c = stream_of(s, who);
+    if (c == NULL)
+        return;
+    c->unanswered--;
+    if (len > 0) {
+        uint8_t *at = s->tail->octets + s->tail->used;
+        at[0] = (uint8_t)(len >> 8);
+        at[1] = (uint8_t)len;
+        s->tail->used += 2 + len;
+        s->counters.answers++;
+    }
+    if (c->paused || c->state == STREAM_ENDING)
+        attend(c);
+    join_idle(c);
+}
+
+/* ---- the end of a turn ---- */
+
+static void finish(struct stream *c)
+{
+    if (shutdown(c->fd, SHUT_WR) < 0) {
+        close_stream(c);
+        return;
+    }
+    c->state = STREAM_LINGER;
+    c->active_us = c->streams->turn->now_us;
+}
+
+static void look_at(struct stream *c)
+{
+    if (c->broken) {
+        close_stream(c);
+        return;
+    }
+    if (c->state == STREAM_OPEN && has_room(c) && c->paused)
+        take_questions(c, frames_kept(&c->in));
+    if (c->state == STREAM_ENDING && c->unanswered == 0 && c->out.len == 0)
+        finish(c);
+    /* Reading that rests only because of a full pipeline ends with the next event, if
+     * there is one before answers make room: most of the time that saves two calls. */
+    bool full_pipeline = c->state == STREAM_OPEN && c->paused && c->out.len == 0;
+    if (c->state != STREAM_CLOSED && !full_pipeline)
+        watch(c);
+}
+
+bool streams_flush(struct streams *s)
+{
+    bool any = false;
+    send_tail(s);
+    while (s->attend != NULL) {
+        struct stream *c = s->attend;
+        s->attend = c->attend_next;
+        c->attended = false;
+        any = true;
+        look_at(c);
+        send_tail(s);
+    }
+    return any;
+}
+
+/* ---- events ---- */
+
+static void on_writable(struct stream *c)
+{
+    size_t before = c->out.len;
+    if (outbox_send(&c->out, c->fd) != 0)
+        c->broken = true;
+    if (c->out.len < before)
+        c->active_us = c->streams->turn->now_us;
+    within_budget(c);
+    join_idle(c);
+    attend(c);
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct stream *c = poll->data;
+    turn_begin(c->streams->turn);
+    if (status < 0) { /* reset, or worse */
+        close_stream(c);
+        return;
+    }
+    if (events & UV_WRITABLE)
+        on_writable(c);
+    if (!(events & UV_READABLE))
+        return;
+    if (c->state == STREAM_LINGER)
+        discard(c);
+    else if (c->paused)
+        watch(c);
+    else
+        read_rounds(c, ROUNDS);
+}
+
+/* When the connection is given up; UINT64_MAX: not while the resolver owes it answers.
+ */
+static uint64_t deadline_us(const struct stream *c)
+{
+    if (c->state == STREAM_LINGER)
+        return c->active_us + LINGER_US;
+    if (c->out.len > 0)
+        return c->active_us + TCP_WRITE_MS * MS;
+    if (c->unanswered > 0)
+        return UINT64_MAX;
+    if (!c->asked)
+        return c->born_us + TCP_FIRST_MS * MS;
+    uint64_t idle_us = c->active_us + TCP_IDLE_MS * MS;
+    uint64_t begun_us = c->begun_us + TCP_FIRST_MS * MS;
+    return c->begun_us != 0 && begun_us > idle_us ? begun_us : idle_us;
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct streams *s = timer->data;
+    turn_begin(s->turn);
+    uint64_t now_us = s->turn->now_us;
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        struct stream *c = s->list.list[i];
+        if (c == NULL || c->state == STREAM_CLOSED)
+            continue;
+        if (now_us >= deadline_us(c)) {
+            s->counters.late++;
+            close_stream(c);
+        } else if (now_us - c->born_us >= TCP_TOTAL_S * 1000 * MS) {
+            begin_end(c);
+        }
+    }
+    if (s->open == 0)
+        uv_timer_stop(&s->sweep);
+}
+
+/* ---- reload and end ---- */
+
+void streams_serve(struct streams *s, uint32_t listener, uint16_t server)
+{
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        struct stream *c = s->list.list[i];
+        if (c != NULL && c->listener == listener)
+            c->who.server = server;
+    }
+}
+
+void streams_orphan(struct streams *s, uint32_t listener)
+{
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        struct stream *c = s->list.list[i];
+        if (c != NULL && c->listener == listener)
+            begin_end(c);
+    }
+}
+
+void streams_drain(struct streams *s)
+{
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        struct stream *c = s->list.list[i];
+        if (c == NULL || c->state != STREAM_OPEN)
+            continue;
+        read_rounds(c, ROUNDS);
+        begin_end(c);
+    }
+}
+
+bool streams_quiet(const struct streams *s)
+{
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        const struct stream *c = s->list.list[i];
+        if (c != NULL && c->state != STREAM_CLOSED && c->out.len > 0)
+            return false;
+    }
+    return true;
+}

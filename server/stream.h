@@ -1,0 +1,93 @@
+/* Clients' connections (RFC 7766): pipelined questions, answers as they come, limits on
+ * everything.
+ *
+ *     streams_init(&s, turn, quota);
+ *     streams_admit(&s, fd, &who, listener);          // tcp.c has accepted it
+ *     ... streams_reply_space / streams_reply from io ...
+ *     while (streams_flush(&s)) ...                   // end of the turn
+ *
+ * Descriptors are watched with uv_poll and read and written here: uv_tcp would want a
+ * buffer for each read and a request for each write. This way all connections of a
+ * worker share one buffer for reading and one for answers, an answer is encoded where
+ * it is sent from, several for one connection leave with one send(), and an idle
+ * connection costs some 400 octets.
+ *
+ * What a client may do is in base/limits.h. Reading from it pauses while
+ * TCP_PIPELINE_MAX questions are unanswered or it does not take its answers; it is cut
+ * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it. A
+ * message has a deadline as a whole, so that one octet a second gains no time. A client
+ * that half-closes still gets its answers. */
+#ifndef ISTHMUS_SERVER_STREAM_H
+#define ISTHMUS_SERVER_STREAM_H
+
+#include "server/conns.h"
+#include "server/quota.h"
+#include "server/turn.h"
+
+struct stream;
+struct stream_tail;
+
+struct stream_counters {
+    uint64_t questions, answers;
+    uint64_t evicted; /* idle, closed to make room */
+    uint64_t late;    /* closed: idle, too slow to ask, or too slow to read */
+    uint64_t full;    /* closed: too much waited for it */
+};
+
+struct streams {
+    struct turn *turn;
+    struct quota *quota;
+    struct conns list; /* of struct stream */
+    uint32_t admitted; /* counts connections: generation of handles */
+    uint32_t open;
+    struct stream *oldest, *newest; /* idle ones, by when they became so */
+    struct stream *attend;          /* to be looked at when the turn ends */
+    struct stream_tail *tail;       /* answers not sent yet */
+    uint8_t *room;                  /* for reading */
+    size_t held;                    /* octets in buffers of connections */
+    uv_timer_t sweep;
+    struct stream_counters counters;
+};
+
+/* Returns 0, or an errno. `quota` is shared by all workers and stays the caller's. */
+int streams_init(struct streams *s, struct turn *turn, struct quota *quota)
+    __attribute__((warn_unused_result));
+
+/* Closes everything; the loop has to run afterwards until no handle is left. */
+void streams_close(struct streams *s);
+
+/* After streams_close() and that loop. */
+void streams_release(struct streams *s);
+
+/* Serves a connection that quota_take() has counted; `who` says transport, server, peer
+ * and local, `listener` where it came from. The descriptor and the count belong to
+ * streams from now on. Returns 0, or an errno after closing the one and giving back the
+ * other. */
+int streams_admit(struct streams *s, int fd, const struct client *who,
+                  uint32_t listener) __attribute__((warn_unused_result));
+
+/* Closes the connection that has been idle for longest; false when none is. */
+bool streams_evict(struct streams *s);
+
+/* What came from this listener is for this server of the plan from now on. */
+void streams_serve(struct streams *s, uint32_t listener, uint16_t server);
+
+/* The listener is gone: its connections close once they are answered. */
+void streams_orphan(struct streams *s, uint32_t listener);
+
+/* Takes what clients have sent so far, then closes each connection once it is answered.
+ */
+void streams_drain(struct streams *s);
+
+/* Whether every answer has been taken by its client. */
+bool streams_quiet(const struct streams *s);
+
+/* The two calls of struct io, for streams. */
+uint8_t *streams_reply_space(struct streams *s, const struct client *c, size_t *cap);
+void streams_reply(struct streams *s, const struct client *c, size_t len);
+
+/* Sends what was answered in this turn; true when the resolver was asked anew
+ * meanwhile. */
+bool streams_flush(struct streams *s);
+
+#endif
