@@ -26,8 +26,8 @@ bool edns_find(struct span rdata, uint16_t code, struct edns_option *out);
 
 void edns_put(struct wr *wr, uint16_t code, struct span data);
 
-/* RFC 8914. The text is cut at a character so that the option fits what is left of wr, and
- * dropped with the option when even the code does not fit. */
+/* RFC 8914. The text is cut at a character so that the option fits what is left of wr,
+ * and dropped with the option when even the code does not fit. */
 void edns_put_ede(struct wr *wr, uint16_t code, struct text text);
 
 /* Writes a whole OPT record (owner, type, class = size, ttl, RDATA). */

@@ -7,32 +7,53 @@
 
 #include <stdlib.h>
 
-/* A compression pointer reaches 14 bits. */
-#define POINTER_MAX 0x3fffu
+#define RR_FIXED_LEN  10 /* type, class, TTL, RDLENGTH */
+#define OPT_FIXED_LEN 11 /* with the root in front */
 
-/* memo: where a name of the input stands in the output. A suffix at or under map->from
- * has been mapped, so that any name that ends in it may point there; of others that is
- * only known when the name is that suffix and nothing more. */
-#define MEMO_UNDER 0x8000u
+#define POINTER      0xc000u /* the two high bits of a pointer */
+#define POINTER_TO   0x3fffu
+#define POINTABLE    0x4000u /* offsets from here on are beyond pointers */
+#define QUESTION_PTR (POINTER | DNS_HEADER_LEN)
 
-/* Suffixes written so far that no memo leads to (names of other buffers). */
-#define SUFFIXES 1024
+/* Suffixes that can be pointed to: each starts with a label of two octets at least, so
+ * the table is never more than half full. */
+#define SUFFIXES_MAX (POINTABLE / 2)
+#define SUFFIX_SLOTS (2 * SUFFIXES_MAX)
+
+/* Where the name at an input offset, mapped, stands in the output, and its length in
+ * full. */
+struct memo {
+    uint16_t at; /* 0 = nowhere yet */
+    uint8_t len;
+};
 
 struct suffix {
     uint32_t hash;
-    uint16_t at;
-    uint16_t round;
+    uint16_t at; /* in the output; 0 = free slot */
 };
 
 struct encoder {
-    uint16_t memo[65536];
-    uint16_t memo_used[POINTER_MAX + 1];
+    struct memo memo[UINT16_MAX + 1];
+    uint16_t memo_used[UINT16_MAX + 1];
     uint32_t memo_n;
-    struct suffix suffix[SUFFIXES];
+    struct suffix suffixes[SUFFIX_SLOTS];
+    uint16_t suffix_used[SUFFIXES_MAX];
     uint32_t suffix_n;
-    uint16_t round;
-    uint32_t hash[NAME_LABELS_MAX + 1];
-    uint8_t offset[NAME_LABELS_MAX + 1];
+
+    /* the message in the making */
+    const struct encode_job *job;
+    struct wr wr;
+    const uint8_t *base; /* whose offsets the memo is about; NULL = all names by hash */
+    uint16_t to_at;      /* where map->to stands in the output; 0 = nowhere yet */
+    bool seeded;         /* the question's suffixes are in the table */
+    bool name_long;
+    uint16_t count[3];
+
+    /* the name in the making; here because the stack is cleared at each call */
+    uint16_t label[NAME_LABELS_MAX];
+    struct name name, mapped;
+    uint32_t hashes[NAME_LABELS_MAX + 1];
+    uint8_t offsets[NAME_LABELS_MAX + 1];
 };
 
 struct encoder *encoder_new(void)
@@ -45,275 +66,424 @@ void encoder_free(struct encoder *e)
     free(e);
 }
 
-static void begin(struct encoder *e)
+/* ---- what is remembered ---- */
+
+/* Clearing costs what was used. */
+static void forget(struct encoder *e)
 {
-    while (e->memo_n > 0)
-        e->memo[e->memo_used[--e->memo_n]] = 0;
-    e->suffix_n = 0;
-    if (++e->round == 0) {
-        memset(e->suffix, 0, sizeof e->suffix);
-        e->round = 1;
-    }
+    for (uint32_t i = 0; i < e->memo_n; i++)
+        e->memo[e->memo_used[i]].at = 0;
+    for (uint32_t i = 0; i < e->suffix_n; i++)
+        e->suffixes[e->suffix_used[i]].at = 0;
+    e->memo_n = e->suffix_n = 0;
+    e->to_at = 0;
+    e->seeded = false;
 }
 
-static void remember(struct encoder *e, uint32_t in, size_t out, bool under)
+static void memo_set(struct encoder *e, size_t in, size_t out, size_t len)
 {
-    if (out > POINTER_MAX || in > UINT16_MAX || e->memo[in] != 0 ||
-        e->memo_n > POINTER_MAX)
+    if (e->memo[in].at != 0 || out >= POINTABLE)
         return;
-    e->memo[in] = (uint16_t)(out | (under ? MEMO_UNDER : 0));
+    e->memo[in] = (struct memo){.at = (uint16_t)out, .len = (uint8_t)len};
     e->memo_used[e->memo_n++] = (uint16_t)in;
 }
 
-/* ---- names ---- */
-
-/* Whether the octets at `at` of the output spell `name`; pointers followed. */
-static bool spells(const struct wr *wr, size_t at, const uint8_t *name)
+/* Whether the name at `at` of the output is spelled exactly so. */
+static bool is_written(const uint8_t *out, size_t at, const uint8_t *name)
 {
     for (;;) {
-        uint8_t label = wr->start[at];
-        if (label >= 0xc0) {
-            at = (size_t)(label & 0x3f) << 8 | wr->start[at + 1];
-            continue;
-        }
-        if (label != name[0])
+        while (out[at] >= POINTER >> 8)
+            at = load_u16(out + at) & POINTER_TO;
+        size_t len = out[at] + 1u;
+        if (*name != out[at] || memcmp(out + at, name, len) != 0)
             return false;
-        for (size_t i = 1; i <= label; i++) {
-            uint8_t a = wr->start[at + i], b = name[i];
-            if (a != b && ((a ^ b) != 0x20 || (uint8_t)((a | 0x20) - 'a') >= 26))
-                return false;
-        }
-        if (label == 0)
+        if (len == 1)
             return true;
-        at += (size_t)label + 1;
-        name += (size_t)label + 1;
+        at += len;
+        name += len;
     }
 }
 
-static struct suffix *suffix_slot(struct encoder *e, const struct wr *wr, uint32_t hash,
-                                  const uint8_t *name)
+/* Where this suffix stands in the output, or 0. */
+static uint16_t suffix_find(const struct encoder *e, uint32_t hash, const uint8_t *name)
 {
-    uint32_t i = hash % SUFFIXES;
-    while (e->suffix[i].round == e->round) {
-        struct suffix *s = &e->suffix[i];
-        if (s->hash == hash && spells(wr, s->at, name))
-            return s;
-        i = (i + 1) % SUFFIXES;
+    for (uint32_t i = hash % SUFFIX_SLOTS;; i = (i + 1) % SUFFIX_SLOTS) {
+        const struct suffix *s = &e->suffixes[i];
+        if (s->at == 0)
+            return 0;
+        if (s->hash == hash && is_written(e->wr.start, s->at, name))
+            return s->at;
     }
-    return &e->suffix[i];
 }
 
-/* Writes an uncompressed name, as a pointer as soon as what is left stands there
- * already. */
-static void write_plain(struct encoder *e, struct wr *wr, const uint8_t *name)
+static void suffix_put(struct encoder *e, uint32_t hash, size_t at)
 {
-    unsigned labels = name_hashes(name, e->hash, e->offset);
-    for (unsigned i = 0; i < labels; i++) {
-        const uint8_t *at = name + e->offset[i];
-        struct suffix *s = suffix_slot(e, wr, e->hash[i], at);
-        if (s->round == e->round) {
-            wr_u16(wr, (uint16_t)(0xc000u | s->at));
-            return;
-        }
-        if (wr->at <= POINTER_MAX && e->suffix_n < SUFFIXES / 2) {
-            *s = (struct suffix){
-                .hash = e->hash[i], .at = (uint16_t)wr->at, .round = e->round};
-            e->suffix_n++;
-        }
-        wr_bytes(wr, at, (size_t)at[0] + 1);
-    }
-    wr_u8(wr, 0);
+    uint32_t i = hash % SUFFIX_SLOTS;
+
+    if (at >= POINTABLE || e->suffix_n == SUFFIXES_MAX)
+        return;
+    while (e->suffixes[i].at != 0)
+        i = (i + 1) % SUFFIX_SLOTS;
+    e->suffixes[i] = (struct suffix){.hash = hash, .at = (uint16_t)at};
+    e->suffix_used[e->suffix_n++] = (uint16_t)i;
 }
 
-struct job {
-    struct encoder *e;
-    struct wr wr;
-    const struct encode_job *job;
-    bool too_long;
+/* ---- names from the message's own buffer: by offset ---- */
+
+static uint8_t octet_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+/* Whether the name at `at` is `lower`. */
+static bool name_at_is(const uint8_t *base, size_t at, const uint8_t *lower)
+{
+    for (;;) {
+        while (base[at] >= POINTER >> 8)
+            at = load_u16(base + at) & POINTER_TO;
+        size_t len = base[at];
+        if (len != *lower)
+            return false;
+        if (len == 0)
+            return true;
+        for (size_t i = 1; i <= len; i++)
+            if (octet_lower(base[at + i]) != lower[i])
+                return false;
+        at += len + 1;
+        lower += len + 1;
+    }
+}
+
+/* A name of the input, split into labels to be written and the end they lead to. */
+struct split {
+    size_t labels_n, labels_len; /* labels: input offsets in e->label */
+    size_t end;                  /* input offset where the end begins */
+    uint16_t at;                 /* the end stands there in the output; 0 = not yet */
+    uint8_t end_len;
+    const uint8_t *octets; /* the end in full */
 };
 
-/* The name under the map's other suffix; *under tells whether it was mapped. */
-static const uint8_t *mapped(struct job *j, const struct name *in, struct name *room,
-                             bool *under)
+/* A memo is right whenever it is met: map(prefix.S) is prefix.map(S) unless S is an
+ * ancestor of map->from and prefix.S under it, and then the split ends at map->from,
+ * before S is reached. */
+static struct split split_name(struct encoder *e, size_t at, bool compress)
 {
-    const struct name_map *map = j->job->map;
-    size_t prefix_len;
-    *under = map != NULL && name_under(in->wire, map->from, &prefix_len);
-    if (!*under)
-        return in->wire;
-    if (name_join(room, in->wire, prefix_len, map->to) < 0) {
-        j->too_long = true;
-        return in->wire;
+    const struct name_map *map = e->job->map;
+    struct split s = {.end_len = 1, .octets = (const uint8_t *)""};
+
+    for (;;) {
+        while (e->base[at] >= POINTER >> 8)
+            at = load_u16(e->base + at) & POINTER_TO;
+        if (compress && e->memo[at].at != 0) {
+            s.at = e->memo[at].at;
+            s.end_len = e->memo[at].len;
+            break;
+        }
+        if (map != NULL && name_at_is(e->base, at, map->from)) {
+            s.at = compress ? e->to_at : 0;
+            s.end_len = map->to_len;
+            s.octets = map->to;
+            break;
+        }
+        if (e->base[at] == 0)
+            break;
+        e->label[s.labels_n++] = (uint16_t)at;
+        s.labels_len += e->base[at] + 1u;
+        at += e->base[at] + 1u;
     }
-    return room->wire;
+    s.end = at;
+    return s;
 }
 
-static void write_name(struct job *j, const struct rr *rr, uint32_t at, bool compress)
+static void write_known(struct encoder *e, size_t at, bool compress)
 {
-    struct encoder *e = j->e;
-    bool ours = rr->base == j->job->msg->wire;
-    uint32_t first = at;
-    if (ours && compress) {
-        if (rr->base[at] >= 0xc0)
-            first = (uint32_t)(rr->base[at] & 0x3f) << 8 | rr->base[at + 1];
-        uint16_t memo = first <= UINT16_MAX ? e->memo[first] : 0;
-        if (memo != 0) {
-            wr_u16(&j->wr, (uint16_t)(0xc000u | (memo & POINTER_MAX)));
-            return;
-        }
-    }
-    struct name in, room;
-    bool under;
-    msg_name(rr, at, &in);
-    const uint8_t *out = mapped(j, &in, &room, &under);
-    if (!compress) {
-        wr_bytes(&j->wr, out, name_len(out));
+    struct split s = split_name(e, at, compress);
+    size_t len = s.labels_len + s.end_len;
+
+    if (len > NAME_WIRE_MAX) {
+        e->name_long = true;
+        e->wr.failed = true;
         return;
     }
-    if (ours && out[0] != 0)
-        remember(e, first, j->wr.at, under);
-    write_plain(e, &j->wr, out);
+    for (size_t i = 0; i < s.labels_n; i++) {
+        const uint8_t *label = e->base + e->label[i];
+        memo_set(e, e->label[i], e->wr.at, len);
+        wr_bytes(&e->wr, label, *label + 1u);
+        len -= *label + 1u;
+    }
+    if (s.at == 0 && s.end_len > 1) { /* map->to, the first time */
+        memo_set(e, s.end, e->wr.at, s.end_len);
+        if (e->to_at == 0 && e->wr.at < POINTABLE)
+            e->to_at = (uint16_t)e->wr.at;
+    }
+    if (s.at == 0) {
+        wr_bytes(&e->wr, s.octets, s.end_len);
+        return;
+    }
+    memo_set(e, s.end, s.at, s.end_len);
+    wr_u16(&e->wr, (uint16_t)(POINTER | s.at));
+}
+
+/* ---- names from elsewhere: by hash ---- */
+
+static void seed_suffixes(struct encoder *e)
+{
+    const uint8_t *name = e->job->question.at;
+
+    e->seeded = true;
+    if (e->job->question.len == 0)
+        return;
+    unsigned labels = name_hashes(name, e->hashes, e->offsets);
+    for (unsigned i = 0; i < labels; i++)
+        suffix_put(e, e->hashes[i], DNS_HEADER_LEN + (size_t)e->offsets[i]);
+}
+
+/* The name, mapped; NULL when it would be too long. */
+static const struct name *map_name(struct encoder *e, const struct rr *rr, uint32_t at)
+{
+    const struct name_map *map = e->job->map;
+    size_t prefix_len;
+
+    msg_name(rr, at, &e->name);
+    if (map == NULL || !name_under(e->name.wire, map->from, &prefix_len))
+        return &e->name;
+    if (name_join(&e->mapped, e->name.wire, prefix_len, map->to) < 0)
+        return NULL;
+    return &e->mapped;
+}
+
+static bool is_question(const struct encoder *e, const struct name *n)
+{
+    return e->job->question.len == n->len + 4u &&
+           name_equal(n->wire, e->job->question.at);
+}
+
+static void write_foreign(struct encoder *e, const struct rr *rr, uint32_t at,
+                          bool compress)
+{
+    const struct name *n = map_name(e, rr, at);
+    uint16_t end = 0;
+    unsigned i = 0;
+
+    if (n == NULL) {
+        e->name_long = true;
+        e->wr.failed = true;
+        return;
+    }
+    if (compress && is_question(e, n)) {
+        wr_u16(&e->wr, QUESTION_PTR);
+        return;
+    }
+    if (!e->seeded)
+        seed_suffixes(e);
+    unsigned labels = name_hashes(n->wire, e->hashes, e->offsets);
+    for (; i < labels; i++)
+        if (compress &&
+            (end = suffix_find(e, e->hashes[i], n->wire + e->offsets[i])) != 0)
+            break;
+    for (unsigned k = 0; k < i; k++)
+        suffix_put(e, e->hashes[k], e->wr.at + e->offsets[k]);
+    wr_bytes(&e->wr, n->wire, e->offsets[i]);
+    if (end != 0)
+        wr_u16(&e->wr, (uint16_t)(POINTER | end));
+    else
+        wr_u8(&e->wr, 0);
 }
 
 /* ---- records ---- */
 
-static void write_rdata(struct job *j, const struct rr *rr,
-                        const struct rdata_layout *l)
+static void write_name(struct encoder *e, const struct rr *rr, uint32_t at,
+                       bool compress)
 {
-    uint32_t at = rr->rdata, end = at + rr->rdlen;
-    struct name skipped;
-    for (const struct rdata_field *f = l->field; f->step != RDATA_END && at < end;
-         f++) {
-        uint32_t len = f->len;
-        if (f->step == RDATA_NAME) {
-            struct span all = {.at = rr->base, .len = end};
-            write_name(j, rr, at, l->compress);
-            at = (uint32_t)wire_name(all, at, &skipped);
-            continue;
-        }
-        if (f->step == RDATA_REST)
-            len = end - at;
-        else if (f->step == RDATA_STRING)
-            len = (uint32_t)rr->base[at] + 1;
-        wr_bytes(&j->wr, rr->base + at, len);
-        at += len;
-    }
+    if (rr->base == e->base)
+        write_known(e, at, compress);
+    else
+        write_foreign(e, rr, at, compress);
 }
 
-static void write_record(struct job *j, const struct rr *rr)
+static void write_rr(struct encoder *e, const struct rr *rr)
 {
-    struct wr *wr = &j->wr;
     const struct rdata_layout *layout = rdata_layout(rr->type);
-    write_name(j, rr, rr->owner, true);
-    wr_u16(wr, rr->type);
-    wr_u16(wr, rr->class);
-    wr_u32(wr, rr->ttl);
-    size_t len_at = wr->at;
-    wr_u16(wr, rr->rdlen);
+
+    write_name(e, rr, rr->owner, true);
+    uint8_t *fixed = wr_take(&e->wr, RR_FIXED_LEN);
+    if (fixed == NULL)
+        return;
+    size_t rdata = e->wr.at;
+    store_u16(fixed, rr->type);
+    store_u16(fixed + 2, rr->class);
+    store_u32(fixed + 4, rr->ttl);
     if (!layout->has_names) {
-        wr_bytes(wr, rr->base + rr->rdata, rr->rdlen);
+        wr_bytes(&e->wr, rr->base + rr->rdata, rr->rdlen);
+    } else {
+        struct rdata_part part = rdata_parts(rr);
+        while (rdata_next(rr, &part)) {
+            if (part.is_name)
+                write_name(e, rr, part.at, layout->compress);
+            else
+                wr_bytes(&e->wr, rr->base + part.at, part.len);
+        }
+    }
+    store_u16(fixed + 8, (uint16_t)(e->wr.at - rdata));
+}
+
+static void write_head(struct encoder *e, uint16_t flags)
+{
+    const struct encode_job *job = e->job;
+
+    e->wr.at = 0;
+    e->wr.failed = false;
+    memset(e->count, 0, sizeof e->count);
+    wr_u16(&e->wr, job->id);
+    wr_u16(&e->wr, flags);
+    wr_u16(&e->wr, job->question.len > 0);
+    wr_u16(&e->wr, 0);
+    wr_u32(&e->wr, 0);
+    wr_bytes(&e->wr, job->question.at, job->question.len);
+}
+
+/* When the input's question, mapped, is the one that was written, then every label of
+ * it stands where it stood. */
+static void seed_memo(struct encoder *e)
+{
+    const struct msg *m = e->job->msg;
+    const struct name_map *map = e->job->map;
+
+    if (e->base == NULL || !m->question || e->job->question.len == 0)
+        return;
+    const uint8_t *in = e->base + m->qname, *out = e->job->question.at;
+    size_t len = e->job->question.len - 4, prefix_len = m->qname_len - 1u;
+    if (map != NULL && name_under(in, map->from, &prefix_len)) {
+        if (name_join(&e->mapped, in, prefix_len, map->to) < 0)
+            return;
+        in = e->mapped.wire;
+        e->to_at = (uint16_t)(DNS_HEADER_LEN + prefix_len);
+    }
+    if (!name_equal(in, out)) {
+        e->to_at = 0;
         return;
     }
-    write_rdata(j, rr, layout);
-    wr_patch_u16(wr, len_at, (uint16_t)(wr->at - len_at - 2));
+    for (size_t at = 0; at < prefix_len; at += out[at] + 1u)
+        memo_set(e, DNS_HEADER_LEN + at, DNS_HEADER_LEN + at, len - at);
+    if (e->to_at != 0)
+        memo_set(e, e->to_at, e->to_at, map->to_len);
 }
 
-static void write_header(struct wr *wr, const struct encode_job *job)
+/* All records, one by one. False when they do not fit, or a name is too long. */
+static bool write_records(struct encoder *e, const uint8_t *base)
 {
-    wr_u16(wr, job->id);
-    wr_u16(wr, job->flags);
-    wr_u16(wr, job->question.len > 0);
-    wr_u16(wr, 0);
-    wr_u32(wr, 0);
-    wr_bytes(wr, job->question.at, job->question.len);
-}
+    const struct msg *m = e->job->msg;
 
-static void write_records(struct job *j)
-{
-    const struct msg *m = j->job->msg;
-    struct encoder *e = j->e;
-    begin(e);
-    if (j->job->question.len > 0) {
-        /* The input's question is the output's, however it is spelt. */
-        if (m->question)
-            remember(e, m->qname, DNS_HEADER_LEN, true);
-        struct wr at_question = wr_init(j->wr.start, j->wr.cap);
-        at_question.at = DNS_HEADER_LEN;
-        write_plain(e, &at_question, j->job->question.at);
-    }
-    for (unsigned s = 0; s < 3; s++) {
-        uint16_t n = 0;
+    write_head(e, e->job->flags);
+    e->base = base;
+    seed_memo(e);
+    for (unsigned s = SECTION_ANSWER; s <= SECTION_ADDITIONAL && !e->wr.failed; s++) {
         msg_each_rr (rr, m) {
             if (rr->section != s)
                 continue;
-            write_record(j, rr);
-            n++;
+            write_rr(e, rr);
+            if (e->wr.failed)
+                break;
+            e->count[s]++;
         }
-        wr_patch_u16(&j->wr, 6 + 2 * (size_t)s, n);
     }
+    forget(e);
+    return !e->wr.failed;
 }
 
-/* ---- the block copy ---- */
+/* ---- copying ---- */
 
 static bool can_copy(const struct encode_job *job)
 {
     const struct msg *m = job->msg;
-    return m->wire != NULL && !m->edited && job->map == NULL && m->question &&
-           job->question.len == (size_t)m->qname_len + 4 &&
-           (m->opt_at == 0 || m->rr_n == 0 || m->rr[m->rr_n - 1].rdata < m->opt_at);
+
+    if (m->wire == NULL || m->edited || job->map != NULL || !m->question ||
+        job->question.len != m->qname_len + 4u)
+        return false;
+    if (m->opt_at != 0 && m->opt_at + OPT_FIXED_LEN + m->opt.options.len != m->len)
+        return false;
+    return name_equal(m->wire + m->qname, job->question.at);
 }
 
-static void copy_records(struct wr *wr, const struct encode_job *job)
+/* Records as they stand: with a question of the same length every pointer stays right.
+ */
+static bool copy_records(struct encoder *e)
 {
-    const struct msg *m = job->msg;
-    size_t from = DNS_HEADER_LEN + job->question.len;
-    size_t end = m->opt_at == 0 ? m->len : m->opt_at;
-    wr_bytes(wr, m->wire + from, end - from);
-    if (wr->failed)
-        return;
-    memcpy(wr->start + 6, m->wire + 6, 6);
+    const struct msg *m = e->job->msg;
+    size_t end = m->opt_at != 0 ? m->opt_at : m->len;
+
+    write_head(e, e->job->flags);
+    wr_bytes(&e->wr, m->wire + e->wr.at, end - e->wr.at);
+    if (e->wr.failed)
+        return false;
+    for (unsigned s = SECTION_ANSWER; s <= SECTION_ADDITIONAL; s++)
+        e->count[s] = load_u16(m->wire + 6 + (size_t)2 * s);
     if (m->opt_at != 0)
-        store_u16(wr->start + 10, (uint16_t)(load_u16(m->wire + 10) - 1));
-    for (uint32_t i = 0; m->ttl_edited && i < m->rr_n; i++)
-        store_u32(wr->start + m->rr[i].rdata - 6, m->rr[i].ttl);
+        e->count[SECTION_ADDITIONAL]--;
+    if (m->ttl_edited) {
+        for (uint32_t i = 0; i < m->rr_n; i++)
+            store_u32(e->wr.start + m->rr[i].rdata - 6, m->rr[i].ttl);
+    }
+    return true;
 }
 
-/* ---- the whole ---- */
+/* ---- messages ---- */
 
-static void add_opt(struct wr *wr, const struct encode_opt *opt)
+static bool fill(struct encoder *e)
 {
-    if (!opt->present || wr->failed)
-        return;
+    const struct msg *m = e->job->msg;
+    bool done, copied = can_copy(e->job);
+
+    done = copied ? copy_records(e) : write_records(e, m->wire);
+    if (done || e->name_long || (!copied && m->wire == NULL))
+        return done;
+    return write_records(e, NULL);
+}
+
+static void write_truncated(struct encoder *e)
+{
+    write_head(e, e->job->flags | DNS_TC);
+    if (e->wr.failed) { /* no room for the question */
+        e->wr.failed = e->wr.cap < DNS_HEADER_LEN;
+        e->wr.at = e->wr.failed ? 0 : DNS_HEADER_LEN;
+        wr_patch_u16(&e->wr, 4, 0);
+    }
+}
+
+static void write_opt(struct encoder *e)
+{
+    const struct encode_opt *opt = &e->job->opt;
     struct span options = opt->options;
-    if (wr->cap - wr->at < 11 + options.len)
+
+    if (!opt->present)
+        return;
+    e->wr.cap += OPT_FIXED_LEN;
+    if (options.len > e->wr.cap - e->wr.at - OPT_FIXED_LEN)
         options.len = 0;
-    edns_put_opt(wr, opt->udp_size, opt->rcode_high, opt->dnssec_ok, options);
-    if (!wr->failed)
-        store_u16(wr->start + 10, (uint16_t)(load_u16(wr->start + 10) + 1));
+    edns_put_opt(&e->wr, opt->udp_size, opt->rcode_high, opt->dnssec_ok, options);
+    e->count[SECTION_ADDITIONAL]++;
 }
 
 enum encode_result encode_msg(struct encoder *e, const struct encode_job *job,
                               uint8_t *out, size_t *len)
 {
-    struct job j = {.e = e, .wr = wr_init(out, job->limit), .job = job};
-    enum encode_result result = ENCODE_OK;
-    write_header(&j.wr, job);
-    size_t head = j.wr.at;
-    if (can_copy(job))
-        copy_records(&j.wr, job);
-    else if (job->msg->rr_n > 0)
-        write_records(&j);
-    if (j.too_long)
+    size_t limit = job->limit < UINT16_MAX ? job->limit : UINT16_MAX;
+    size_t reserve = job->opt.present ? OPT_FIXED_LEN : 0;
+
+    *len = 0;
+    if (limit < DNS_HEADER_LEN + reserve)
+        return ENCODE_TRUNCATED;
+    e->job = job;
+    e->name_long = false;
+    e->wr = wr_init(out, limit - reserve);
+    bool done = fill(e);
+    if (e->name_long)
         return ENCODE_NAME_LONG;
-    size_t opt_len = job->opt.present ? 11 : 0;
-    if (j.wr.failed || j.wr.cap - j.wr.at < opt_len) {
-        j.wr = wr_init(out, job->limit);
-        j.wr.at = head;
-        store_u16(out + 2, job->flags | DNS_TC);
-        memset(out + 6, 0, 6);
-        result = ENCODE_TRUNCATED;
-    }
-    add_opt(&j.wr, &job->opt);
-    *len = j.wr.at;
-    return result;
+    if (!done)
+        write_truncated(e);
+    write_opt(e);
+    for (size_t s = 0; s < 3; s++)
+        store_u16(out + 6 + 2 * s, e->count[s]);
+    *len = e->wr.at;
+    return done ? ENCODE_OK : ENCODE_TRUNCATED;
 }

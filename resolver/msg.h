@@ -1,12 +1,13 @@
 /* DNS messages as an index over octets.
  *
- * wire_walk() (wire.h) checks a packet once and fills a struct msg; from then on plugins read
- * and edit the index, and encode.h makes octets of it again. Records of one msg may come from
- * several buffers (an upstream's packet, a plugin's arena): each record says which.
+ * wire_walk() (wire.h) checks a packet once and fills a struct msg; from then on
+ * plugins read and edit the index, and encode.h makes octets of it again. Records of
+ * one msg may come from several buffers (an upstream's packet, a plugin's arena): each
+ * record says which.
  *
- * Life: the records' buffers belong to somebody else (receive slot, scratch buffer, arena) and
- * the msg is valid only as long as they are. What has to survive a WAIT is copied by the driver
- * into the query's arena. */
+ * Life: the records' buffers belong to somebody else (receive slot, scratch buffer,
+ * arena) and the msg is valid only as long as they are. What has to survive a WAIT is
+ * copied by the driver into the query's arena. */
 #ifndef ISTHMUS_RESOLVER_MSG_H
 #define ISTHMUS_RESOLVER_MSG_H
 
@@ -72,7 +73,13 @@ enum dns_type {
     DNS_ANY = 255,
 };
 
-enum dns_class { DNS_IN = 1, DNS_CH = 3, DNS_HS = 4, DNS_CLASS_NONE = 254, DNS_CLASS_ANY = 255 };
+enum dns_class {
+    DNS_IN = 1,
+    DNS_CH = 3,
+    DNS_HS = 4,
+    DNS_CLASS_NONE = 254,
+    DNS_CLASS_ANY = 255
+};
 
 /* Extended errors (RFC 8914). */
 enum dns_ede {
@@ -91,9 +98,9 @@ enum dns_ede {
 
 enum section { SECTION_ANSWER, SECTION_AUTHORITY, SECTION_ADDITIONAL };
 
-/* One record. The owner starts at base + owner (it may be compressed there, pointers being
- * offsets from base), its data at base + rdata. A TTL changed here need not agree with the
- * octets: encode writes this one. */
+/* One record. The owner starts at base + owner (it may be compressed there, pointers
+ * being offsets from base), its data at base + rdata. A TTL changed here need not agree
+ * with the octets: encode writes this one. */
 struct rr {
     const uint8_t *base;
     uint32_t owner;
@@ -116,19 +123,19 @@ struct opt {
 
 struct msg {
     const uint8_t *wire; /* the packet indexed; NULL for one built from nothing */
-    size_t len;          /* octets of the packet that belong to the message (no trailing ones) */
+    size_t len; /* octets of the packet that belong to the message (no trailing ones) */
     uint16_t id;
-    uint16_t flags;   /* second word, its low four bits being rcode's */
-    uint16_t rcode;   /* with the extended bits of OPT */
-    bool question;    /* exactly one is there */
-    uint16_t qname;   /* offset, always 12 */
+    uint16_t flags; /* second word, its low four bits being rcode's */
+    uint16_t rcode; /* with the extended bits of OPT */
+    bool question;  /* exactly one is there */
+    uint16_t qname; /* offset, always 12 */
     uint8_t qname_len;
     uint16_t qtype, qclass;
     struct opt opt;
-    uint32_t opt_at;  /* offset of the OPT record in wire, 0 = none */
-    bool edited;      /* records were added, dropped or reordered */
-    bool ttl_edited;  /* some rr.ttl differs from the octets */
-    struct rr *rr;    /* without OPT */
+    uint32_t opt_at; /* offset of the OPT record in wire, 0 = none */
+    bool edited;     /* records were added, dropped or reordered */
+    bool ttl_edited; /* some rr.ttl differs from the octets */
+    struct rr *rr;   /* without OPT */
     uint32_t rr_n, rr_cap;
 };
 
@@ -141,8 +148,9 @@ struct msg {
 int msg_init(struct msg *m, struct arena *a, uint32_t cap)
     __attribute__((warn_unused_result));
 
-/* Adds a record made here; owner (uncompressed) and rdata (names in it uncompressed) are copied
- * into the arena; the index grows in the arena when full. 0, or -1: no memory. */
+/* Adds a record made here; owner (uncompressed) and rdata (names in it uncompressed)
+ * are copied into the arena; the index grows in the arena when full. 0, or -1: no
+ * memory. */
 struct rr_new {
     enum section section;
     const uint8_t *owner;
@@ -173,7 +181,8 @@ uint32_t msg_count(const struct msg *m, enum section s);
 int msg_copy(struct msg *to, const struct msg *from, struct arena *a)
     __attribute__((warn_unused_result));
 
-/* Octets of the message without compression and without OPT (what CoreDNS calls its length). */
+/* Octets of the message without compression and without OPT (what CoreDNS calls its
+ * length). */
 size_t msg_len_plain(const struct msg *m, size_t qname_len);
 
 #endif

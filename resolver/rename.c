@@ -1,11 +1,11 @@
 #include "resolver/rename.h"
 
-#include "base/limits.h"
 #include "resolver/wire.h"
 
 int rename_name(const struct name_map *map, const uint8_t *name, struct name *out)
 {
     size_t prefix_len;
+
     if (!name_under(name, map->from, &prefix_len))
         return -1;
     return name_join(out, name, prefix_len, map->to);
@@ -16,25 +16,46 @@ static bool is_signature(uint16_t type)
     return type == DNS_RRSIG || type == DNS_NSEC || type == DNS_NSEC3;
 }
 
+/* The index of `in` without signatures, in the array of `out`. -1: too small. */
+static int select_records(const struct msg *in, struct msg *out)
+{
+    uint32_t n = 0;
+
+    msg_each_rr (rr, in) {
+        if (is_signature(rr->type))
+            continue;
+        if (n == out->rr_cap)
+            return -1;
+        out->rr[n++] = *rr;
+    }
+    out->rr_n = n;
+    return 0;
+}
+
 int rename_response(struct encoder *e, const struct msg *in, const struct name_map *map,
                     struct span question, uint8_t *buffer, struct msg *out)
 {
     struct msg kept = *in;
-    for (uint32_t i = 0; i < kept.rr_n; i++)
-        kept.rr[i].dropped = kept.rr[i].dropped || is_signature(kept.rr[i].type);
+    size_t len;
+
+    if (select_records(in, out) < 0)
+        return -1;
+    kept.rr = out->rr;
+    kept.rr_n = out->rr_n;
+    kept.edited = true;
     struct encode_job job = {
         .msg = &kept,
         .id = in->id,
         .flags = in->flags & (uint16_t)~DNS_AD,
         .question = question,
         .map = map,
-        .limit = ANSWER_MAX,
+        .limit = UINT16_MAX,
     };
-    size_t len;
     if (encode_msg(e, &job, buffer, &len) != ENCODE_OK)
         return -1;
-    struct span packet = {.at = buffer, .len = len};
-    if (wire_walk(packet, out) != WIRE_OK)
+    /* Walked again: the index is right by the same code that judges strangers' packets.
+     */
+    if (wire_walk((struct span){.at = buffer, .len = len}, out) != WIRE_OK)
         return -1;
     out->rcode = in->rcode;
     return 0;
