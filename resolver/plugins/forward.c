@@ -1,0 +1,158 @@
+/* forward: questions under a zone go to upstream servers as they came, and answers come
+ * back as they are (coredns-reference 2.1).
+ *
+ *     forward . 10.0.0.1 10.0.0.2
+ *
+ * What belongs to one hop stays on it: cookies, keepalive and padding pass neither way.
+ * Beyond CoreDNS, an upstream that is silent or answers garbage costs tens of
+ * milliseconds and not seconds: the next one is asked meanwhile (upstream.h). */
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/edns.h"
+#include "resolver/plugins/forward_setup.h"
+
+struct frame {
+    const struct forward *forward; /* that took the question */
+};
+
+/* ---- the question ---- */
+
+/* CoreDNS: a name equal to FROM is taken even if `except` covers it. */
+static bool takes(const struct forward *f, const struct request *req)
+{
+    const struct name *from = &f->from.list[0];
+    if (!name_under(req->lower, from->wire, NULL))
+        return false;
+    return req->name_len == from->len || zones_match(&f->except, req->lower) == NULL;
+}
+
+static const struct forward *find(const struct forward_plugin *p,
+                                  const struct request *req)
+{
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (takes(p->list[i], req))
+            return p->list[i];
+    }
+    return NULL;
+}
+
+static bool is_hop_by_hop(uint16_t code)
+{
+    return code == EDNS_COOKIE || code == EDNS_KEEPALIVE || code == EDNS_PADDING;
+}
+
+/* Options that concern both ends, as far as they fit: an option is a wish, and one that
+ * is too long is left out whole. */
+static struct span end_to_end(struct span options, uint8_t *room, size_t cap)
+{
+    struct edns_option o;
+    struct wr wr = wr_init(room, cap);
+    for (size_t at = 0; edns_next(options, &at, &o);) {
+        if (!is_hop_by_hop(o.code) && o.data.len + 4 <= wr.cap - wr.at)
+            edns_put(&wr, o.code, o.data);
+    }
+    return (struct span){.at = room, .len = wr.at};
+}
+
+#define QUESTION_MAX (DNS_HEADER_LEN + NAME_WIRE_MAX + 4 + 11 + EDNS_OPTIONS_MAX)
+
+static struct span build_question(const struct query *q, uint8_t *room, size_t cap)
+{
+    const struct request *req = &q->request;
+    uint8_t options[EDNS_OPTIONS_MAX];
+    struct wr wr = wr_init(room, cap);
+    uint16_t passed = 15u << 11 | DNS_RD | DNS_AD | DNS_CD;
+    wr_u16(&wr, 0);
+    wr_u16(&wr, req->flags & passed);
+    wr_u16(&wr, 1);
+    wr_u32(&wr, 0);
+    wr_u16(&wr, req->opt.present);
+    wr_bytes(&wr, req->name, req->name_len);
+    wr_u16(&wr, req->type);
+    wr_u16(&wr, req->class);
+    if (req->opt.present)
+        edns_put_opt(&wr, req->opt.udp_size, 0, req->opt.dnssec_ok,
+                     end_to_end(req->opt.options, options, sizeof options));
+    return (struct span){.at = room, .len = wr.at};
+}
+
+static enum verdict on_query(struct query *q, const void *state)
+{
+    uint8_t room[QUESTION_MAX];
+    const struct forward *f = find(state, &q->request);
+    if (f == NULL)
+        return PASS;
+    struct frame *frame = query_frame(q, state, sizeof *frame);
+    if (frame == NULL)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    frame->forward = f;
+    struct upstream_question question = {
+        .wire = build_question(q, room, sizeof room),
+        .transport = (enum transport)q->client.transport,
+    };
+    return upstream_ask(q, &f->group, &question);
+}
+
+/* ---- the answer ---- */
+
+static enum verdict answered(struct query *q, const struct msg *m)
+{
+    q->response = (struct response){.msg = *m};
+    if (!q->request.opt.present || m->opt.options.len == 0)
+        return DONE;
+    uint8_t *room = arena_alloc(&q->arena, m->opt.options.len);
+    if (room == NULL)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    q->response.options = end_to_end(m->opt.options, room, m->opt.options.len);
+    return DONE;
+}
+
+static enum verdict busy(struct query *q, const struct forward *f,
+                         const struct upstream_result *res)
+{
+    if (res->error_code != 0)
+        return query_fail_ede(q, DNS_SERVFAIL, res->error, EDE_OTHER, res->error);
+    return query_fail_ede(q, DNS_REFUSED,
+                          arena_printf(&q->arena,
+                                       "concurrent queries exceeded maximum %u",
+                                       f->group.max_concurrent),
+                          EDE_OTHER, "too many questions in flight");
+}
+
+/* "10.0.0.1:53 silent 4s", "10.0.0.1:53 connection refused" */
+static enum verdict failed(struct query *q, const struct upstream_result *res)
+{
+    const char *who = res->upstream == NULL ? "upstream" : res->upstream->text;
+    const char *text;
+    if (res->error_code == 0)
+        text = arena_printf(&q->arena, "%s silent %us", who,
+                            (unsigned)(res->silent_us / 1000000));
+    else
+        text = arena_printf(&q->arena, "%s %s", who, res->error);
+    return query_fail_ede(q, DNS_SERVFAIL,
+                          arena_printf(&q->arena, "%s: %s", who, res->error),
+                          res->error_code == 0 ? EDE_NO_REACHABLE : EDE_NETWORK, text);
+}
+
+static enum verdict on_wake(struct query *q, const void *state)
+{
+    const struct frame *frame = query_frame(q, state, sizeof *frame);
+    const struct upstream_result *res = upstream_result(q);
+    if (res->outcome == UPSTREAM_ANSWER)
+        return answered(q, res->msg);
+    if (res->outcome == UPSTREAM_BUSY)
+        return busy(q, frame->forward, res);
+    return failed(q, res);
+}
+
+const struct plugin plugin_forward = {
+    .name = "forward",
+    .help = "asks upstream servers",
+    .synopsis = "forward FROM TO...",
+    .options = forward_options,
+    .options_n = FORWARD_OPTIONS_N,
+    .setup = forward_setup,
+    .release = forward_release,
+    .on_query = on_query,
+    .on_wake = on_wake,
+};
