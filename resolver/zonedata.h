@@ -1,0 +1,55 @@
+/* One zone's records, built once, immutable afterwards, and the answers it gives (RFC
+ * 1034 section 4.3.2, RFC 4592 for wildcards, RFC 6672 for DNAME).
+ *
+ *     z = zonedata_new(arena, &scratch, &apex);
+ *     zonedata_add(z, &record) ...
+ *     zonedata_seal(z);
+ *     zonedata_answer(z, query_key(q), DNS_A, &q->arena, &q->response.msg);
+ *
+ * A name is found by its hash, whatever the size of the zone; names without records of
+ * their own that have some below them (empty non-terminals) are there too. Records lie
+ * in wire form in the arena, those of a name together, and answers refer to them: only
+ * what a wildcard or a DNAME makes up is copied.
+ *
+ * DNSSEC records are data like any other; no signature is added to an answer. */
+#ifndef ISTHMUS_RESOLVER_ZONEDATA_H
+#define ISTHMUS_RESOLVER_ZONEDATA_H
+
+#include "resolver/msg.h"
+#include "resolver/zonetab.h"
+
+struct zonedata;
+
+struct zone_record {
+    const uint8_t *owner; /* uncompressed, any case; answers have it in lower case */
+    uint16_t type;
+    uint32_t ttl;
+    struct span rdata; /* names in it uncompressed */
+};
+
+/* An empty zone, of class IN. `scratch` is used until zonedata_seal(). NULL: no memory.
+ */
+struct zonedata *zonedata_new(struct arena *a, struct arena *scratch,
+                              const struct name *apex);
+
+/* 0; 1: the owner lies outside the zone, and nothing was added; -1: no memory. */
+int zonedata_add(struct zonedata *z, const struct zone_record *record)
+    __attribute__((warn_unused_result));
+
+/* Puts the records in order and drops doubles (RFC 2181 section 5). 0, or -1: no
+ * memory. */
+int zonedata_seal(struct zonedata *z) __attribute__((warn_unused_result));
+
+/* The first name, in lower case, that has a CNAME and other data (RFC 1034
+ * section 3.6.2) or a second CNAME; NULL: none. There the CNAME wins, and of several
+ * the first. */
+const uint8_t *zonedata_conflict(const struct zonedata *z);
+
+/* Answers a question whose name is at or under the apex, in a message with room for
+ * records: sets rcode and AA. CNAMEs are followed as long as they stay in the zone. 0,
+ * or -1: no memory; the message is then of no use. */
+int zonedata_answer(const struct zonedata *z, const struct name_key *key, uint16_t type,
+                    struct arena *a, struct msg *out)
+    __attribute__((warn_unused_result));
+
+#endif

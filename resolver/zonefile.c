@@ -1,0 +1,456 @@
+#include "resolver/zonefile.h"
+
+#include "base/cursor.h"
+#include "base/log.h"
+#include "resolver/rdata.h"
+#include "resolver/wire.h"
+
+#include <ldns/ldns.h>
+
+#include <strings.h>
+
+#define TTL_MAX 0x7fffffffu /* RFC 2181 section 8 */
+
+/* What ldns is given in front of the type, written over the record's own words. */
+static const char lead[] = ". 0 IN ";
+#define LEAD_LEN (sizeof lead - 1)
+
+/* A packet with one record: header, root, type, class, TTL, length, data. */
+#define RECORD_AT  (DNS_HEADER_LEN + 11)
+#define PACKET_MAX (RECORD_AT + 65535)
+
+struct scan {
+    struct source from;
+    struct errors *errs;
+    size_t at;
+    uint32_t line;  /* at `at` */
+    uint32_t first; /* where the record in hand begins */
+    int depth;      /* of parentheses */
+    bool quoted;
+    char *text; /* the record on one line, NUL-terminated, without comments */
+    size_t text_len;
+    struct name apex, origin, owner;
+    ldns_rdf *origin_rdf; /* ldns's form of origin */
+    bool ttl_known;
+    bool ttl_fixed; /* by $TTL */
+    uint32_t ttl;
+    uint8_t *packet;
+    struct zonedata *zone;
+    bool soa;
+    uint32_t outside;
+};
+
+/* One record as far as it was read. */
+struct entry {
+    struct text owner, type; /* owner: empty = the one before */
+    const char *rest;        /* type and data */
+    bool ttl_given;
+    uint32_t ttl;
+};
+
+static int flaw(struct scan *s, const char *what, struct text found)
+{
+    int len = found.len > 80 ? 80 : (int)found.len;
+    return error_at(s->errs, (struct where){s->from.file, s->first}, "%s: '%.*s'%s",
+                    what, len, found.at, found.len > 80 ? "..." : "");
+}
+
+/* ---- lines ---- */
+
+static void skip_comment(struct scan *s)
+{
+    const struct text *t = &s->from.text;
+    while (s->at < t->len && t->at[s->at] != '\n')
+        s->at++;
+}
+
+static void put_char(struct scan *s, char c)
+{
+    s->text[s->text_len++] = c;
+}
+
+/* Takes one character; false when the line is whole. */
+static bool take_char(struct scan *s)
+{
+    const struct text *t = &s->from.text;
+    char c = t->at[s->at++];
+    bool end = false;
+    if (c == '\n') {
+        s->line++;
+        end = s->depth == 0 || s->quoted;
+        put_char(s, ' ');
+    } else if (c == '\\' && s->at < t->len && t->at[s->at] != '\n') {
+        put_char(s, c);
+        put_char(s, t->at[s->at++]);
+    } else if (c == '"') {
+        s->quoted = !s->quoted;
+        put_char(s, c);
+    } else if (c == ';' && !s->quoted) {
+        skip_comment(s);
+    } else if ((c == '(' || c == ')') && !s->quoted) {
+        s->depth += c == '(' ? 1 : -1;
+        put_char(s, ' ');
+    } else {
+        put_char(s, c == '\r' ? ' ' : c);
+    }
+    return !end && s->depth >= 0;
+}
+
+/* Gathers the next line, or the lines between parentheses. 1; 0 at the end of the text;
+ * -1 after adding an error, and the next call goes on behind it. */
+static int next_line(struct scan *s)
+{
+    s->text_len = 0;
+    s->depth = 0;
+    s->quoted = false;
+    s->first = s->line;
+    if (s->at == s->from.text.len)
+        return 0;
+    while (s->at < s->from.text.len && take_char(s))
+        continue;
+    s->text[s->text_len] = '\0';
+    struct text all = {.at = s->text, .len = s->text_len};
+    if (s->quoted)
+        return flaw(s, "a quoted text has no end on its line", all);
+    if (s->depth == 0)
+        return 1;
+    skip_comment(s); /* where a `)` came first, the rest is of no use */
+    return flaw(s, "parentheses do not match", all);
+}
+
+/* The next word of the line, `*at` moving behind it; empty at the end. */
+static struct text next_word(const char **at)
+{
+    const char *p = *at + strspn(*at, " \t");
+    struct text word = {.at = p};
+    while (*p != '\0' && *p != ' ' && *p != '\t')
+        p += *p == '\\' && p[1] != '\0' ? 2 : 1;
+    word.len = (size_t)(p - word.at);
+    *at = p;
+    return word;
+}
+
+static bool word_is(struct text word, const char *s)
+{
+    return word.len == strlen(s) && strncasecmp(word.at, s, word.len) == 0;
+}
+
+/* ---- names and times ---- */
+
+static bool is_absolute(struct text t)
+{
+    size_t escapes = 0;
+    if (t.len == 0 || t.at[t.len - 1] != '.')
+        return false;
+    while (escapes + 1 < t.len && t.at[t.len - 2 - escapes] == '\\')
+        escapes++;
+    return escapes % 2 == 0;
+}
+
+static int parse_name(const struct scan *s, struct text t, struct name *out)
+{
+    struct name n;
+    if (text_is(t, "@")) {
+        *out = s->origin;
+        return 0;
+    }
+    if (name_parse(&n, t) < 0)
+        return -1;
+    if (!is_absolute(t))
+        return name_join(out, n.wire, n.len - 1u, s->origin.wire);
+    *out = n;
+    return 0;
+}
+
+static uint32_t unit_s(char unit)
+{
+    switch (unit) {
+    case 's':
+        return 1;
+    case 'm':
+        return 60;
+    case 'h':
+        return 3600;
+    case 'd':
+        return 86400;
+    case 'w':
+        return 7 * 86400;
+    default:
+        return 0;
+    }
+}
+
+/* `3600`, `1h30m`. 0 or -1. */
+static int parse_ttl(struct text t, uint32_t *out)
+{
+    uint64_t all = 0, n = 0;
+    bool digits = false;
+    for (size_t i = 0; i < t.len && all <= TTL_MAX; i++) {
+        char c = t.at[i];
+        if (c >= '0' && c <= '9' && n <= TTL_MAX) {
+            n = n * 10 + (uint64_t)(c - '0');
+            digits = true;
+            continue;
+        }
+        uint32_t unit = unit_s((char)(c | 0x20));
+        if (!digits || unit == 0)
+            return -1;
+        all += n * unit;
+        n = 0;
+        digits = false;
+    }
+    if (t.len == 0 || all + n > TTL_MAX)
+        return -1;
+    *out = (uint32_t)(all + n);
+    return 0;
+}
+
+/* ---- $ORIGIN and the like ---- */
+
+static int set_origin(struct scan *s, const struct name *origin)
+{
+    ldns_rdf *rdf =
+        ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, origin->len, origin->wire);
+    if (rdf == NULL)
+        return error_at(s->errs, (struct where){s->from.file, s->first},
+                        "out of memory");
+    ldns_rdf_deep_free(s->origin_rdf);
+    s->origin_rdf = rdf;
+    s->origin = *origin;
+    return 0;
+}
+
+static int read_control(struct scan *s)
+{
+    const char *at = s->text;
+    struct text word = next_word(&at), value = next_word(&at), more = next_word(&at);
+    struct name origin;
+    if (word_is(word, "$INCLUDE"))
+        return flaw(s, "$INCLUDE is not supported: put its records into this file",
+                    value);
+    if (!word_is(word, "$ORIGIN") && !word_is(word, "$TTL"))
+        return flaw(s, "unknown directive: expected $ORIGIN or $TTL", word);
+    if (more.len > 0)
+        return flaw(s, "one word too many", more);
+    if (word_is(word, "$ORIGIN")) {
+        if (parse_name(s, value, &origin) < 0)
+            return flaw(s, "$ORIGIN: no domain name", value);
+        return set_origin(s, &origin);
+    }
+    if (parse_ttl(value, &s->ttl) < 0)
+        return flaw(s, "$TTL: expected seconds, up to 2147483647, or such as 1h30m",
+                    value);
+    s->ttl_fixed = s->ttl_known = true;
+    return 0;
+}
+
+/* ---- records ---- */
+
+/* `[OWNER] [TTL] [CLASS] TYPE DATA`, TTL and class in either order. */
+static int read_head(struct scan *s, struct entry *e)
+{
+    const char *at = s->text;
+    *e = (struct entry){0};
+    if (*at != ' ' && *at != '\t')
+        e->owner = next_word(&at);
+    for (bool class = false;;) {
+        struct text word = next_word(&at);
+        if (word.len == 0)
+            return flaw(s, "no type and data", text_of(s->text));
+        if (!e->ttl_given && *word.at >= '0' && *word.at <= '9') {
+            if (parse_ttl(word, &e->ttl) < 0)
+                return flaw(s,
+                            "TTL: expected seconds, up to 2147483647, or such as 1h30m",
+                            word);
+            e->ttl_given = true;
+        } else if (!class && word_is(word, "IN")) {
+            class = true;
+        } else {
+            e->type = word;
+            e->rest = word.at;
+            return 0;
+        }
+    }
+}
+
+static int read_type(struct scan *s, const struct entry *e, uint16_t *type)
+{
+    uint16_t class;
+    if (rdata_type_parse(e->type, type) < 0) {
+        if (rdata_class_parse(e->type, &class) == 0)
+            return flaw(s, "class: expected IN", e->type);
+        return flaw(s, "unknown type", e->type);
+    }
+    /* RFC 6895 section 3.1: questions and what goes with one message only. */
+    bool meta = *type == 0 || *type == DNS_OPT || (*type >= 128 && *type <= 255);
+    return meta ? flaw(s, "type: no record of a zone has it", e->type) : 0;
+}
+
+/* The data in wire form, behind room for a header. Returns its length, or -1. */
+static int data_from(const ldns_rr *rr, uint8_t *packet)
+{
+    struct wr wr = wr_init(packet, PACKET_MAX);
+    wr_take(&wr, RECORD_AT);
+    for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
+        const ldns_rdf *rdf = ldns_rr_rdf(rr, i);
+        wr_bytes(&wr, ldns_rdf_data(rdf), ldns_rdf_size(rdf));
+    }
+    return wr.failed ? -1 : (int)(wr.at - RECORD_AT);
+}
+
+/* Whether the walker takes the packet, and no name in it is compressed: what is served
+ * was checked, whoever made it. */
+static bool is_sound(struct scan *s, uint16_t type, size_t len)
+{
+    struct rr one;
+    struct msg m = {.rr = &one, .rr_cap = 1};
+    struct wr wr = wr_init(s->packet, RECORD_AT);
+    wr_u16(&wr, 0);
+    wr_u16(&wr, DNS_QR);
+    wr_u16(&wr, 0);
+    wr_u16(&wr, 1);
+    wr_u32(&wr, 0);
+    wr_u8(&wr, 0);
+    wr_u16(&wr, type);
+    wr_u16(&wr, DNS_IN);
+    wr_u32(&wr, 0);
+    wr_u16(&wr, (uint16_t)len);
+    return wire_walk((struct span){s->packet, RECORD_AT + len}, &m) == WIRE_OK &&
+           rdata_len_plain(&one) == len;
+}
+
+/* Type and data through ldns; `rdata` looks into s->packet. */
+static int read_data(struct scan *s, struct entry *e, uint16_t type, struct span *rdata)
+{
+    /* There is room: the text begins LEAD_LEN into its buffer. */
+    char *line = s->text + (e->rest - s->text) - LEAD_LEN;
+    ldns_rr *rr = NULL;
+    memcpy(line, lead, LEAD_LEN);
+    ldns_status status = ldns_rr_new_frm_str(&rr, line, 0, s->origin_rdf, NULL);
+    if (status != LDNS_STATUS_OK)
+        return flaw(s, ldns_get_errorstr_by_id(status), text_of(e->rest));
+    int len = data_from(rr, s->packet);
+    ldns_rr_free(rr);
+    if (len < 0 || len > UINT16_MAX || !is_sound(s, type, (size_t)len))
+        return flaw(s, "the data does not fit its type", text_of(e->rest));
+    *rdata = (struct span){.at = s->packet + RECORD_AT, .len = (size_t)len};
+    return 0;
+}
+
+static int check_soa(struct scan *s, const struct zone_record *r)
+{
+    char text[NAME_TEXT_MAX];
+    name_print(s->owner.wire, text);
+    if (!name_equal(s->owner.wire, s->apex.wire))
+        return flaw(s, "the SOA is not that of the zone", text_of(text));
+    if (s->soa)
+        return flaw(s, "a second SOA", text_of(text));
+    s->soa = true;
+    if (!s->ttl_known && r->rdata.len >= 4) {
+        s->ttl = load_u32(r->rdata.at + r->rdata.len - 4) & TTL_MAX;
+        s->ttl_known = true;
+    }
+    return 0;
+}
+
+static int add_record(struct scan *s, const struct entry *e, struct zone_record *r)
+{
+    if (r->type == DNS_SOA && check_soa(s, r) < 0)
+        return -1;
+    if (!e->ttl_given && !s->ttl_known)
+        return flaw(s, "no TTL: begin the file with `$TTL 3600`", text_of(e->rest));
+    r->ttl = e->ttl_given ? e->ttl : s->ttl;
+    if (e->ttl_given && !s->ttl_fixed) {
+        s->ttl = e->ttl;
+        s->ttl_known = true;
+    }
+    int added = zonedata_add(s->zone, r);
+    if (added < 0)
+        return error_at(s->errs, (struct where){s->from.file, s->first},
+                        "out of memory");
+    s->outside += added > 0;
+    return 0;
+}
+
+static int read_record(struct scan *s)
+{
+    struct entry e;
+    struct zone_record r = {.owner = s->owner.wire};
+    if (read_head(s, &e) < 0)
+        return -1;
+    if (e.owner.len > 0 && parse_name(s, e.owner, &s->owner) < 0)
+        return flaw(s, "no domain name", e.owner);
+    if (read_type(s, &e, &r.type) < 0 || read_data(s, &e, r.type, &r.rdata) < 0)
+        return -1;
+    return add_record(s, &e, &r);
+}
+
+/* ---- the whole ---- */
+
+static void read_all(struct scan *s)
+{
+    int more;
+    while ((more = next_line(s)) != 0) {
+        if (more < 0 || s->text[strspn(s->text, " \t")] == '\0')
+            continue;
+        if (s->text[0] == '$')
+            read_control(s);
+        else
+            read_record(s);
+    }
+}
+
+static int begin(struct scan *s, struct arena *a, struct arena *scratch,
+                 const struct name *apex)
+{
+    char *room = arena_alloc(scratch, LEAD_LEN + s->from.text.len + 1);
+    s->packet = arena_alloc(scratch, PACKET_MAX);
+    s->zone = zonedata_new(a, scratch, apex);
+    if (room == NULL || s->packet == NULL || s->zone == NULL)
+        return error_at(s->errs, (struct where){0}, "out of memory");
+    s->text = room + LEAD_LEN;
+    s->apex = s->owner = *apex;
+    return set_origin(s, apex);
+}
+
+static int finish(struct scan *s)
+{
+    char apex[NAME_TEXT_MAX], name[NAME_TEXT_MAX];
+    const char *file = s->from.file;
+    name_print(s->apex.wire, apex);
+    if (!s->soa)
+        return error_at(s->errs, (struct where){0},
+                        "file \"%s\" has no SOA record for origin %s", file, apex);
+    if (zonedata_seal(s->zone) < 0)
+        return error_at(s->errs, (struct where){0}, "out of memory");
+    if (s->outside > 0)
+        log_warning("%s: records outside of the zone %s are passed over: %u", file,
+                    apex, s->outside);
+    const uint8_t *conflict = zonedata_conflict(s->zone);
+    if (conflict != NULL) {
+        name_print(conflict, name);
+        log_warning("%s: %s has other records beside its CNAME, which are not found "
+                    "(RFC 1034 section 3.6.2)",
+                    file, name);
+    }
+    return 0;
+}
+
+struct zonedata *zonefile_parse(struct arena *a, struct source from,
+                                const struct name *apex, struct errors *errs)
+{
+    struct arena scratch;
+    struct scan s = {.from = from, .errs = errs, .line = 1, .first = 1};
+    uint32_t before = errs->n;
+    arena_init(&scratch, NULL, 0);
+    if (memchr(from.text.at, '\0', from.text.len) != NULL)
+        error_at(errs, (struct where){0}, "file \"%s\" is no zone: it has a NUL octet",
+                 from.file);
+    else if (begin(&s, a, &scratch, apex) == 0)
+        read_all(&s);
+    if (errs->n == before)
+        finish(&s);
+    ldns_rdf_deep_free(s.origin_rdf);
+    arena_release(&scratch);
+    return errs->n == before ? s.zone : NULL;
+}
