@@ -18,7 +18,7 @@
 #include "base/name.h"
 #include "resolver/msg.h"
 
-/* ID 7, RD. */
+/* ID 7, RD. "NAME [CLASS] TYPE". */
 struct span build_query(const char *question);
 
 /* Words of a header line: id N, qr aa tc rd ra ad cd (a `-` in front clears), an rcode,
