@@ -482,6 +482,27 @@ static void note_tcp_only(const struct inquiry *in, struct attempt *a)
     }
 }
 
+/* The UDP size the question offers; 512 without EDNS (RFC 6891 section 6.2.5). */
+static size_t offered_size(const struct inquiry *in)
+{
+    size_t opt = DNS_HEADER_LEN + name_len(in->wire + DNS_HEADER_LEN) + 4;
+    if (opt + 5 > in->wire_len)
+        return 512;
+    size_t size = load_u16(in->wire + opt + 3);
+    return size < 512 ? 512 : size;
+}
+
+/* A datagram larger than was offered did not fit, as CoreDNS sees it: it counts as cut. */
+static void cut_oversized(struct inquiry *in, const struct attempt *a, size_t len)
+{
+    if (a->transport != TRANSPORT_UDP || len <= 512 || len <= offered_size(in))
+        return;
+    struct msg *m = &in->owner->msg;
+    m->flags |= DNS_TC;
+    m->rr_n = 0;
+    m->edited = true;
+}
+
 void inquiry_answered(struct attempt *a, struct span wire)
 {
     struct inquiry *in = a->inquiry;
@@ -492,6 +513,7 @@ void inquiry_answered(struct attempt *a, struct span wire)
         go_on(in);
         return;
     }
+    cut_oversized(in, a, wire.len);
     struct health_of of = health_of(in);
     health_alive(&of, a->up, now_of(in) - a->sent_us);
     note_tcp_only(in, a);

@@ -453,6 +453,7 @@ int forward_setup(struct setup *s, const struct directive *d)
     if (p == NULL)
         return no_memory(s);
     s->state = p;
+    s->block->any_class = true; /* CoreDNS: `forward` takes every class */
     struct reader rd = reader_init(d, s->arena, s->errs);
     uint32_t before = s->errs->n;
     while (reader_next(&rd))
