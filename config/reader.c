@@ -339,6 +339,7 @@ static int option_read(struct reader *rd, const struct option *o, void *state)
     case OPTION_ZONES:
         return option_zones(&v);
     case OPTION_CUSTOM:
+    case OPTION_OTHER:
         return o->parse(rd, state);
     case OPTION_REFUSED:
         break;
@@ -370,7 +371,7 @@ static const struct option *option_find(const struct option *options, size_t n,
                                         const char *name)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(options[i].name, name) == 0)
+        if (options[i].kind == OPTION_OTHER || strcmp(options[i].name, name) == 0)
             return &options[i];
     return NULL;
 }

@@ -72,6 +72,8 @@ enum option_kind {
     OPTION_ZONES,    /* one or more zones, appended to a struct zones */
     OPTION_CUSTOM,   /* `parse` reads the arguments itself */
     OPTION_REFUSED,  /* known to CoreDNS, not to us: `help` is the reason */
+    OPTION_OTHER,    /* stands last; `parse` reads lines that begin with any other word,
+                        which is the current token; `name` is for the manual */
 };
 
 struct option {

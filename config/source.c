@@ -110,6 +110,24 @@ int source_read_stdin(struct arena *a, struct text *out, struct errors *errs)
                     source_reason(errno));
 }
 
+int source_stamp(const char *path, struct source_stamp *out)
+{
+    struct stat st;
+    *out = (struct source_stamp){0};
+    if (stat(path, &st) < 0)
+        return errno;
+    out->size = st.st_size;
+    out->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->inode = st.st_ino;
+    out->directory = S_ISDIR(st.st_mode);
+    return 0;
+}
+
+bool source_stamp_equal(const struct source_stamp *a, const struct source_stamp *b)
+{
+    return a->size == b->size && a->changed_ns == b->changed_ns && a->inode == b->inode;
+}
+
 /* By components: "a/x" stands before "a.b/x", because Go sorts within each directory.
  */
 static int source_compare(const void *left, const void *right)

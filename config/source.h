@@ -12,6 +12,17 @@ int source_read(struct arena *a, const char *path, struct where at, struct text 
                 struct errors *errs);
 int source_read_stdin(struct arena *a, struct text *out, struct errors *errs);
 
+/* What tells whether a file has changed. */
+struct source_stamp {
+    int64_t size, changed_ns; /* of its text, as the file system says */
+    uint64_t inode;           /* another file may have been put in its place */
+    bool directory;
+};
+
+/* Returns 0 or an errno. */
+int source_stamp(const char *path, struct source_stamp *out);
+bool source_stamp_equal(const struct source_stamp *a, const struct source_stamp *b);
+
 struct paths {
     const char **list; /* sorted as Go's filepath.Glob sorts */
     uint32_t n;

@@ -1,5 +1,7 @@
 #include "resolver/plan.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
 
 /* ---- blocks ---- */
@@ -289,6 +291,7 @@ void plan_free(struct plan *p)
                 s->plugin->release(p->registry, (void *)(uintptr_t)s->state);
         }
     }
+    feeds_release(&p->feeds);
     arena_release(&p->arena);
     config_free(p->config);
     free(p);
@@ -303,6 +306,30 @@ void plan_done(struct plan *p)
 {
     if (--p->uses == 0 && p->unused != NULL)
         p->unused(p, p->unused_context);
+}
+
+const char *plan_path(const struct plan_block *b, struct arena *a, const char *path)
+{
+    if (path[0] == '/' || b->root == NULL)
+        return arena_text(a, text_of(path));
+    return arena_printf(a, "%s/%s", b->root, path);
+}
+
+int plan_zones(struct setup *s, struct reader *rd, struct zones *out)
+{
+    struct token_list args = reader_args(rd);
+    if (args.n == 0)
+        *out = s->block->zones;
+    for (uint32_t i = 0; i < args.n; i++) {
+        const struct token *t = &args.list[i];
+        int added = zones_add(rd->arena, out, t->text);
+        if (added < 0)
+            return reader_error(rd, "out of memory");
+        if (added > 0)
+            log_warning("%s:%u: plugin/%s: '%s' is no zone and is passed over",
+                        t->at.file, t->at.line, rd->directive->name, t->text);
+    }
+    return 0;
 }
 
 /* ---- look-up ---- */

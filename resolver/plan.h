@@ -1,11 +1,12 @@
-/* A configuration made ready to run: listeners, blocks, chains. Built whole on the control
- * thread, immutable afterwards, shared by all workers, freed when the last query that began
- * under it has ended. */
+/* A configuration made ready to run: listeners, blocks, chains. Built whole on the
+ * control thread, immutable afterwards, shared by all workers, freed when the last
+ * query that began under it has ended. */
 #ifndef ISTHMUS_RESOLVER_PLAN_H
 #define ISTHMUS_RESOLVER_PLAN_H
 
 #include "config/config.h"
 #include "config/key.h"
+#include "resolver/feed.h"
 #include "resolver/plugin.h"
 #include "resolver/zonetab.h"
 
@@ -33,6 +34,7 @@ struct plan_block {
     uint32_t setup_n;
 
     /* what configuring plugins say for the listeners */
+    const char *root; /* where relative paths begin; NULL = not said */
     struct plan_bind bind;
     uint32_t sockets; /* multisocket: workers that listen; 0 = not said */
 };
@@ -59,7 +61,9 @@ struct plan {
     uint32_t blocks_n;
     struct plan_server *servers;
     uint32_t servers_n, servers_cap;
-    uint32_t workers; /* multisocket: the number of worker threads; 0 = one a CPU */
+    struct feeds feeds; /* files that are read again while it is in use */
+    bool debug;         /* debug lines are wanted */
+    uint32_t workers;   /* multisocket: the number of worker threads; 0 = one a CPU */
     _Atomic uint32_t uses;
 
     /* Called when the last user is done, on that user's thread; NULL in tests. */
@@ -78,19 +82,29 @@ struct plan_flags {
     uint16_t dns_port; /* -dns.port: for dns:// keys without a port */
 };
 
-/* Builds from `config`, which the plan then owns, also on failure. Returns NULL after adding
- * errors: all of them. */
+/* Builds from `config`, which the plan then owns, also on failure. Returns NULL after
+ * adding errors: all of them. */
 struct plan *plan_build(struct config *config, struct registry *reg,
                         const struct plan_flags *flags, struct errors *errs);
 void plan_free(struct plan *p);
 
-/* One user more or fewer. A plan starts with one use, its builder's. After the last plan_done
- * p->unused is called, if set; the plan is then to be freed on the control thread. */
+/* One user more or fewer. A plan starts with one use, its builder's. After the last
+ * plan_done p->unused is called, if set; the plan is then to be freed on the control
+ * thread. */
 void plan_use(struct plan *p);
 void plan_done(struct plan *p);
 
-/* The block for a question on a server, or NULL (REFUSED). DS questions go to the parent's
- * side: the shortest matching zone but the root (coredns-reference 1.11). */
+/* `path` as a plugin of the block means it: under its `root` when it is relative. NULL:
+ * no memory. */
+const char *plan_path(const struct plan_block *b, struct arena *a, const char *path);
+
+/* The zones left on a directive's line; the block's own when there are none. What is no
+ * zone is passed over with a warning, as CoreDNS does without one. 0, or -1: no memory.
+ */
+int plan_zones(struct setup *s, struct reader *rd, struct zones *out);
+
+/* The block for a question on a server, or NULL (REFUSED). DS questions go to the
+ * parent's side: the shortest matching zone but the root (coredns-reference 1.11). */
 const struct plan_block *plan_find(const struct plan_server *s,
                                    const struct name_key *key, uint16_t qtype);
 
@@ -98,8 +112,8 @@ const struct plan_block *plan_find(const struct plan_server *s,
 uint16_t plan_server_index(const struct plan *p, enum scheme scheme,
                            const struct addr *addr);
 
-/* Banner lines as CoreDNS prints them (".:53", "example.org.:53 on 127.0.0.1"), sorted per
- * listener. Calls `line` for each. */
+/* Banner lines as CoreDNS prints them (".:53", "example.org.:53 on 127.0.0.1"), sorted
+ * per listener. Calls `line` for each. */
 void plan_banner(const struct plan *p, void (*line)(const char *text));
 
 #endif

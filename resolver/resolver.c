@@ -54,6 +54,8 @@ static void drop_holds(struct resolver *r, bool all)
 
 int resolver_adopt(struct resolver *r, struct plan *plan)
 {
+    if (r->hold != NULL && r->hold->plan == plan)
+        return 0;
     struct plan_hold *hold = calloc(1, sizeof *hold);
     if (hold == NULL)
         return -1;

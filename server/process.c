@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "resolver/rdata.h"
 #include "server/reload.h"
+#include "server/turn.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct process {
     uv_loop_t loop;
     uv_async_t wake;     /* from workers */
     uv_timer_t patience; /* while ending */
+    uv_timer_t files;    /* the next look at what plugins read */
     uv_signal_t signals[SIGNALS];
     struct reload reload;
 };
@@ -75,6 +77,20 @@ static bool all_ended(const struct process *p)
     return true;
 }
 
+/* ---- files ---- */
+
+/* Looks at the files that are due, and comes back for the next. */
+static void look_at_files(uv_timer_t *timer)
+{
+    struct process *p = timer->data;
+    uint64_t now_us = turn_clock_us(), due_us;
+    if (p->state != PROCESS_SERVING)
+        return;
+    due_us = reload_refresh(&p->reload, now_us);
+    if (due_us != UINT64_MAX)
+        uv_timer_start(timer, look_at_files, (due_us - now_us) / 1000 + 1, 0);
+}
+
 /* ---- events ---- */
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -110,10 +126,12 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_wake(uv_async_t *async)
 {
     struct process *p = async->data;
-    if (p->state == PROCESS_SERVING)
+    if (p->state == PROCESS_SERVING) {
         reload_poll(&p->reload);
-    else if (all_ended(p))
+        look_at_files(&p->files);
+    } else if (all_ended(p)) {
         uv_stop(&p->loop);
+    }
 }
 
 static int open_loop(struct process *p, struct errors *errs)
@@ -126,8 +144,9 @@ static int open_loop(struct process *p, struct errors *errs)
         rc = uv_async_init(&p->loop, &p->wake, on_wake);
     if (rc < 0)
         return error_at(errs, (struct where){0}, "event loop: %s", uv_strerror(rc));
-    p->wake.data = p->patience.data = p;
+    p->wake.data = p->patience.data = p->files.data = p;
     uv_timer_init(&p->loop, &p->patience);
+    uv_timer_init(&p->loop, &p->files);
     for (size_t i = 0; i < SIGNALS; i++) {
         uv_signal_init(&p->loop, &p->signals[i]);
         p->signals[i].data = p;
@@ -207,6 +226,7 @@ static int start(struct process *p, struct errors *errs)
 /* Serves until the end; the start has succeeded. */
 static void serve(struct process *p)
 {
+    look_at_files(&p->files);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     if (p->args->pidfile != NULL)
         unlink(p->args->pidfile);

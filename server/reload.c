@@ -102,6 +102,7 @@ int reload_first(struct reload *r, struct errors *errs)
     r->plan = load(r, errs);
     if (r->plan == NULL)
         return -1;
+    log_enable_debug(r->plan->debug);
     r->listeners = listen_open(r->plan, NULL, workers_for(r->plan), errs);
     return r->listeners == NULL ? -1 : 0;
 }
@@ -138,6 +139,15 @@ int reload_start_workers(struct reload *r, struct errors *errs)
 }
 
 /* ---- the next ---- */
+
+static void give_order(struct reload *r, struct plan *plan,
+                       struct listen_set *listeners)
+{
+    r->busy = true;
+    write_order(r, plan, listeners);
+    for (unsigned i = 0; i < r->workers_n; i++)
+        worker_give(r->workers[i], &r->order);
+}
 
 /* The new plan with its new sockets, or errors. */
 static struct plan *prepare(struct reload *r, struct errors *errs)
@@ -184,11 +194,9 @@ static void begin(struct reload *r)
                 "Reloading: %u workers go on; a changed multisocket takes effect "
                 "at the next start",
                 r->workers_n);
-        r->busy = true;
-        write_order(r, plan, r->listeners_next);
-        for (unsigned i = 0; i < r->workers_n; i++)
-            worker_give(r->workers[i], &r->order);
+        give_order(r, plan, r->listeners_next);
     }
+    log_enable_debug(r->plan->debug);
     errors_release(&errs);
 }
 
@@ -204,12 +212,17 @@ void reload_begin(struct reload *r)
 static void finish(struct reload *r)
 {
     unsigned failed = atomic_load(&r->order.failed);
+    r->busy = false;
+    if (r->order.plan == r->plan) { /* they only passed by */
+        feeds_reclaim(&r->plan->feeds);
+        return;
+    }
     plan_done(r->plan);
     listen_free(r->listeners);
     r->plan = r->order.plan;
     r->listeners = r->listeners_next;
     r->listeners_next = NULL;
-    r->busy = false;
+    log_enable_debug(r->plan->debug);
     if (failed > 0)
         log_error("Restart failed: %u workers could not go over: out of memory",
                   failed);
@@ -228,12 +241,26 @@ void reload_poll(struct reload *r)
     }
 }
 
+/* ---- files ---- */
+
+/* A worker that has gone over, to the same plan, is between two turns: it can hold
+ * nothing that was replaced before. */
+uint64_t reload_refresh(struct reload *r, uint64_t now_us)
+{
+    struct feeds *feeds = &r->plan->feeds;
+    if (!r->busy && feeds_refresh(feeds, now_us))
+        give_order(r, r->plan, r->listeners);
+    return r->busy ? UINT64_MAX : feeds_due_us(feeds, now_us);
+}
+
+/* ---- the end ---- */
+
 void reload_release(struct reload *r)
 {
     for (unsigned i = 0; i < r->workers_n; i++)
         worker_join(r->workers[i]);
     free(r->workers);
-    if (r->busy)
+    if (r->busy && r->order.plan != r->plan)
         plan_done(r->order.plan);
     if (r->plan != NULL)
         plan_done(r->plan);

@@ -58,6 +58,11 @@ void reload_begin(struct reload *r);
 /* Finishes what workers have done their part of. */
 void reload_poll(struct reload *r);
 
+/* Has plugins look at the files they read, where it is due, and workers take over what
+ * is new. Returns when it is needed next, on the clock of `now_us`; UINT64_MAX: not
+ * before reload_poll() has finished something. */
+uint64_t reload_refresh(struct reload *r, uint64_t now_us);
+
 /* Waits for the workers, which have ended or were told to, and frees everything. */
 void reload_release(struct reload *r);
 

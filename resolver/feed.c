@@ -1,0 +1,104 @@
+#include "resolver/feed.h"
+
+#include <stdlib.h>
+
+struct feed *feed_new(struct feeds *all, struct arena *a,
+                      const struct feed_source *source)
+{
+    struct feed *f = arena_alloc(a, sizeof *f);
+    if (f == NULL)
+        return NULL;
+    f->source = *source;
+    atomic_init(&f->value, NULL);
+    f->next = all->list;
+    all->list = f;
+    return f;
+}
+
+struct feed_value *feed_value_new(void)
+{
+    struct feed_value *v = calloc(1, sizeof *v);
+    if (v != NULL)
+        arena_init(&v->arena, NULL, 0);
+    return v;
+}
+
+void feed_value_free(struct feed_value *v)
+{
+    while (v != NULL) {
+        struct feed_value *older = v->older;
+        arena_release(&v->arena);
+        free(v);
+        v = older;
+    }
+}
+
+void feed_publish(struct feed *f, struct feed_value *v)
+{
+    struct feed_value *old = atomic_exchange(&f->value, v);
+    if (old == NULL)
+        return;
+    old->older = f->replaced;
+    f->replaced = old;
+}
+
+void feed_refresh(struct feed *f)
+{
+    f->source.look(f, f->source.context);
+}
+
+const void *feed_get(const struct feed *f)
+{
+    const struct feed_value *v = atomic_load_explicit(&f->value, memory_order_acquire);
+    return v == NULL ? NULL : v->data;
+}
+
+/* ---- the control thread ---- */
+
+/* The first look is the setup's, hence an interval passes before the second. */
+static void feed_set_due(struct feed *f, uint64_t now_us)
+{
+    f->due_us = f->source.interval_us == 0 ? UINT64_MAX
+                                           : now_us + (uint64_t)f->source.interval_us;
+}
+
+bool feeds_refresh(struct feeds *all, uint64_t now_us)
+{
+    bool replaced = false;
+    for (struct feed *f = all->list; f != NULL; f = f->next) {
+        if (f->due_us != 0 && f->due_us <= now_us) {
+            feed_refresh(f);
+            feed_set_due(f, now_us);
+        }
+        replaced = replaced || f->replaced != NULL;
+    }
+    return replaced;
+}
+
+uint64_t feeds_due_us(struct feeds *all, uint64_t now_us)
+{
+    uint64_t due_us = UINT64_MAX;
+    for (struct feed *f = all->list; f != NULL; f = f->next) {
+        if (f->due_us == 0)
+            feed_set_due(f, now_us);
+        if (f->due_us < due_us)
+            due_us = f->due_us;
+    }
+    return due_us;
+}
+
+void feeds_reclaim(struct feeds *all)
+{
+    for (struct feed *f = all->list; f != NULL; f = f->next) {
+        feed_value_free(f->replaced);
+        f->replaced = NULL;
+    }
+}
+
+void feeds_release(struct feeds *all)
+{
+    feeds_reclaim(all);
+    for (struct feed *f = all->list; f != NULL; f = f->next)
+        feed_value_free(atomic_exchange(&f->value, NULL));
+    all->list = NULL;
+}

@@ -1,0 +1,83 @@
+/* What plugins read from files while they serve: hosts, weights, zones.
+ *
+ *     f = feed_new(&s->plan->feeds, s->arena, &source);  // setup
+ *     feed_refresh(f);                                   // and reads for the first
+ * time const struct hosts_data *d = feed_get(f);          // in a hook, on a worker
+ *
+ * The control thread looks at the file from time to time, builds a whole new value of
+ * it and publishes that; workers take no lock and count nothing. What feed_get() gives
+ * is good until the hook returns: across a WAIT it is asked for again. Records may
+ * point into it, for they are encoded, or copied at a WAIT, before the worker's turn is
+ * over.
+ *
+ * A value that was replaced is freed when every worker has ended the turn it was in:
+ * server/reload.c passes by all of them, then calls feeds_reclaim(). */
+#ifndef ISTHMUS_RESOLVER_FEED_H
+#define ISTHMUS_RESOLVER_FEED_H
+
+#include "base/arena.h"
+
+#include <stdatomic.h>
+
+/* One reading of a file. Everything lives in its arena. */
+struct feed_value {
+    struct arena arena;
+    const void *data;
+    struct feed_value *older; /* replaced before this one was */
+};
+
+struct feed;
+
+struct feed_source {
+    int64_t interval_us; /* between looks; 0 = only the first */
+    /* Looks, and publishes when there is something new. Control thread. */
+    void (*look)(struct feed *f, void *context);
+    void *context;
+};
+
+struct feed {
+    struct feed_source source;
+    _Atomic(struct feed_value *) value;
+    struct feed_value *replaced;
+    uint64_t due_us; /* of the next look; 0 = not yet said */
+    struct feed *next;
+};
+
+/* All feeds of a plan. */
+struct feeds {
+    struct feed *list;
+};
+
+/* A feed without a value, in `a`, which lives as long as the plan. NULL: no memory. */
+struct feed *feed_new(struct feeds *all, struct arena *a,
+                      const struct feed_source *source);
+
+/* An empty value to be filled by source->look; NULL: no memory. Published or freed. */
+struct feed_value *feed_value_new(void);
+void feed_value_free(struct feed_value *v);
+
+/* Puts `v` in the place of the present value. */
+void feed_publish(struct feed *f, struct feed_value *v);
+
+/* Looks now, whenever it would be due. */
+void feed_refresh(struct feed *f);
+
+/* The data of the present value; NULL while there is none. Any thread. */
+const void *feed_get(const struct feed *f);
+
+/* ---- the control thread ---- */
+
+/* Looks at all that are due. True when something was replaced: feeds_reclaim() is then
+ * to follow, once no worker can hold the old. */
+bool feeds_refresh(struct feeds *all, uint64_t now_us);
+
+/* When feeds_refresh() is needed next, seen from now; UINT64_MAX: never. */
+uint64_t feeds_due_us(struct feeds *all, uint64_t now_us);
+
+/* Frees what was replaced. */
+void feeds_reclaim(struct feeds *all);
+
+/* Frees all values; the feeds themselves end with their arena. */
+void feeds_release(struct feeds *all);
+
+#endif
