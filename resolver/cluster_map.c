@@ -226,11 +226,30 @@ void cluster_map_release(struct cluster_map *map)
 
 /* ---- finding ---- */
 
+/* A reverse name has at most 32 labels of its own, above ip6.arpa. */
+#define REVERSE_LABELS_MAX 34
+
 static bool ends_in_arpa(const struct name_key *key)
 {
     static const uint8_t arpa[] = "\4arpa";
     return key->labels >= 2 &&
            memcmp(key->lower + key->offset[key->labels - 1], arpa, sizeof arpa) == 0;
+}
+
+/* The address, or part of one, that a reverse name stands for. Labels in front of it do not
+ * take the name out of the subnet: whatever lies below an address is its cluster's. */
+static bool read_reverse(const struct name_key *key, struct cidr *out)
+{
+    if (!ends_in_arpa(key))
+        return false;
+    unsigned first = 0;
+    if (key->labels > REVERSE_LABELS_MAX)
+        first = key->labels - REVERSE_LABELS_MAX;
+    for (unsigned i = first; i < key->labels; i++) {
+        if (cidr_from_reverse(out, key->lower + key->offset[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
@@ -241,7 +260,7 @@ const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
     const struct cluster_zone *z = zonetab_find(&map->zones, key, 0, NULL);
     if (z != NULL)
         return z;
-    if (!ends_in_arpa(key) || cidr_from_reverse(&asked, key->lower) < 0)
+    if (!read_reverse(key, &asked))
         return NULL;
     const struct prefix_entry *e = prefix_above(&map->prefixes, asked, asked.bits);
     *reverse = e != NULL;

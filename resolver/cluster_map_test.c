@@ -91,7 +91,9 @@ static void names_and_addresses_find_their_cluster(void **state)
         {"a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.c.0.0.0.0.0.d.f.ip6.arpa",
          "c.lan", true},
         {"in-addr.arpa", "-", false},
-        {"x.8.100.10.in-addr.arpa", "-", false},
+        {"x.8.100.10.in-addr.arpa", "b.local", true}, /* below an address, too */
+        {"_tcp.x.3.8.100.10.in-addr.arpa", "b.local", true},
+        {"0-31.3.7.100.10.in-addr.arpa", "a.local", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool reverse;

@@ -148,7 +148,9 @@ static enum verdict on_query(struct query *q, const void *state)
     *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
     if (z->renamed && is_signature_type(q->request.type))
         return negative(q, z, DNS_NOERROR, "no DNSSEC where names are renamed");
-    if (reverse || !z->renamed)
+    if (!z->renamed)
+        return ask(q, z, q->request.name); /* not a byte changes */
+    if (reverse)
         return ask(q, z, q->request.lower);
     struct name inside;
     if (rename_name(&z->inward, q->request.lower, &inside) < 0)
