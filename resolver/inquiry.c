@@ -294,10 +294,13 @@ static void blame_silent(struct inquiry *in, const struct upstream *winner)
     }
 }
 
-static void succeed(struct inquiry *in, const struct upstream *from, struct span wire)
+static void succeed(struct inquiry *in, const struct upstream *from,
+                    enum transport transport, struct span wire)
 {
-    struct upstream_result res = {
-        .outcome = UPSTREAM_ANSWER, .msg = &in->owner->msg, .upstream = from};
+    struct upstream_result res = {.outcome = UPSTREAM_ANSWER,
+                                  .msg = &in->owner->msg,
+                                  .upstream = from,
+                                  .transport = transport};
     blame_silent(in, from);
     upstreams_settle(in, &res, wire);
 }
@@ -307,7 +310,7 @@ static void fail(struct inquiry *in)
     struct span spare = {.at = in->spare.wire, .len = in->spare.len};
     blame_silent(in, NULL);
     if (in->spare.rank != SPARE_NONE && upstreams_walk(in->owner, spare)) {
-        succeed(in, in->spare.from, spare);
+        succeed(in, in->spare.from, (enum transport)in->spare.transport, spare);
         return;
     }
     if (in->sent_n + in->errors_n == 0) {
@@ -419,7 +422,7 @@ void inquiry_discard(struct inquiry *in)
 /* Keeps an answer that is not good, unless there is one as good. Without memory it is
  * forgotten, as if it had been lost on the way. */
 static void keep_spare(struct inquiry *in, enum spare_rank rank,
-                       const struct upstream *from, struct span wire)
+                       const struct attempt *a, struct span wire)
 {
     if (rank <= in->spare.rank)
         return;
@@ -428,8 +431,11 @@ static void keep_spare(struct inquiry *in, enum spare_rank rank,
         return;
     memcpy(copy, wire.at, wire.len);
     free(in->spare.wire);
-    in->spare =
-        (struct spare){.rank = rank, .wire = copy, .len = wire.len, .from = from};
+    in->spare = (struct spare){.rank = rank,
+                               .wire = copy,
+                               .len = wire.len,
+                               .from = a->up,
+                               .transport = a->transport};
 }
 
 static bool wants_tcp(const struct inquiry *in, const struct attempt *a)
@@ -443,7 +449,7 @@ static bool wants_tcp(const struct inquiry *in, const struct attempt *a)
 static void repeat_over_tcp(struct inquiry *in, struct attempt *a, struct span wire)
 {
     struct shot shot = {.up = a->up, .transport = TRANSPORT_TCP, .avoid = CONN_NONE};
-    keep_spare(in, SPARE_CUT, a->up, wire);
+    keep_spare(in, SPARE_CUT, a, wire);
     if (!send_in(in, a, &shot)) {
         go_on(in);
         return;
@@ -461,7 +467,7 @@ static bool is_failure(const struct inquiry *in)
 /* The server answered that it cannot: the others are asked, each once. */
 static void pass_to_next(struct inquiry *in, struct attempt *a, struct span wire)
 {
-    keep_spare(in, SPARE_FAILURE, a->up, wire);
+    keep_spare(in, SPARE_FAILURE, a, wire);
     attempt_close(in->owner, a);
     if (in->position_max > in->group->n)
         in->position_max = in->group->n;
@@ -492,7 +498,8 @@ static size_t offered_size(const struct inquiry *in)
     return size < 512 ? 512 : size;
 }
 
-/* A datagram larger than was offered did not fit, as CoreDNS sees it: it counts as cut. */
+/* A datagram larger than was offered did not fit, as CoreDNS sees it: it counts as cut.
+ */
 static void cut_oversized(struct inquiry *in, const struct attempt *a, size_t len)
 {
     if (a->transport != TRANSPORT_UDP || len <= 512 || len <= offered_size(in))
@@ -522,7 +529,7 @@ void inquiry_answered(struct attempt *a, struct span wire)
     else if (is_failure(in))
         pass_to_next(in, a, wire);
     else
-        succeed(in, a->up, wire);
+        succeed(in, a->up, (enum transport)a->transport, wire);
 }
 
 /* ---- lost conns ---- */

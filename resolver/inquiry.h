@@ -45,6 +45,7 @@ struct spare {
     uint8_t *wire; /* heap */
     size_t len;
     const struct upstream *from;
+    uint8_t transport;
 };
 
 #define INQUIRY_ATTEMPTS 4   /* listened to at a time */

@@ -343,6 +343,33 @@ static void options_of_the_upstream_pass_but_for_the_hop(void **unused)
     }
 }
 
+static void what_is_longer_than_was_asked_for_over_udp_counts_as_cut(void **unused)
+{
+    static const struct {
+        uint16_t size; /* 0: no OPT */
+        enum transport transport;
+        bool cut;
+    } rows[] = {{0, TRANSPORT_UDP, true},
+                {512, TRANSPORT_UDP, true},
+                {700, TRANSPORT_UDP, false},
+                {0, TRANSPORT_TCP, false}};
+    uint8_t options[600] = {0xfd, 0xe9, (600 - 4) >> 8, (600 - 4) & 0xff};
+    struct world_answer answer = {.address = "192.0.2.1"};
+    answer.options = (struct span){.at = options, .len = sizeof options};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world w;
+        struct world_question q = {.name = "www.test",
+                                   .transport = rows[i].transport,
+                                   .edns = rows[i].size != 0,
+                                   .udp_size = rows[i].size};
+        world_load(&w, ". {\n forward . 10.0.0.1\n}\n");
+        uint64_t client = world_ask_as(&w, &q);
+        world_answer(&w, world_expect(&w, A, rows[i].transport), &answer);
+        assert_int_equal((world_flags(&w, client) & DNS_TC) != 0, rows[i].cut);
+        world_close(&w);
+    }
+}
+
 static void failures_name_the_upstream_and_the_reason(void **unused)
 {
     struct world w;
@@ -420,6 +447,7 @@ int main(void)
         cmocka_unit_test(options_that_do_not_fit_are_left_out_whole),
         cmocka_unit_test(the_answer_comes_back_with_its_flags_and_rcode),
         cmocka_unit_test(options_of_the_upstream_pass_but_for_the_hop),
+        cmocka_unit_test(what_is_longer_than_was_asked_for_over_udp_counts_as_cut),
         cmocka_unit_test(failures_name_the_upstream_and_the_reason),
         cmocka_unit_test(beyond_max_concurrent_is_refused),
         cmocka_unit_test(the_probe_is_what_health_check_says),
