@@ -1,0 +1,276 @@
+/* The policy of the pools: which socket a question leaves from, and for how long.
+ * Sockets are real, on loopback; time and turns are the test's. */
+#include "server/dial_udp.h"
+
+#include "base/limits.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WAIT_S 10
+
+static unsigned lost_n;
+static int lost_error;
+
+void resolver_tick(struct resolver *r, uint64_t now_us)
+{
+}
+
+void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
+                       size_t len)
+{
+}
+
+void resolver_lost(struct resolver *r, uint32_t conn, int error)
+{
+    lost_n++;
+    lost_error = error;
+}
+
+struct fixture {
+    struct turn turn;
+    struct dial_udp dial;
+    struct endpoint up;
+    int upstream;
+};
+
+static struct addr bind_loopback(int fd)
+{
+    struct addr a = {.family = 4, .ip = {127, 0, 0, 1}};
+    struct sockaddr_storage sa;
+    socklen_t len = addr_to_sockaddr(&a, &sa);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+    len = sizeof sa;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+    addr_from_sockaddr(&a, (struct sockaddr *)&sa);
+    return a;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    const struct timeval wait = {.tv_sec = WAIT_S};
+    *state = f;
+    assert_int_equal(uv_loop_init(&f->turn.loop), 0);
+    assert_int_equal(entropy_init(&f->turn.entropy), 0);
+    assert_int_equal(dial_udp_init(&f->dial, &f->turn), 0);
+    f->turn.open = true;
+    f->turn.now_us = 1000000;
+    f->turn.number = 1;
+    f->upstream = socket(AF_INET, SOCK_DGRAM, 0);
+    setsockopt(f->upstream, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    f->up = (struct endpoint){.id = 3, .addr = bind_loopback(f->upstream)};
+    lost_n = 0;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    dial_udp_close(&f->dial);
+    uv_run(&f->turn.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->turn.loop), 0);
+    dial_udp_release(&f->dial);
+    close(f->upstream);
+    free(f);
+    return 0;
+}
+
+static uint32_t connect_in_turn(struct fixture *f, uint32_t avoid)
+{
+    uint32_t conn;
+    assert_int_equal(dial_udp_connect(&f->dial, &f->up, avoid, &conn), 0);
+    return conn;
+}
+
+static uint32_t connect_in_next_turn(struct fixture *f)
+{
+    f->turn.number++;
+    return connect_in_turn(f, CONN_NONE);
+}
+
+/* Turns until all places have been drawn; the chance to need more is 4 x 0.75^1000. */
+static void draw_all(struct fixture *f)
+{
+    for (unsigned i = 0; i < 1000; i++)
+        connect_in_next_turn(f);
+}
+
+static void fill_pool(struct fixture *f)
+{
+    draw_all(f);
+    assert_int_equal(f->dial.sockets_n, UPSTREAM_UDP_SOCKETS);
+}
+
+static void ask(struct fixture *f, uint32_t conn, const char *question)
+{
+    const uint8_t *wire = (const uint8_t *)question;
+    assert_int_equal(dial_udp_send(&f->dial, conn, wire, strlen(question)), 0);
+}
+
+/* What the upstream reads next; returns the port it came from. */
+static uint16_t expect(struct fixture *f, const char *question)
+{
+    char got[64] = "";
+    struct sockaddr_storage sa;
+    struct addr from;
+    socklen_t len = sizeof sa;
+    ssize_t n =
+        recvfrom(f->upstream, got, sizeof got - 1, 0, (struct sockaddr *)&sa, &len);
+    assert_int_equal(n, strlen(question));
+    assert_string_equal(got, question);
+    addr_from_sockaddr(&from, (struct sockaddr *)&sa);
+    return from.port;
+}
+
+/* Lets libuv close what is to be closed. */
+static void run_loop(struct fixture *f)
+{
+    uv_run(&f->turn.loop, UV_RUN_NOWAIT);
+}
+
+static void one_turn_uses_one_socket(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(connect_in_turn(f, CONN_NONE), conn);
+    assert_int_equal(f->dial.sockets_n, 1);
+}
+
+static void turns_draw_from_a_bounded_pool(void **state)
+{
+    struct fixture *f = *state;
+    fill_pool(f);
+    assert_int_equal(f->dial.counters.opened, UPSTREAM_UDP_SOCKETS);
+}
+
+static void avoided_socket_is_not_given(void **state)
+{
+    struct fixture *f = *state;
+    fill_pool(f);
+    for (unsigned i = 0; i < 100; i++) {
+        uint32_t conn = connect_in_next_turn(f);
+        assert_int_not_equal(connect_in_turn(f, conn), conn);
+    }
+}
+
+static void sockets_have_ports_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t one = connect_in_turn(f, CONN_NONE), other = connect_in_turn(f, one);
+    ask(f, one, "one");
+    ask(f, other, "other");
+    assert_false(dial_udp_flush(&f->dial));
+    uint16_t port = expect(f, "one");
+    assert_int_not_equal(expect(f, "other"), port);
+}
+
+static void questions_leave_whole_and_in_order(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    char text[32];
+    for (unsigned i = 0; i < 3 * UDP_BATCH; i++) {
+        snprintf(text, sizeof text, "question %u", i);
+        ask(f, conn, text);
+    }
+    assert_false(dial_udp_flush(&f->dial));
+    for (unsigned i = 0; i < 3 * UDP_BATCH; i++) {
+        snprintf(text, sizeof text, "question %u", i);
+        expect(f, text);
+    }
+}
+
+static void worn_socket_retires_and_its_number_waits_to_be_settled(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t worn = connect_in_turn(f, CONN_NONE);
+    ask(f, worn, "first");
+    for (unsigned i = 1; i < UPSTREAM_SOCKET_QUESTIONS; i++) {
+        ask(f, worn, "more");
+        dial_udp_settle(&f->dial, worn);
+    }
+    assert_int_not_equal(connect_in_turn(f, CONN_NONE), worn);
+    draw_all(f);
+    assert_int_equal(f->dial.sockets_n, UPSTREAM_UDP_SOCKETS + 1);
+    assert_non_null(conns_get(&f->dial.conns, worn));
+    dial_udp_settle(&f->dial, worn);
+    run_loop(f);
+    assert_null(conns_get(&f->dial.conns, worn));
+}
+
+static void old_sockets_retire(void **state)
+{
+    struct fixture *f = *state;
+    fill_pool(f);
+    f->turn.now_us += UPSTREAM_SOCKET_LIFE_S * 1000000ull;
+    fill_pool(f);
+    assert_int_equal(f->dial.counters.opened, 2 * UPSTREAM_UDP_SOCKETS);
+}
+
+static void id_that_passes_to_another_address_gets_new_sockets(void **state)
+{
+    struct fixture *f = *state;
+    int other = socket(AF_INET, SOCK_DGRAM, 0);
+    fill_pool(f);
+    ask(f, connect_in_next_turn(f), "to the first");
+    struct addr first = f->up.addr;
+    f->up.addr = bind_loopback(other);
+    ask(f, connect_in_next_turn(f), "to the second");
+    dial_udp_flush(&f->dial);
+    expect(f, "to the first");
+    char got[32] = "";
+    assert_int_equal(recv(other, got, sizeof got, 0), strlen("to the second"));
+    assert_false(addr_equal(&first, &f->up.addr));
+    close(other);
+}
+
+static void closed_port_is_told_when_the_turn_ends(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    close(f->upstream);
+    ask(f, conn, "into the void");
+    assert_false(
+        dial_udp_flush(&f->dial)); /* on loopback the ICMP error is there now */
+    ask(f, conn, "again");
+    assert_int_equal(lost_n, 0);
+    assert_true(dial_udp_flush(&f->dial));
+    assert_int_equal(lost_n, 1);
+    assert_int_equal(lost_error, ECONNREFUSED);
+    f->upstream = socket(AF_INET, SOCK_DGRAM, 0);
+}
+
+static void address_that_cannot_be_reached_is_an_error_of_connect(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn;
+    f->up.source = (struct addr){.family = 4, .ip = {192, 0, 2, 1}}; /* not ours */
+    assert_int_equal(dial_udp_connect(&f->dial, &f->up, CONN_NONE, &conn),
+                     EADDRNOTAVAIL);
+    assert_int_equal(f->dial.sockets_n, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_turn_uses_one_socket),
+        TEST(turns_draw_from_a_bounded_pool),
+        TEST(avoided_socket_is_not_given),
+        TEST(sockets_have_ports_of_their_own),
+        TEST(questions_leave_whole_and_in_order),
+        TEST(worn_socket_retires_and_its_number_waits_to_be_settled),
+        TEST(old_sockets_retire),
+        TEST(id_that_passes_to_another_address_gets_new_sockets),
+        TEST(closed_port_is_told_when_the_turn_ends),
+        TEST(address_that_cannot_be_reached_is_an_error_of_connect),
+    };
+    return cmocka_run_group_tests_name("dial_udp", tests, NULL, NULL);
+}
