@@ -8,6 +8,7 @@
 #include "resolver/resolver.h"
 #include "resolver/wire.h"
 
+struct pattern_scratch;
 struct plan_hold;
 struct upstreams;
 
@@ -43,6 +44,7 @@ struct resolver {
     struct rr *answer_rr; /* WIRE_RR_MAX: index of the upstream's message in hand */
     struct rr *edit_rr;   /* WIRE_RR_MAX: index of a message rewritten into `buffer` */
     uint8_t *buffer;      /* 65535 octets: a message rewritten on its way up */
+    struct pattern_scratch *patterns; /* made at the first regular expression */
     struct name_key key;  /* of the query `key_of` */
     uint8_t key_name[NAME_WIRE_MAX];
     const struct query *key_of;

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "resolver/accept.h"
 #include "resolver/core.h"
+#include "resolver/pattern.h"
 #include "resolver/plan.h"
 #include "resolver/respond.h"
 #include "resolver/upstream.h"
@@ -89,6 +90,7 @@ void resolver_free(struct resolver *r)
     free(r->answer_rr);
     free(r->edit_rr);
     free(r->buffer);
+    pattern_scratch_free(r->patterns);
     free(r);
 }
 
