@@ -294,13 +294,10 @@ static void blame_silent(struct inquiry *in, const struct upstream *winner)
     }
 }
 
-static void succeed(struct inquiry *in, const struct upstream *from,
-                    enum transport transport, struct span wire)
+static void succeed(struct inquiry *in, const struct upstream *from, struct span wire)
 {
-    struct upstream_result res = {.outcome = UPSTREAM_ANSWER,
-                                  .msg = &in->owner->msg,
-                                  .upstream = from,
-                                  .transport = transport};
+    struct upstream_result res = {
+        .outcome = UPSTREAM_ANSWER, .msg = &in->owner->msg, .upstream = from};
     blame_silent(in, from);
     upstreams_settle(in, &res, wire);
 }
@@ -310,7 +307,8 @@ static void fail(struct inquiry *in)
     struct span spare = {.at = in->spare.wire, .len = in->spare.len};
     blame_silent(in, NULL);
     if (in->spare.rank != SPARE_NONE && upstreams_walk(in->owner, spare)) {
-        succeed(in, in->spare.from, (enum transport)in->spare.transport, spare);
+        in->oversize = false;
+        succeed(in, in->spare.from, spare);
         return;
     }
     if (in->sent_n + in->errors_n == 0) {
@@ -422,7 +420,7 @@ void inquiry_discard(struct inquiry *in)
 /* Keeps an answer that is not good, unless there is one as good. Without memory it is
  * forgotten, as if it had been lost on the way. */
 static void keep_spare(struct inquiry *in, enum spare_rank rank,
-                       const struct attempt *a, struct span wire)
+                       const struct upstream *from, struct span wire)
 {
     if (rank <= in->spare.rank)
         return;
@@ -431,11 +429,8 @@ static void keep_spare(struct inquiry *in, enum spare_rank rank,
         return;
     memcpy(copy, wire.at, wire.len);
     free(in->spare.wire);
-    in->spare = (struct spare){.rank = rank,
-                               .wire = copy,
-                               .len = wire.len,
-                               .from = a->up,
-                               .transport = a->transport};
+    in->spare =
+        (struct spare){.rank = rank, .wire = copy, .len = wire.len, .from = from};
 }
 
 static bool wants_tcp(const struct inquiry *in, const struct attempt *a)
@@ -449,7 +444,7 @@ static bool wants_tcp(const struct inquiry *in, const struct attempt *a)
 static void repeat_over_tcp(struct inquiry *in, struct attempt *a, struct span wire)
 {
     struct shot shot = {.up = a->up, .transport = TRANSPORT_TCP, .avoid = CONN_NONE};
-    keep_spare(in, SPARE_CUT, a, wire);
+    keep_spare(in, SPARE_CUT, a->up, wire);
     if (!send_in(in, a, &shot)) {
         go_on(in);
         return;
@@ -467,7 +462,7 @@ static bool is_failure(const struct inquiry *in)
 /* The server answered that it cannot: the others are asked, each once. */
 static void pass_to_next(struct inquiry *in, struct attempt *a, struct span wire)
 {
-    keep_spare(in, SPARE_FAILURE, a, wire);
+    keep_spare(in, SPARE_FAILURE, a->up, wire);
     attempt_close(in->owner, a);
     if (in->position_max > in->group->n)
         in->position_max = in->group->n;
@@ -498,16 +493,14 @@ static size_t offered_size(const struct inquiry *in)
     return size < 512 ? 512 : size;
 }
 
-/* A datagram larger than was offered did not fit, as CoreDNS sees it: it counts as cut.
- */
-static void cut_oversized(struct inquiry *in, const struct attempt *a, size_t len)
+/* A datagram larger than was offered counts as cut, as in CoreDNS, whose buffer it does
+ * not fit: a server that keeps to no size may have left out the rest. */
+static void note_size(struct inquiry *in, const struct attempt *a)
 {
-    if (a->transport != TRANSPORT_UDP || len <= 512 || len <= offered_size(in))
-        return;
-    struct msg *m = &in->owner->msg;
-    m->flags |= DNS_TC;
-    m->rr_n = 0;
-    m->edited = true;
+    size_t len = in->owner->msg.len;
+    in->oversize = a->transport == TRANSPORT_UDP && len > 512 && len > offered_size(in);
+    if (in->oversize)
+        upstreams_cut(in->owner);
 }
 
 void inquiry_answered(struct attempt *a, struct span wire)
@@ -520,7 +513,7 @@ void inquiry_answered(struct attempt *a, struct span wire)
         go_on(in);
         return;
     }
-    cut_oversized(in, a, wire.len);
+    note_size(in, a);
     struct health_of of = health_of(in);
     health_alive(&of, a->up, now_of(in) - a->sent_us);
     note_tcp_only(in, a);
@@ -529,7 +522,7 @@ void inquiry_answered(struct attempt *a, struct span wire)
     else if (is_failure(in))
         pass_to_next(in, a, wire);
     else
-        succeed(in, a->up, (enum transport)a->transport, wire);
+        succeed(in, a->up, wire);
 }
 
 /* ---- lost conns ---- */

@@ -45,7 +45,6 @@ struct spare {
     uint8_t *wire; /* heap */
     size_t len;
     const struct upstream *from;
-    uint8_t transport;
 };
 
 #define INQUIRY_ATTEMPTS 4   /* listened to at a time */
@@ -75,6 +74,7 @@ struct inquiry {
     bool joinable;     /* in the table of its worker */
     bool silent;       /* some attempt met with silence */
     bool reached;      /* some error was not our own lack of sockets */
+    bool oversize;     /* the answer in hand is longer than the question allowed */
     uint8_t transport; /* TRANSPORT_UDP or TRANSPORT_TCP */
     int error;         /* of the last that failed */
     const struct upstream *failed;
@@ -139,6 +139,9 @@ bool attempt_error_is_ours(int error);
 
 /* Indexes a message in u->msg. False when it is garbage. */
 bool upstreams_walk(struct upstreams *u, struct span wire);
+
+/* Empties the message in u->msg and marks it as cut. */
+void upstreams_cut(struct upstreams *u);
 
 /* Ends the inquiry: wakes its waiters with `res` and frees it. `answer` is the message
  * of UPSTREAM_ANSWER, already walked. */

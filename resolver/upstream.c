@@ -8,6 +8,7 @@
 #include "resolver/inquiry.h"
 #include "resolver/plan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -216,6 +217,15 @@ static void withdraw(struct inquiry *in)
     in->joinable = false;
 }
 
+/* The answer for the next who waits: the last may have edited its index. */
+static void index_again(const struct inquiry *in, struct span answer)
+{
+    bool walked = upstreams_walk(in->owner, answer);
+    assert(walked); /* as it was the first time */
+    if (walked && in->oversize)
+        upstreams_cut(in->owner);
+}
+
 /* With an answer the waiters run one by one, here: each may edit the index of the
  * message, and the message itself is gone when we return. */
 void upstreams_settle(struct inquiry *in, const struct upstream_result *res,
@@ -227,8 +237,8 @@ void upstreams_settle(struct inquiry *in, const struct upstream_result *res,
     atomic_fetch_sub_explicit(&in->group->shared->in_flight, in->waiters_n,
                               memory_order_relaxed);
     for (uint32_t i = 0; i < in->waiters_n; i++) {
-        if (answer.len > 0 && i > 0 && !upstreams_walk(u, answer))
-            break; /* cannot be: it was walked before */
+        if (answer.len > 0 && i > 0)
+            index_again(in, answer);
         tell(in, i, res);
         if (answer.len > 0)
             query_run_ready(u->r);
@@ -469,6 +479,13 @@ bool upstreams_walk(struct upstreams *u, struct span wire)
         return false;
     u->msg = (struct msg){.rr = u->r->answer_rr, .rr_cap = WIRE_RR_MAX};
     return walk_head(u, wire);
+}
+
+void upstreams_cut(struct upstreams *u)
+{
+    u->msg.flags |= DNS_TC;
+    u->msg.rr_n = 0;
+    u->msg.edited = true;
 }
 
 void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire)

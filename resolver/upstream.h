@@ -108,7 +108,6 @@ struct upstream_result {
     enum upstream_outcome outcome;
     struct msg *msg; /* the waiter's own to edit until on_wake returns */
     const struct upstream *upstream; /* who answered, or failed last; may be NULL */
-    enum transport transport;        /* over which the answer came */
     const char *error;               /* static text for `errors`: "i/o timeout" */
     uint64_t silent_us; /* how long the one that failed last has been failing */
     int error_code;     /* errno, 0 = silence */

@@ -46,6 +46,22 @@ static void identical_questions_in_flight_are_asked_once(void **unused)
     asker_close(&a);
 }
 
+static void a_joined_answer_that_is_oversize_is_cut_for_everyone(void **unused)
+{
+    static const uint8_t options[600] = {0xfd, 0xe9, (600 - 4) >> 8, (600 - 4) & 0xff};
+    struct world_answer answer = {.address = "192.0.2.7"};
+    struct asker a;
+    uint64_t client[2];
+    answer.options = (struct span){.at = options, .len = sizeof options};
+    asker_open(&a, one, &asker_forward);
+    for (int i = 0; i < 2; i++)
+        client[i] = world_ask(&a.w, "www.test");
+    world_answer(&a.w, world_expect(&a.w, A, TRANSPORT_UDP), &answer);
+    for (int i = 0; i < 2; i++)
+        assert_true((world_flags(&a.w, client[i]) & DNS_TC) != 0);
+    asker_close(&a);
+}
+
 static void what_differs_is_asked_for_itself(void **unused)
 {
     static const uint8_t option[] = {0xfd, 0xe9, 0, 0};
@@ -229,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identical_questions_in_flight_are_asked_once),
+        cmocka_unit_test(a_joined_answer_that_is_oversize_is_cut_for_everyone),
         cmocka_unit_test(what_differs_is_asked_for_itself),
         cmocka_unit_test(who_asks_after_the_answer_is_asked_for_again),
         cmocka_unit_test(a_joiner_does_not_restart_the_clock),

@@ -95,26 +95,9 @@ static enum verdict on_query(struct query *q, const void *state)
 
 /* ---- the answer ---- */
 
-/* Over UDP no more comes than was asked for. What is longer all the same counts as cut,
- * as in CoreDNS, although we might make it fit: the server does not keep to the size it
- * was told, and what else it dropped nobody knows. */
-static bool is_oversize(const struct query *q, const struct upstream_result *res)
+static enum verdict answered(struct query *q, const struct msg *m)
 {
-    const struct opt *opt = &q->request.opt;
-    size_t size = opt->present && opt->udp_size > 512 ? opt->udp_size : 512;
-    return q->client.transport == TRANSPORT_UDP && res->transport == TRANSPORT_UDP &&
-           res->msg->len > size;
-}
-
-static enum verdict answered(struct query *q, const struct upstream_result *res)
-{
-    const struct msg *m = res->msg;
     q->response = (struct response){.msg = *m};
-    if (is_oversize(q, res)) {
-        q->response.msg.flags |= DNS_TC;
-        q->response.msg.rr_n = 0;
-        q->response.msg.edited = true;
-    }
     if (!q->request.opt.present || m->opt.options.len == 0)
         return DONE;
     uint8_t *room = arena_alloc(&q->arena, m->opt.options.len);
@@ -156,7 +139,7 @@ static enum verdict on_wake(struct query *q, const void *state)
     const struct frame *frame = query_frame(q, state, sizeof *frame);
     const struct upstream_result *res = upstream_result(q);
     if (res->outcome == UPSTREAM_ANSWER)
-        return answered(q, res);
+        return answered(q, res->msg);
     if (res->outcome == UPSTREAM_BUSY)
         return busy(q, frame->forward, res);
     return failed(q, res);
