@@ -94,8 +94,8 @@ static bool read_text(struct reader *rd, struct arena *scratch, struct source *f
     struct where at = reader_token(rd)->at;
     bool read = source_read(scratch, from->file, at, &from->text, &errs) == 0;
     if (!read)
-        log_warning("plugin/file: Failed to open \"%s\": %s; its zones answer SERVFAIL",
-                    from->file, errs.list == NULL ? "out of memory" : errs.list->text);
+        log_warning("plugin/file: Failed to open: %s; its zones answer SERVFAIL",
+                    errs.list == NULL ? "out of memory" : errs.list->text);
     errors_release(&errs);
     return read;
 }
