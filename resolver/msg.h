@@ -141,7 +141,8 @@ struct msg {
 
 /* for (struct rr *rr = ...): all records of a message that are not dropped. */
 #define msg_each_rr(rr, m)                                                             \
-    for (struct rr *rr = (m)->rr, *rr##_end = rr + (m)->rr_n; rr < rr##_end; rr++)     \
+    for (struct rr *rr = (m)->rr, *rr##_end = (m)->rr_n > 0 ? rr + (m)->rr_n : rr;     \
+         rr < rr##_end; rr++)                                                          \
         if (!rr->dropped)
 
 /* An empty message with room for `cap` records in the arena. 0, or -1: no memory. */

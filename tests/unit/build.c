@@ -243,6 +243,117 @@ struct span build_question(const char *text)
     return (struct span){.at = q.at + DNS_HEADER_LEN, .len = q.len - DNS_HEADER_LEN};
 }
 
+/* ---- random messages ---- */
+
+/* `%` is a name. */
+static const char *const kinds[] = {
+    "A 192.0.2.1",
+    "AAAA 2001:db8::1",
+    "NS %",
+    "CNAME %",
+    "SOA % % 1 2 3 4 5",
+    "MX 10 %",
+    "TXT \"% %\" \"b\"",
+    "PTR %",
+    "SRV 1 2 3 %",
+    "NAPTR 1 2 \"u\" \"sip\" \"\" %",
+    "RP % %",
+    "AFSDB 1 %",
+    "RT 1 %",
+    "PX 1 % %",
+    "KX 1 %",
+    "DNAME %",
+    "MINFO % %",
+    "MB %",
+    "MG %",
+    "MR %",
+    "MD %",
+    "MF %",
+    "HINFO \"a\" \"b\"",
+    "LP 10 %",
+    "SVCB 1 % alpn=h2",
+    "HTTPS 1 %",
+    "TALINK % %",
+    "TYPE65400 \\# 4 c00cc00c",
+    "CAA 0 issue \"%\"",
+    "NSEC % A AAAA",
+    "RRSIG A 8 2 300 20300101000000 20200101000000 7 % YWJj",
+    "DS 1 8 2 abcdef",
+    "TLSA 3 1 1 abcdef",
+    "LOC 52 N 13 E 10m",
+    "APL 1:192.0.2.0/24",
+    "WKS 192.0.2.1 6 25",
+    "X25 \"1\"",
+    "CSYNC 1 3 A NS",
+    "EUI48 00-00-5e-00-53-2a",
+    "SPF \"%\"",
+    "NSEC3 1 0 1 ab 2vptu5timamqttgl4luu9kg21e0aor3s A",
+    "SSHFP 1 1 abcdef",
+    "NID 10 0014:4fff:ff20:ee64",
+    "DNSKEY 256 3 8 YWJj",
+    "GPOS \"1\" \"2\" \"3\"",
+};
+
+const char *build_random_name(struct build_random *r)
+{
+    static const char *const ends[] = {"test.",
+                                       "www.test.",
+                                       "Cluster.Local.",
+                                       "local.",
+                                       "svc.cluster.local.",
+                                       "xcluster.local.",
+                                       "x\\.cluster.local.",
+                                       "cluster.local.evil.test.",
+                                       "b.cluster.local.",
+                                       "cluster.local.",
+                                       ""};
+    char *out = build_keep(128);
+    size_t at = 0;
+
+    for (uint32_t n = build_below(r, 4); n > 0; n--)
+        at += (size_t)snprintf(out + at, 16, "%c%u.", "abAB"[build_below(r, 4)],
+                               build_below(r, 4));
+    snprintf(out + at, 64, "%s", ends[build_below(r, sizeof ends / sizeof *ends)]);
+    return out[0] == '\0' ? "." : out;
+}
+
+static void print_record(FILE *out, struct build_random *r, const char *question)
+{
+    const char *kind = kinds[build_below(r, sizeof kinds / sizeof *kinds)];
+    const char *owner = build_below(r, 2) == 0 ? question : build_random_name(r);
+
+    fprintf(out, "%s %u ", owner, build_below(r, 7));
+    for (; *kind != '\0'; kind++)
+        if (*kind == '%')
+            fputs(build_below(r, 4) == 0 ? question : build_random_name(r), out);
+        else
+            fputc(*kind, out);
+    fputc('\n', out);
+}
+
+const char *build_random_answer(struct build_random *r, const char **question)
+{
+    static const char *const sections[] = {"answer", "authority", "additional"};
+    char *text = NULL, *kept;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    *question = build_random_name(r);
+    fprintf(out, "! %s %s\n%s A\n", build_below(r, 2) == 0 ? "ad" : "aa",
+            build_below(r, 2) == 0 ? "edns 1232" : "NXDOMAIN", *question);
+    for (size_t s = 0; s < 3; s++) {
+        fprintf(out, "%s\n", sections[s]);
+        for (uint32_t n = build_below(r, 5); n > 0; n--)
+            print_record(out, r, *question);
+    }
+    fclose(out);
+    kept = build_keep(len + 1);
+    memcpy(kept, text, len);
+    free(text);
+    return kept;
+}
+
 /* ---- text from messages ---- */
 
 static void print_list(FILE *out, const char *section, const ldns_rr_list *list)
@@ -255,9 +366,14 @@ static void print_list(FILE *out, const char *section, const ldns_rr_list *list)
     }
 }
 
-static void print_packet(FILE *out, struct span packet, const ldns_pkt *pkt)
+char *build_text_of(const ldns_pkt *pkt, uint16_t flag_bits)
 {
-    fprintf(out, "flags %04x\n", load_u16(packet.at + 2));
+    char *text = NULL, *kept;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    fprintf(out, "flags %04x\n", flag_bits);
     print_list(out, "question", ldns_pkt_question(pkt));
     print_list(out, "answer", ldns_pkt_answer(pkt));
     print_list(out, "authority", ldns_pkt_authority(pkt));
@@ -265,25 +381,22 @@ static void print_packet(FILE *out, struct span packet, const ldns_pkt *pkt)
     if (ldns_pkt_edns(pkt))
         fprintf(out, "opt size %u do %d rcode %u\n", ldns_pkt_edns_udp_size(pkt),
                 ldns_pkt_edns_do(pkt), ldns_pkt_edns_extended_rcode(pkt));
-}
-
-const char *build_text(struct span packet)
-{
-    char *text = NULL, *kept;
-    size_t len = 0;
-    ldns_pkt *pkt = NULL;
-
-    if (ldns_wire2pkt(&pkt, packet.at, packet.len) != LDNS_STATUS_OK)
-        return "malformed";
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    print_packet(out, packet, pkt);
     fclose(out);
-    ldns_pkt_free(pkt);
     kept = build_keep(len + 1);
     memcpy(kept, text, len);
     free(text);
     return kept;
+}
+
+const char *build_text(struct span packet)
+{
+    ldns_pkt *pkt = NULL;
+
+    if (ldns_wire2pkt(&pkt, packet.at, packet.len) != LDNS_STATUS_OK)
+        return "malformed";
+    char *text = build_text_of(pkt, load_u16(packet.at + 2));
+    ldns_pkt_free(pkt);
+    return text;
 }
 
 void build_walk(struct msg *m, struct span packet)

@@ -39,6 +39,10 @@ struct span build_question(const char *text);
  * "malformed" when it cannot parse it. Without the ID, and OPT as a line of its own. */
 const char *build_text(struct span packet);
 
+/* The same of a packet that ldns holds, with these flags. */
+struct ldns_struct_pkt;
+char *build_text_of(const struct ldns_struct_pkt *pkt, uint16_t flags);
+
 /* Walks a packet that must be right, into a fresh index as large as any packet needs.
  */
 void build_walk(struct msg *m, struct span packet);
@@ -52,5 +56,12 @@ struct build_random {
     uint64_t state;
 };
 uint32_t build_below(struct build_random *r, uint32_t below);
+
+/* A name that shares its end with others, in any case, often under Cluster.Local. */
+const char *build_random_name(struct build_random *r);
+
+/* Text for build_answer(): the question (its name in *question, class IN, type A), and
+ * up to twelve records of any type ldns can write, in any section. */
+const char *build_random_answer(struct build_random *r, const char **question);
 
 #endif
