@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# packages.sh build|test...: installs the Debian packages that are missing, and says which
+# packages.sh build|test|bench...: installs the Debian packages that are missing, and says which
 # and why. Silent when nothing is missing. `make` calls it before it looks for a compiler.
 set -eu
 
@@ -13,8 +13,9 @@ packages_of() {
         echo git python3 python3-dnspython bind9-dnsutils # end-to-end tests
         echo iproute2                                     # network namespaces for them
         ;;
+    bench) echo dnsperf python3 ;;
     *)
-        echo "packages.sh: $1: expected build or test" >&2
+        echo "packages.sh: $1: expected build, test or bench" >&2
         return 2
         ;;
     esac

@@ -1,20 +1,35 @@
 #!/usr/bin/env bash
-# peers.sh: unpacks the DNS servers that tests use as clusters and clients, with the
-# libraries this machine lacks, under build/peers. They are downloaded from the machine's own
-# package sources but never installed, so none ever starts as a service; they run through
-# the wrappers of build/peers/bin. Quick and silent when that is done already.
+# peers.sh [bench]: unpacks the DNS servers that tests use as clusters and clients, with the
+# libraries this machine lacks, under build/peers; with `bench` the forwarders too that only
+# the bench measures. They are downloaded from the machine's own package sources but never
+# installed, so none ever starts as a service; they run through the wrappers of
+# build/peers/bin. Quick and silent when that is done already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-servers='nsd unbound bind9 knot'
-programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
-    named-checkconf named-checkzone knotd knotc'
+stage=${1:-test}
+case $stage in
+test)
+    servers='nsd unbound bind9 knot'
+    programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
+        named-checkconf named-checkzone knotd knotc'
+    ;;
+bench)
+    tests/tools/peers.sh test
+    servers='dnsdist dnsmasq-base knot-resolver'
+    programs='dnsdist dnsmasq kresd'
+    ;;
+*)
+    echo "peers.sh: $stage: expected test or bench" >&2
+    exit 2
+    ;;
+esac
 peers=$PWD/build/peers
+unpacked=$peers/done.$stage
 
 mkdir -p "$peers/bin" "$peers/debs" "$peers/root"
 exec 9>"$peers/lock"
 flock 9
-if [ "$(cat "$peers/done" 2>/dev/null)" = "$servers" ]; then
+if [ "$(cat "$unpacked" 2>/dev/null)" = "$servers" ]; then
     exit 0
 fi
 
@@ -55,6 +70,20 @@ END
     chmod +x "$peers/bin/$1"
 }
 
+# kresd looks for its modules under /usr and nowhere else: a view of its own shows them there.
+write_kresd_wrapper() {
+    cat >"$peers/bin/kresd" <<END
+#!/bin/sh
+root=\$(realpath "\$(dirname "\$0")/../root")
+exec unshare -rm sh -c '
+    for folder in /usr/lib/$triplet /usr/share; do
+        mount -t overlay overlay -o "lowerdir=\$0\$folder:\$folder" "\$folder" || exit
+    done
+    exec "\$0/usr/sbin/kresd" "\$@"' "\$root" "\$@"
+END
+    chmod +x "$peers/bin/kresd"
+}
+
 echo "Unpacking under build/peers, not installing: $servers"
 if ! download; then
     download_again
@@ -62,10 +91,14 @@ fi
 find "$peers/debs" -name '*.deb' -exec dpkg-deb -x {} "$peers/root" \;
 triplet=$(gcc -print-multiarch)
 for program in $programs; do
+    if [ "$program" = kresd ]; then
+        write_kresd_wrapper
+        continue
+    fi
     for folder in /usr/sbin /usr/bin; do
         if [ -x "$peers/root$folder/$program" ]; then
             write_wrapper "$program" "$folder/$program"
         fi
     done
 done
-echo "$servers" >"$peers/done"
+echo "$servers" >"$unpacked"

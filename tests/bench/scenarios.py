@@ -1,0 +1,305 @@
+"""What is measured: for each scenario its contestants, and whom each is compared with.
+
+A scenario takes the Bench (see run) and returns a Scenario. Contestants whose server is not on
+this machine, or has not the plugin, are left out.
+"""
+from dataclasses import dataclass, field
+
+import machine
+
+COST = ('cpu_us', 'ratio', 'busy', 'qps')
+CALLGRIND = ('valgrind', '--tool=callgrind', '--callgrind-out-file=callgrind.out')
+LATENCY = ('p50_us', 'ratio', 'p99_us', 'p999_us', 'cpu_us')
+
+
+@dataclass
+class Contestant:
+    """`base` names the contestant whose figure is 1.0. `load` and `warm` are files of questions:
+    what is measured, and what is asked before, so that nothing is measured cold."""
+    name: str
+    server: str
+    base: str
+    load: str
+    warm: str
+    probe: str
+    job: dict = field(default_factory=dict)
+    accepts: tuple = ('NOERROR',)
+
+
+@dataclass
+class Scenario:
+    title: str
+    contestants: list
+    columns: tuple = COST
+    measure: object = None  # of the Bench and a Contestant: a dict with the columns
+
+
+# ---- ways to measure ----
+
+def cost(saturate):
+    """CPU time per answer while `saturate(bench, port, names, seconds)` asks."""
+    def measure(bench, c):
+        with bench.serving(c) as process:
+            port = process.job.port
+            saturate(bench, port, c.warm, bench.seconds / 4)
+            counters = machine.Counters(process) if bench.counts else None
+            before = process.cpu_s()
+            tally = machine.Tally(saturate(bench, port, c.load, bench.seconds))
+            spent = process.cpu_s() - before
+            instructions = counters.stop() if counters else []
+        tally.check(c.accepts)
+        figures = {'cpu_us': spent / tally.answered * 1e6, 'busy': spent / tally.seconds * 100,
+                   'qps': tally.answered / tally.seconds}
+        figures.update(zip(('user', 'kernel'), (n / tally.answered for n in instructions)))
+        return figures
+    return measure
+
+
+def instructions_of(bench, c):
+    """Instructions outside the kernel for an answer, by callgrind: what 10,000 more questions
+    add to a run."""
+    few, many = 2000, 12_000
+    counts = []
+    for count in (few, many):
+        with bench.serving(c, CALLGRIND) as process:
+            questions = bench.first_of(c.load, count)
+            tally = machine.Tally(machine.dnsperf(process.job.port, questions, 300, '-n', '1',
+                                                  '-q', '64', '-c', '8'))
+            tally.check()
+            process.end()
+            counts.append(int(machine.Tally.find(r'Collected : (\d+)', process.said())))
+    return {'user': (counts[1] - counts[0]) / (many - few)}
+
+
+def udp(bench, port, names, seconds):
+    return bench.saturate(port, names, seconds)
+
+
+def udp_edns(bench, port, names, seconds):
+    return machine.dnsperf(port, names, seconds, '-e', '-c', '8', '-q', '64')
+
+
+def tcp_pipelined(bench, port, names, seconds):
+    return machine.dnsperf(port, names, seconds, '-m', 'tcp', '-c', '10', '-q', '200')
+
+
+def tcp_once(bench, port, names, seconds):
+    """As many connections a second as source ports allow, not more: they would fail."""
+    return machine.dnsperf(port, names, seconds, '-m', 'tcp', '-c', '20', '-q', '20', '-Q', '5000',
+                           '-O', 'num-queries-per-conn=1')
+
+
+def percentile(values, share):
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+def latency(rate):
+    def measure(bench, c):
+        with bench.serving(c) as process:
+            port = process.job.port
+            udp(bench, port, c.warm, bench.seconds / 4)
+            before = process.cpu_s()
+            text = machine.dnsperf(port, c.load, bench.seconds, '-c', '8', '-Q', str(rate), '-v')
+            spent = process.cpu_s() - before
+        tally = machine.Tally(text)
+        tally.check()
+        took = sorted(float(line.rsplit(' ', 1)[1]) * 1e6 for line in text.splitlines()
+                      if line.startswith('> '))
+        return {'p50_us': percentile(took, 0.5), 'p99_us': percentile(took, 0.99),
+                'p999_us': percentile(took, 0.999), 'cpu_us': spent / tally.answered * 1e6}
+    return measure
+
+
+def start(bench, c):
+    """From exec to the first answer, and the memory held then and after a while of load."""
+    with bench.serving(c) as process:
+        figures = {'first_answer_s': bench.first_answer_s, 'rss_mb': process.rss_kb() / 1000}
+        machine.Tally(udp(bench, process.job.port, c.load, bench.seconds)).check()
+        figures['rss_loaded_mb'] = process.rss_kb() / 1000
+        return figures
+
+
+def reload(bench, c):
+    """From the signal until a zone that was added answers, at 20,000 questions a second."""
+    with bench.serving(c) as process:
+        with bench.paced(process.job.port, c.load, 20_000) as load:
+            added = bench.add_zone(process, c)
+            reload_s = machine.first_answer_s(process, process.job.port, added)
+        tally = machine.Tally(load.said())
+    return {'reload_s': reload_s, 'lost': tally.lost, 'sent': tally.sent}
+
+
+# ---- contestants ----
+
+FORWARDERS = ('isthmus', 'dnsdist', 'unbound', 'dnsmasq', 'kresd', 'bind', 'coredns')
+MANY = 10_000
+
+
+def contestant(bench, name, server, base, **job):
+    """One that is asked new names of its zones."""
+    zones = job.get('zones') or job.get('blocks') or 0
+    renamed = job.get('renamed', False)
+    load, warm, probe = bench.new_names(renamed, zones)
+    return Contestant(name, server, base, load, warm, probe, job)
+
+
+def each(bench, servers, base, **job):
+    return [contestant(bench, server, server, base, **job) for server in bench.there(servers)]
+
+
+def hit(bench):
+    rows = [contestant(bench, 'echo', 'echo', 'echo')]
+    rows += each(bench, [s for s in FORWARDERS if bench.caches(s)], 'echo', cache=True)
+    for row in rows:
+        row.load = row.warm = bench.hot_names(False)
+    return Scenario('Cache hits: 1,000 names again and again', rows, COST, cost(udp))
+
+
+def forward(bench):
+    rows = [contestant(bench, 'relay', 'relay', 'relay'), *each(bench, FORWARDERS, 'relay')]
+    return Scenario('Forwarding: every name new', rows, COST, cost(udp))
+
+
+def renaming(bench, cache):
+    """Each server that renames beside its own plain forwarding."""
+    rows = []
+    for server in bench.there(('isthmus', 'coredns')):
+        plain, renamed = f'{server} plain', f'{server} renamed'
+        if cache and not bench.caches(server):
+            continue
+        rows.append(contestant(bench, plain, server, plain, cache=cache))
+        rows.append(contestant(bench, renamed, server, plain, cache=cache, zones=1, renamed=True))
+    return rows
+
+
+def renamed(bench):
+    rows = [contestant(bench, 'relay', 'relay', 'relay'), *renaming(bench, False)]
+    return Scenario('Forwarding, renamed: one cluster, every name new', rows, COST, cost(udp))
+
+
+def renamed_hit(bench):
+    rows = renaming(bench, True)
+    for row in rows:
+        row.load = row.warm = bench.hot_names(row.job.get('renamed', False))
+    return Scenario('Cache hits of renamed names', rows, COST, cost(udp))
+
+
+def counted(bench, server, word, counts, **job):
+    """The same server with 1, 1,000, ... of something; the first is the base."""
+    zones = 'blocks' if word == 'blocks' else 'zones'
+    base = f'{server} 1 {word[:-1]}'
+    return [contestant(bench, base if n == 1 else f'{server} {n:,} {word}', server, base,
+                       **{zones: n}, **job) for n in counts if bench.there([server])]
+
+
+def clusters(bench):
+    rows = counted(bench, 'isthmus', 'clusters', (1, 1000, MANY, 100_000), renamed=True)
+    return Scenario('Clusters in one block, renamed, questions over all of them', rows, COST,
+                    cost(udp))
+
+
+def blocks(bench):
+    rows = [row for server in ('isthmus', 'coredns')
+            for row in counted(bench, server, 'blocks', (1, MANY))]
+    return Scenario('Server blocks', rows, COST, cost(udp))
+
+
+def zones(bench):
+    rows = [row for server in ('dnsdist', 'unbound', 'dnsmasq', 'bind')
+            for row in counted(bench, server, 'zones', (1, MANY))]
+    return Scenario('Zones of servers that do not rename', rows, COST, cost(udp))
+
+
+def usual(bench):
+    rows = []
+    for server in bench.there(('isthmus', 'coredns')):
+        plain = f'{server} plain'
+        rows.append(contestant(bench, plain, server, plain))
+        rows.append(contestant(bench, f'{server} usual', server, plain, usual=True))
+    return Scenario('The other plugins of a usual Corefile', rows, COST, cost(udp))
+
+
+def mix(bench):
+    """Each server as it would run: with its cache, where it has one."""
+    rows = [contestant(bench, 'relay', 'relay', 'relay'),
+            *each(bench, FORWARDERS, 'relay', cache=True)]
+    if bench.there(['isthmus']):
+        rows.append(contestant(bench, 'isthmus renamed', 'isthmus', 'relay', cache=True, zones=1,
+                               renamed=True))
+    for row in rows:
+        row.load = row.warm = bench.mixed_names(row.job.get('renamed', False))
+        row.accepts = ('NOERROR', 'NXDOMAIN')
+    return Scenario('Kubernetes mix: ndots:5, five NXDOMAIN for each answer, 20 % SRV', rows, COST,
+                    cost(udp))
+
+
+def headless(bench):
+    rows = [contestant(bench, 'relay', 'relay', 'relay'), *each(bench, FORWARDERS, 'relay')]
+    if bench.there(['isthmus']):
+        rows.append(contestant(bench, 'isthmus renamed', 'isthmus', 'relay', zones=1, renamed=True))
+    for row in rows:
+        row.load = bench.headless_names(row.job.get('renamed', False))
+    return Scenario('Headless services: 100 addresses an answer (EDNS, 1.7 kB)', rows, COST,
+                    cost(udp_edns))
+
+
+def tcp(bench):
+    rows = each(bench, FORWARDERS, 'isthmus' if bench.there(['isthmus']) else 'unbound')
+    return Scenario('TCP from clients, pipelined', rows, COST, cost(tcp_pipelined))
+
+
+def tcp_single(bench):
+    rows = each(bench, FORWARDERS, 'isthmus' if bench.there(['isthmus']) else 'unbound')
+    return Scenario('TCP from clients, one question a connection', rows, COST,
+                    cost(tcp_once))
+
+
+def paced(rate):
+    def scenario(bench):
+        rows = [contestant(bench, 'relay', 'relay', 'relay'), *each(bench, FORWARDERS, 'relay')]
+        if bench.there(['isthmus']):
+            rows.append(contestant(bench, 'isthmus renamed', 'isthmus', 'relay', zones=1,
+                                   renamed=True))
+        return Scenario(f'Latency at {rate:,} questions a second, every name new', rows, LATENCY,
+                        latency(rate))
+    return scenario
+
+
+def starting(bench):
+    rows = counted(bench, 'isthmus', 'clusters', (1, MANY, 100_000), renamed=True)
+    rows += [row for server in ('dnsdist', 'unbound', 'dnsmasq', 'bind', 'coredns')
+             for row in counted(bench, server, 'zones', (1, MANY))]
+    return Scenario('Start to first answer, and memory then', rows,
+                    ('first_answer_s', 'rss_mb', 'rss_loaded_mb'), start)
+
+
+def reloading(bench):
+    rows = counted(bench, 'isthmus', 'clusters', (MANY, 100_000), renamed=True)
+    rows += counted(bench, 'coredns', 'zones', (MANY,))
+    return Scenario('Reload under 20,000 questions a second: signal to first answer of a new zone',
+                    rows, ('reload_s', 'lost', 'sent'), reload)
+
+
+def instructions(bench):
+    """Only on request: a server is fifty times slower under callgrind."""
+    rows = [contestant(bench, 'echo', 'echo', 'echo')]
+    if bench.there(['isthmus']):
+        if bench.caches('isthmus'):
+            rows.append(contestant(bench, 'isthmus hit', 'isthmus', 'echo', cache=True))
+        for row in rows:
+            row.load = bench.hot_names(False)
+        rows.append(contestant(bench, 'relay', 'relay', 'relay'))
+        rows.append(contestant(bench, 'isthmus plain', 'isthmus', 'relay'))
+        rows.append(contestant(bench, 'isthmus renamed', 'isthmus', 'relay', zones=1, renamed=True))
+    return Scenario('Instructions an answer, outside the kernel', rows, ('user', 'ratio'),
+                    instructions_of)
+
+
+ON_REQUEST = {'instructions': instructions}
+SCENARIOS = {
+    'hit': hit, 'forward': forward, 'renamed': renamed, 'renamed-hit': renamed_hit,
+    'clusters': clusters, 'blocks': blocks, 'zones': zones, 'usual': usual, 'mix': mix,
+    'headless': headless, 'tcp': tcp, 'tcp-single': tcp_single, 'paced-5000': paced(5000),
+    'paced-20000': paced(20_000), 'start': starting,
+    'reload': reloading,
+}
