@@ -120,6 +120,20 @@ static void who_is_silent_while_another_answers_is_doubted(void **unused)
     asker_close(&a);
 }
 
+static void who_answers_at_the_second_try_is_not_doubted_for_the_first(void **unused)
+{
+    struct asker a;
+    asker_open(&a, one, &asker_cluster);
+    world_ask(&a.w, "www.test");
+    world_expect(&a.w, A, TRANSPORT_UDP);
+    world_run(&a.w, 60);
+    struct fake_sent *second = world_expect(&a.w, A, TRANSPORT_UDP);
+    world_run(&a.w, 60);
+    world_answer(&a.w, second, &good);
+    assert_int_equal(a.list[0]->fails, 0);
+    asker_close(&a);
+}
+
 static void the_one_that_is_asked_last_is_not_blamed_for_being_late(void **unused)
 {
     struct asker a;
@@ -331,6 +345,7 @@ static void more_failed_probes_than_max_fails_are_down(void **unused)
     a.list[0]->fails = 2;
     world_ask(&a.w, "www.test");
     world_answer(&a.w, world_expect(&a.w, A, TRANSPORT_UDP), &good);
+    assert_int_equal(a.list[0]->fails, 2);
     a.list[0]->fails = 3;
     world_ask(&a.w, "www.test");
     world_answer(&a.w, world_expect(&a.w, B, TRANSPORT_UDP), &good);
@@ -417,6 +432,7 @@ int main(void)
         cmocka_unit_test(one_event_is_one_failure_however_many_questions_it_hits),
         cmocka_unit_test(one_question_is_one_failure_however_often_it_is_tried),
         cmocka_unit_test(who_is_silent_while_another_answers_is_doubted),
+        cmocka_unit_test(who_answers_at_the_second_try_is_not_doubted_for_the_first),
         cmocka_unit_test(the_one_that_is_asked_last_is_not_blamed_for_being_late),
         cmocka_unit_test(all_down_is_an_answer_at_once_that_says_why),
         cmocka_unit_test(all_down_is_tried_once_in_250_ms),
