@@ -77,13 +77,16 @@ static int add_zone(struct reader *rd, struct file_plugin *p, const struct name 
     if (z == NULL || name == NULL)
         return reader_error(rd, "out of memory");
     z->data = data;
-    int added = zonetab_add(&p->zones, rd->arena, name->wire, z, &old);
-    if (added < 0)
+    if (zonetab_add(&p->zones, rd->arena, name->wire, z, &old) < 0)
         return reader_error(rd, "out of memory");
-    if (added == 0)
+    if (old == NULL)
         return 0;
+    struct file_zone *first = old;
+    first->data = data;
     name_print(zone->wire, text);
-    return reader_error(rd, "zone %s has a file already: one zone, one file", text);
+    log_warning("%s:%u: plugin/file: zone %s has two files; the last is used",
+                reader_token(rd)->at.file, reader_token(rd)->at.line, text);
+    return 0;
 }
 
 /* The text of the file; false when it could not be read, which is told. */

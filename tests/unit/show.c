@@ -57,22 +57,26 @@ static void put_head(struct page *p, const ldns_pkt *m)
     put(p, "\n");
 }
 
-const char *show_reply(const struct world *w, uint64_t client, char text[SHOW_MAX])
+const char *show_packet(struct span packet, char text[SHOW_MAX])
 {
-    const struct fake_reply *reply = fake_io_reply(w->io, client);
     struct page page = {.text = text};
     ldns_pkt *m = NULL;
     text[0] = '\0';
-    if (reply == NULL || reply->len == 0) {
-        put(&page, "none");
-        return text;
-    }
-    assert_int_equal(ldns_wire2pkt(&m, reply->wire, reply->len), LDNS_STATUS_OK);
+    assert_int_equal(ldns_wire2pkt(&m, packet.at, packet.len), LDNS_STATUS_OK);
     put_head(&page, m);
     put_section(&page, "AN ", ldns_pkt_answer(m));
     put_section(&page, "NS ", ldns_pkt_authority(m));
     put_section(&page, "AR ", ldns_pkt_additional(m));
     ldns_pkt_free(m);
+    return text;
+}
+
+const char *show_reply(const struct world *w, uint64_t client, char text[SHOW_MAX])
+{
+    const struct fake_reply *reply = fake_io_reply(w->io, client);
+    if (reply != NULL && reply->len > 0)
+        return show_packet((struct span){.at = reply->wire, .len = reply->len}, text);
+    memcpy(text, "none", 5);
     return text;
 }
 

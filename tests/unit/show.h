@@ -14,6 +14,7 @@
 
 #define SHOW_MAX 8192
 
+const char *show_packet(struct span packet, char text[SHOW_MAX]);
 const char *show_reply(const struct world *w, uint64_t client, char text[SHOW_MAX]);
 
 /* Asks with the transport TCP, so that nothing is truncated, and shows the reply. */
