@@ -26,6 +26,8 @@
           "2 ms: a name that makes a pattern go further gets SERVFAIL")                \
     LIMIT(PATTERN_HEAP_MAX_KB, 1024, "KiB of one match",                               \
           "as with its steps: backtracking remembers")                                 \
+    LIMIT(DETACHED_MAX, 1000, "queries per worker",                                    \
+          "prefetches and refreshes that no client waits for")                         \
     LIMIT(CLUSTER_IN_FLIGHT, 4096, "queries per cluster",                              \
           "max_concurrent: a cluster that is silent must not hold all queries")        \
     LIMIT(ANSWER_MAX, 65535, "octets",                                                 \

@@ -116,6 +116,18 @@ static struct name_map map_names(const struct name *from, const struct name *to)
         .from = from->wire, .to = to->wire, .from_len = from->len, .to_len = to->len};
 }
 
+/* What the zone's names mean: whoever answers for it, under which domain. */
+static uint32_t mapping_of(const struct cluster *c)
+{
+    uint64_t hash = hash_bytes(c->domain.wire, c->domain.len);
+    for (uint32_t i = 0; i < c->group.n; i++) {
+        const struct addr *a = &c->group.list[i]->endpoint.addr;
+        hash = hash_mix(hash, hash_bytes(a->ip, sizeof a->ip));
+        hash = hash_mix(hash, a->port);
+    }
+    return (uint32_t)hash;
+}
+
 static const struct cluster_zone *add_zone(struct cluster_map *map, struct arena *a,
                                            const struct cluster *c,
                                            const struct name *zone, struct errors *errs)
@@ -127,6 +139,7 @@ static const struct cluster_zone *add_zone(struct cluster_map *map, struct arena
         z->cluster = c;
         z->zone = zone;
         z->renamed = !name_equal(zone->wire, c->domain.wire);
+        z->mapping = mapping_of(c);
         z->inward = map_names(zone, &c->domain);
         z->outward = map_names(&c->domain, zone);
         added = zonetab_add(&map->zones, a, zone->wire, z, &old);
@@ -236,8 +249,9 @@ static bool ends_in_arpa(const struct name_key *key)
            memcmp(key->lower + key->offset[key->labels - 1], arpa, sizeof arpa) == 0;
 }
 
-/* The address, or part of one, that a reverse name stands for. Labels in front of it do not
- * take the name out of the subnet: whatever lies below an address is its cluster's. */
+/* The address, or part of one, that a reverse name stands for. Labels in front of it do
+ * not take the name out of the subnet: whatever lies below an address is its cluster's.
+ */
 static bool read_reverse(const struct name_key *key, struct cidr *out)
 {
     if (!ends_in_arpa(key))

@@ -35,6 +35,7 @@ struct cluster_zone {
     const struct cluster *cluster;
     const struct name *zone;
     bool renamed;           /* zone and domain differ */
+    uint32_t mapping;       /* changes when domain or DNS addresses do: cached answers end */
     struct name_map inward; /* zone -> domain, for questions */
     struct name_map outward; /* domain -> zone, for answers */
 };

@@ -39,11 +39,14 @@ struct resolver {
     struct timers timers;
     struct query_pool pool;
     struct query *ready, **ready_tail; /* woken, to be run */
+    uint32_t detached_n;               /* refreshing children that nobody waits for */
     struct upstreams *upstreams;
     struct encoder *encoder;
     struct rr *answer_rr; /* WIRE_RR_MAX: index of the upstream's message in hand */
     struct rr *edit_rr;   /* WIRE_RR_MAX: index of a message rewritten into `buffer` */
     uint8_t *buffer;      /* 65535 octets: a message rewritten on its way up */
+    struct rr *spare_rr;  /* WIRE_RR_MAX and 65535 octets: a message written to be kept */
+    uint8_t *spare;
     struct pattern_scratch *patterns; /* made at the first regular expression */
     struct name_key key;  /* of the query `key_of` */
     uint8_t key_name[NAME_WIRE_MAX];

@@ -52,6 +52,11 @@ void query_deadline_passed(struct timer *t, void *context)
     struct resolver *r = context;
     struct query *q =
         (struct query *)(void *)((uint8_t *)t - offsetof(struct query, timer));
+    if (q->alarm_us != 0 && r->now_us < q->deadline_us) {
+        q->alarm_us = 0;
+        query_wake(r, query_ticket(q));
+        return;
+    }
     query_fail_ede(q, DNS_SERVFAIL, "query deadline exceeded", EDE_OTHER, "deadline");
     q->direction = UP;
     q->gave_up = true;
@@ -60,6 +65,12 @@ void query_deadline_passed(struct timer *t, void *context)
 
 /* A parent waits a little longer than its children, so that it hears of their end. */
 #define CHILD_GRACE_US 20000
+
+static uint64_t wait_until_us(const struct query *q)
+{
+    uint64_t until_us = q->deadline_us + (q->children > 0 ? CHILD_GRACE_US : 0);
+    return q->alarm_us != 0 && q->alarm_us < until_us ? q->alarm_us : until_us;
+}
 
 /* Returns false when the query cannot wait (no memory): it has failed instead. */
 static bool fall_asleep(struct query *q)
@@ -76,8 +87,7 @@ static bool fall_asleep(struct query *q)
     if (early)
         query_wake(q->r, query_ticket(q));
     else
-        timers_arm(&q->r->timers, &q->timer,
-                   q->deadline_us + (q->children > 0 ? CHILD_GRACE_US : 0));
+        timers_arm(&q->r->timers, &q->timer, wait_until_us(q));
     return true;
 }
 
@@ -91,6 +101,8 @@ static void finish_child(struct query *q)
     struct child_result *result = parent->child;
     result->failed = q->response.failed ||
                      msg_copy(&result->msg, &q->response.msg, &parent->arena) < 0;
+    if (result->failed && q->response.ede_text != NULL)
+        result->ede_text = arena_text(&parent->arena, text_of(q->response.ede_text));
     result->done = true;
     if (--parent->children == 0)
         query_wake(q->r, q->parent);
@@ -99,7 +111,9 @@ static void finish_child(struct query *q)
 static void finish(struct query *q, bool silent)
 {
     struct resolver *r = q->r;
-    if (q->depth > 0)
+    if (q->detached)
+        r->detached_n--;
+    else if (q->depth > 0)
         finish_child(q);
     else if (silent)
         r->io->reply(r->io, &q->client, 0);
@@ -165,7 +179,7 @@ static bool step(struct query *q, bool *woken)
         return true;
     }
     q->direction = UP;
-    if (q->at == 0) {
+    if (q->at == q->top) {
         finish(q, false);
         return false;
     }
@@ -190,12 +204,13 @@ void query_run(struct query *q)
 static void resume(struct query *q)
 {
     timers_disarm(&q->r->timers, &q->timer);
+    q->alarm_us = 0;
     if (!q->gave_up) {
-        drive(q, true);
+        drive(q, q->steps > 0);
         return;
     }
     q->gave_up = false;
-    if (q->at == 0) {
+    if (q->at == q->top) {
         finish(q, false);
         return;
     }
@@ -261,6 +276,57 @@ int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t cl
     child->parent = query_ticket(q);
     q->child = result;
     q->children = 1;
+    query_enqueue(child);
+    return 0;
+}
+
+void query_alarm(struct query *q, uint64_t at_us)
+{
+    q->alarm_us = at_us;
+}
+
+/* A child of the same block that begins behind the present plugin. */
+static struct query *child_below(struct query *q)
+{
+    struct query *child = query_begin(q->r, &q->client);
+    const struct request *req = &q->request;
+    if (child == NULL)
+        return NULL;
+    if (ask_question(child, req->name, req->type, req->class) < 0) {
+        query_end(child);
+        return NULL;
+    }
+    child->request.flags = req->flags;
+    child->request.opt = req->opt;
+    child->request.opt.options = (struct span){0};
+    child->block = q->block;
+    child->top = q->at;
+    child->at = (uint16_t)(q->at + 1);
+    child->refresh = true;
+    child->started = true;
+    child->depth = (uint8_t)(q->depth + 1);
+    child->deadline_us = q->r->now_us + (uint64_t)QUERY_DEADLINE_MS * 1000;
+    return child;
+}
+
+int query_spawn_below(struct query *q, bool wait)
+{
+    struct resolver *r = q->r;
+    if (q->depth >= QUERY_DEPTH_MAX || (!wait && r->detached_n >= DETACHED_MAX))
+        return -1;
+    struct child_result *result = arena_alloc(&q->arena, sizeof *result);
+    struct query *child = result == NULL ? NULL : child_below(q);
+    if (child == NULL)
+        return -1;
+    if (wait) {
+        child->deadline_us = q->deadline_us;
+        child->parent = query_ticket(q);
+        q->child = result;
+        q->children = 1;
+    } else {
+        child->detached = true;
+        r->detached_n++;
+    }
     query_enqueue(child);
     return 0;
 }

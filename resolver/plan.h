@@ -21,6 +21,8 @@ struct plan_timeouts {
     int64_t queries_max; /* per connection; -1 = no end */
 };
 
+struct cluster_map;
+
 struct plan_block {
     struct key *keys;
     uint32_t keys_n;
@@ -28,6 +30,7 @@ struct plan_block {
     struct slot *chain; /* plugins with a hook on the way of a query, in order */
     uint16_t chain_n;
     bool any_class; /* a plugin lets classes other than IN into the chain */
+    const struct cluster_map *clusters; /* of its cluster lines; NULL = none */
     struct where at;
     const struct block *source;
     struct slot *setup_done; /* all plugins set up, for release */

@@ -73,7 +73,8 @@ enum query_state {
 struct child_result {
     bool done;
     bool failed;
-    struct msg msg; /* in the parent's arena */
+    struct msg msg;       /* in the parent's arena */
+    const char *ede_text; /* of a failure; likewise */
 };
 
 struct query {
@@ -85,10 +86,12 @@ struct query {
     struct arena arena;
     uint64_t start_us;
     uint64_t deadline_us; /* children share their parent's */
+    uint64_t alarm_us;    /* 0 = none; see query_alarm */
 
     /* the driver's own */
     uint32_t slot, generation;
     uint16_t at;     /* index into the block's chain */
+    uint16_t top;    /* where the walk up ends: 0, or the plugin that started this one */
     uint16_t steps;  /* fuse */
     uint8_t direction;
     uint8_t depth;   /* 0 = a client's */
@@ -96,6 +99,8 @@ struct query {
     bool kept;       /* request has been copied into the arena */
     bool started;    /* has been on its chain */
     bool gave_up;    /* its deadline passed while it waited */
+    bool detached;   /* nobody waits for the response */
+    bool refresh;    /* began below a plugin, which sees the response (query_spawn_below) */
     struct ticket parent;
     uint8_t children;              /* still running */
     struct child_result *child;    /* of the last spawn */
@@ -142,6 +147,15 @@ struct query *query_of(struct resolver *r, struct ticket t);
  * CoreDNS), sharing the deadline. Return WAIT afterwards; on_wake finds q->child. 0, or -1:
  * too deep or no memory. The question is copied. */
 int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t class);
+
+/* Starts a child that asks the plugins below the present one the current question anew; its walk
+ * up ends with the present plugin's on_response, where q->refresh is true. With `wait` return WAIT
+ * afterwards, as for query_spawn; without, nobody waits for it, and there is a cap on such
+ * (DETACHED_MAX). 0, or -1: too many, too deep or no memory. */
+int query_spawn_below(struct query *q, bool wait);
+
+/* Wakes the query at this time even if nothing else has; for one WAIT. */
+void query_alarm(struct query *q, uint64_t at_us);
 
 uint64_t query_now_us(const struct query *q);
 

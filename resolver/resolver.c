@@ -23,9 +23,11 @@ struct resolver *resolver_new(struct io *io, unsigned worker)
     r->answer_rr = calloc(WIRE_RR_MAX, sizeof *r->answer_rr);
     r->edit_rr = calloc(WIRE_RR_MAX, sizeof *r->edit_rr);
     r->buffer = malloc(ANSWER_MAX);
+    r->spare_rr = calloc(WIRE_RR_MAX, sizeof *r->spare_rr);
+    r->spare = malloc(ANSWER_MAX);
     if (query_pool_init(&r->pool) < 0 || r->encoder == NULL || r->answer_rr == NULL ||
-        r->edit_rr == NULL || r->buffer == NULL ||
-        (r->upstreams = upstreams_new(r)) == NULL) {
+        r->edit_rr == NULL || r->buffer == NULL || r->spare_rr == NULL ||
+        r->spare == NULL || (r->upstreams = upstreams_new(r)) == NULL) {
         resolver_free(r);
         return NULL;
     }
@@ -90,6 +92,8 @@ void resolver_free(struct resolver *r)
     free(r->answer_rr);
     free(r->edit_rr);
     free(r->buffer);
+    free(r->spare_rr);
+    free(r->spare);
     pattern_scratch_free(r->patterns);
     free(r);
 }

@@ -412,6 +412,7 @@ int cluster_setup(struct setup *s, const struct directive *d)
     if (p == NULL)
         return error_at(s->errs, d->at, "out of memory");
     s->state = p;
+    s->block->clusters = &p->map;
     struct reader rd = reader_init(d, s->arena, s->errs);
     uint32_t before = s->errs->n;
     while (reader_next(&rd))

@@ -1,0 +1,391 @@
+#include "resolver/cachestore.h"
+
+#include "base/cursor.h"
+#include "base/hash.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define SHARDS         64 /* locks that workers can meet at */
+#define SHARD_LEAST    4 /* entries of a kind a shard holds however small the cache is */
+#define BYTES_AN_ENTRY 1024 /* byte budget of a shard for each entry it may hold */
+
+enum entry_flag {
+    ENTRY_DO = 1,
+    ENTRY_CD = 2,
+    ENTRY_VISITED = 4,    /* asked for since the hand passed */
+    ENTRY_REFRESHING = 8, /* somebody asks for it anew */
+};
+
+struct entry {
+    struct entry *chain;         /* same bucket */
+    struct entry *newer, *older; /* same kind */
+    struct cache_facts facts;
+    uint64_t last_hit_us, retry_us;
+    uint32_t hash, mapping, hits;
+    uint32_t size; /* of the whole block */
+    uint16_t type, class;
+    uint16_t wire_len, ttls_n;
+    uint8_t name_len, flags;
+    uint8_t data[]; /* name, offsets of TTLs (two octets each), wire */
+};
+
+struct queue {
+    struct entry *newest, *oldest, *hand;
+    uint32_t n, max;
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct entry **buckets;
+    uint32_t mask, n;
+    struct queue queue[CACHE_KINDS];
+    uint64_t bytes, evictions;
+};
+
+struct cachestore {
+    struct shard shard[SHARDS];
+};
+
+/* ---- life ---- */
+
+static int start(void *object, const void *argument)
+{
+    struct cachestore *c = object;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        if (pthread_mutex_init(&c->shard[i].lock, NULL) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void stop(void *object)
+{
+    struct cachestore *c = object;
+    cachestore_flush(c, NULL);
+    for (unsigned i = 0; i < SHARDS; i++) {
+        free(c->shard[i].buckets);
+        pthread_mutex_destroy(&c->shard[i].lock);
+    }
+}
+
+const struct registry_kind cachestore_kind = {
+    .name = "cache", .size = sizeof(struct cachestore), .init = start, .release = stop};
+
+void cachestore_limit(struct cachestore *c, const struct cache_limits *limits)
+{
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *s = &c->shard[i];
+        pthread_mutex_lock(&s->lock);
+        for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
+            uint32_t max = limits->entries[kind] / SHARDS;
+            s->queue[kind].max = max < SHARD_LEAST ? SHARD_LEAST : max;
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+/* ---- finding ---- */
+
+static struct shard *shard_of(struct cachestore *c, const struct cache_key *key)
+{
+    /* The low bits choose the bucket. */
+    return &c->shard[key->hash >> 26];
+}
+
+static uint8_t key_flags(const struct cache_key *key)
+{
+    return (uint8_t)((key->dnssec_ok ? ENTRY_DO : 0) |
+                     (key->checking_disabled ? ENTRY_CD : 0));
+}
+
+static uint32_t key_hash(const struct cache_key *key)
+{
+    return key->hash ^ (uint32_t)key->type * 0x9e3779b1u ^
+           (uint32_t)key_flags(key) << 7;
+}
+
+static bool same(const struct entry *e, const struct cache_key *key)
+{
+    return e->type == key->type && e->class == key->class &&
+           e->name_len == key->name_len &&
+           (e->flags & (ENTRY_DO | ENTRY_CD)) == key_flags(key) &&
+           memcmp(e->data, key->name, key->name_len) == 0;
+}
+
+static struct entry **place_of(const struct shard *s, const struct cache_key *key)
+{
+    uint32_t hash = key_hash(key);
+    struct entry **at = &s->buckets[hash & s->mask];
+    while (*at != NULL && ((*at)->hash != hash || !same(*at, key)))
+        at = &(*at)->chain;
+    return at;
+}
+
+static struct entry *find(const struct shard *s, const struct cache_key *key)
+{
+    struct entry *e = s->buckets == NULL ? NULL : *place_of(s, key);
+    return e != NULL && e->mapping == key->mapping ? e : NULL;
+}
+
+/* ---- removing ---- */
+
+static void unqueue(struct queue *q, struct entry *e)
+{
+    if (q->hand == e)
+        q->hand = e->newer;
+    if (e->newer != NULL)
+        e->newer->older = e->older;
+    else
+        q->newest = e->older;
+    if (e->older != NULL)
+        e->older->newer = e->newer;
+    else
+        q->oldest = e->newer;
+    q->n--;
+}
+
+static void drop(struct shard *s, struct entry *e)
+{
+    struct entry **at = &s->buckets[e->hash & s->mask];
+    while (*at != e)
+        at = &(*at)->chain;
+    *at = e->chain;
+    unqueue(&s->queue[e->facts.kind], e);
+    s->bytes -= e->size;
+    s->n--;
+    free(e);
+}
+
+/* SIEVE: the hand goes from old to new and takes the first that nobody asked for since
+ * it came by. */
+static void evict(struct shard *s, struct queue *q)
+{
+    struct entry *e = q->hand == NULL ? q->oldest : q->hand;
+    while ((e->flags & ENTRY_VISITED) != 0) {
+        e->flags = (uint8_t)(e->flags & ~ENTRY_VISITED);
+        e = e->newer == NULL ? q->oldest : e->newer;
+    }
+    q->hand = e;
+    drop(s, e);
+    s->evictions++;
+}
+
+/* ---- storing ---- */
+
+static bool grow_buckets(struct shard *s)
+{
+    if (s->buckets != NULL && s->n <= s->mask)
+        return true;
+    uint32_t n = s->buckets == NULL ? 64 : (s->mask + 1) * 2;
+    struct entry **buckets = calloc(n, sizeof(struct entry *));
+    if (buckets == NULL)
+        return s->buckets != NULL;
+    for (uint32_t i = 0; s->buckets != NULL && i <= s->mask; i++) {
+        struct entry *next;
+        for (struct entry *e = s->buckets[i]; e != NULL; e = next) {
+            next = e->chain;
+            e->chain = buckets[e->hash & (n - 1)];
+            buckets[e->hash & (n - 1)] = e;
+        }
+    }
+    free(s->buckets);
+    s->buckets = buckets;
+    s->mask = n - 1;
+    return true;
+}
+
+static struct entry *make_entry(const struct cache_key *key,
+                                const struct cache_put *put)
+{
+    const struct msg *m = put->msg;
+    size_t size = sizeof(struct entry) + key->name_len + 2 * (size_t)m->rr_n + put->len;
+    struct entry *e = malloc(size);
+    if (e == NULL)
+        return NULL;
+    *e = (struct entry){
+        .facts = put->facts,
+        .hash = key_hash(key),
+        .mapping = key->mapping,
+        .size = (uint32_t)size,
+        .type = key->type,
+        .class = key->class,
+        .wire_len = (uint16_t)put->len,
+        .ttls_n = (uint16_t)m->rr_n,
+        .name_len = key->name_len,
+        .flags = key_flags(key),
+    };
+    memcpy(e->data, key->name, key->name_len);
+    uint8_t *ttl = e->data + key->name_len;
+    for (uint32_t i = 0; i < m->rr_n; i++, ttl += 2)
+        store_u16(ttl, (uint16_t)(m->rr[i].rdata - 6));
+    memcpy(ttl, m->wire, put->len);
+    return e;
+}
+
+static bool is_failure(const struct cache_facts *f)
+{
+    return f->rcode == DNS_SERVFAIL || f->rcode == DNS_NOTIMP;
+}
+
+/* Whether what is there is worth more than what comes. */
+static bool outranks(const struct entry *old, const struct cache_put *put)
+{
+    uint64_t end_us =
+        old->facts.stored_us + ((uint64_t)old->facts.life_s + put->keep_s) * 1000000;
+    if (old->facts.kind != CACHE_SUCCESS || put->facts.stored_us >= end_us)
+        return false;
+    return is_failure(&put->facts) ||
+           (put->keep_success && put->facts.kind == CACHE_DENIAL);
+}
+
+static void enqueue(struct shard *s, struct entry *e)
+{
+    struct queue *q = &s->queue[e->facts.kind];
+    struct entry **bucket = &s->buckets[e->hash & s->mask];
+    e->chain = *bucket;
+    *bucket = e;
+    e->older = q->newest;
+    if (q->newest != NULL)
+        q->newest->newer = e;
+    else
+        q->oldest = e;
+    q->newest = e;
+    q->n++;
+    s->n++;
+    s->bytes += e->size;
+    uint64_t budget =
+        (uint64_t)BYTES_AN_ENTRY * (s->queue[0].max + (uint64_t)s->queue[1].max);
+    while (q->n > q->max || (s->bytes > budget && q->n > 1))
+        evict(s, q);
+}
+
+void cachestore_put(struct cachestore *c, const struct cache_key *key,
+                    const struct cache_put *put)
+{
+    struct entry *e = put->len > UINT16_MAX ? NULL : make_entry(key, put);
+    if (e == NULL)
+        return;
+    struct shard *s = shard_of(c, key);
+    pthread_mutex_lock(&s->lock);
+    struct entry *old = s->buckets == NULL ? NULL : *place_of(s, key);
+    if ((old != NULL && old->mapping == key->mapping && outranks(old, put)) ||
+        !grow_buckets(s)) {
+        free(e);
+    } else {
+        if (old != NULL) {
+            e->hits = old->hits;
+            e->last_hit_us = old->last_hit_us;
+            drop(s, *place_of(s, key));
+        }
+        enqueue(s, e);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- reading ---- */
+
+static uint32_t ttl_now(const struct entry *e, const struct cache_lookup *how)
+{
+    uint64_t age_s = (how->now_us - e->facts.stored_us) / 1000000;
+    if (age_s >= e->facts.life_s)
+        return how->stale_s;
+    return how->keep_ttl ? e->facts.life_s : e->facts.life_s - (uint32_t)age_s;
+}
+
+static void copy_out(const struct entry *e, uint32_t ttl, uint8_t *out)
+{
+    const uint8_t *offsets = e->data + e->name_len;
+    memcpy(out, offsets + 2 * (size_t)e->ttls_n, e->wire_len);
+    for (uint16_t i = 0; i < e->ttls_n; i++)
+        store_u32(out + load_u16(offsets + 2 * (size_t)i), ttl);
+}
+
+bool cachestore_get(struct cachestore *c, const struct cache_key *key,
+                    const struct cache_lookup *how, uint8_t *out, struct cache_hit *hit)
+{
+    struct shard *s = shard_of(c, key);
+    pthread_mutex_lock(&s->lock);
+    struct entry *e = find(s, key);
+    if (e != NULL) {
+        bool row = how->now_us - e->last_hit_us <= how->gap_us && e->hits > 0;
+        e->hits = row ? e->hits + 1 : 1;
+        e->last_hit_us = how->now_us;
+        e->flags |= ENTRY_VISITED;
+        copy_out(e, ttl_now(e, how), out);
+        *hit =
+            (struct cache_hit){.facts = e->facts, .len = e->wire_len, .hits = e->hits};
+    }
+    pthread_mutex_unlock(&s->lock);
+    return e != NULL;
+}
+
+bool cachestore_claim(struct cachestore *c, const struct cache_key *key,
+                      uint64_t now_us)
+{
+    struct shard *s = shard_of(c, key);
+    pthread_mutex_lock(&s->lock);
+    struct entry *e = find(s, key);
+    bool mine =
+        e != NULL && (e->flags & ENTRY_REFRESHING) == 0 && now_us >= e->retry_us;
+    if (mine)
+        e->flags |= ENTRY_REFRESHING;
+    pthread_mutex_unlock(&s->lock);
+    return mine;
+}
+
+void cachestore_failed(struct cachestore *c, const struct cache_key *key,
+                       uint64_t retry_us)
+{
+    struct shard *s = shard_of(c, key);
+    pthread_mutex_lock(&s->lock);
+    struct entry *e = find(s, key);
+    if (e != NULL) {
+        e->flags = (uint8_t)(e->flags & ~ENTRY_REFRESHING);
+        e->retry_us = retry_us;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- all of it ---- */
+
+void cachestore_counts(struct cachestore *c, struct cache_counts *out)
+{
+    *out = (struct cache_counts){0};
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *s = &c->shard[i];
+        pthread_mutex_lock(&s->lock);
+        for (unsigned kind = 0; kind < CACHE_KINDS; kind++)
+            out->entries[kind] += s->queue[kind].n;
+        out->bytes += s->bytes;
+        out->evictions += s->evictions;
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+static uint64_t flush_queue(struct shard *s, struct queue *q, const uint8_t *zone)
+{
+    uint64_t n = 0;
+    struct entry *next;
+    for (struct entry *e = q->oldest; e != NULL; e = next) {
+        next = e->newer;
+        if (zone != NULL && !name_under(e->data, zone, NULL))
+            continue;
+        drop(s, e);
+        n++;
+    }
+    return n;
+}
+
+uint64_t cachestore_flush(struct cachestore *c, const uint8_t *zone)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *s = &c->shard[i];
+        pthread_mutex_lock(&s->lock);
+        for (unsigned kind = 0; kind < CACHE_KINDS; kind++)
+            n += flush_queue(s, &s->queue[kind], zone);
+        pthread_mutex_unlock(&s->lock);
+    }
+    return n;
+}

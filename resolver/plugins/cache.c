@@ -1,0 +1,448 @@
+/* cache: answers that were given are given again (coredns-reference 2.3).
+ *
+ *     cache 30
+ *
+ * Stands above `cluster` and `rewrite`'s changes are made, so a renamed answer is kept
+ * under the name it is asked by, clusters never mix, and a hit renames nothing.
+ *
+ * Beyond CoreDNS: without ZONES it keeps whatever its block serves; a negative answer
+ * lives for the smaller of SOA TTL and MINIMUM (RFC 2308) and is never served stale;
+ * names of `cluster` zones live at most 30 s, their absence 5 s, and are served stale
+ * for an hour when their cluster fails, where the Corefile does not say otherwise. */
+#include "resolver/plugins/cache_setup.h"
+
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/cluster_map.h"
+#include "resolver/core.h"
+#include "resolver/plan.h"
+
+#define SECOND_US        UINT64_C(1000000)
+#define DELEGATION_S     5 /* what CoreDNS gives answers that have no TTL of their own */
+#define CLUSTER_MAX_S    30
+#define CLUSTER_DENIAL_S 5
+#define CLUSTER_STALE_S  30
+
+struct frame {
+    const struct cluster_zone *cluster; /* the name is one of its; NULL = of none */
+    uint16_t flags;                     /* the request's, before we set AD */
+    bool asked;                         /* the answer is to be kept */
+};
+
+/* ---- the key ---- */
+
+static const struct cluster_zone *cluster_of(struct query *q)
+{
+    bool reverse;
+    if (q->block->clusters == NULL || q->request.class != DNS_IN)
+        return NULL;
+    return cluster_map_find(q->block->clusters, query_key(q), &reverse);
+}
+
+static struct cache_key key_of(struct query *q, const struct cluster_zone *cluster)
+{
+    const struct request *req = &q->request;
+    return (struct cache_key){
+        .name = req->lower,
+        .name_len = req->name_len,
+        .dnssec_ok = req->opt.present && req->opt.dnssec_ok,
+        .checking_disabled = (req->flags & DNS_CD) != 0,
+        .type = req->type,
+        .class = req->class,
+        .mapping = cluster == NULL ? 0 : cluster->mapping,
+        .hash = query_key(q)->hash[0],
+    };
+}
+
+/* What holds for this name: as written, else the cluster's defaults. */
+static struct cache_stale stale_rules(const struct cache_plugin *c,
+                                      const struct cluster_zone *cluster)
+{
+    struct cache_stale stale = c->stale;
+    if (cluster != NULL && !stale.written) {
+        stale.on = true;
+        stale.mode = STALE_VERIFY;
+        stale.ttl_s = CLUSTER_STALE_S;
+    }
+    return stale;
+}
+
+/* ---- giving ---- */
+
+static bool wants_ad(const struct request *req, uint16_t flags)
+{
+    return (flags & DNS_AD) != 0 || (req->opt.present && req->opt.dnssec_ok);
+}
+
+/* The entry in the worker's buffer becomes the response. CoreDNS sets AA on every hit.
+ */
+static enum verdict give(struct query *q, const struct cache_hit *hit)
+{
+    struct resolver *r = q->r;
+    struct span packet = {.at = r->buffer, .len = hit->len};
+    struct msg m = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
+    if (wire_walk(packet, &m) != WIRE_OK)
+        return query_fail(q, DNS_SERVFAIL, "cached answer unreadable");
+    m.rcode = hit->facts.rcode;
+    m.flags =
+        (uint16_t)(DNS_AA | (hit->facts.flags & DNS_RA) | (q->request.flags & DNS_CD));
+    if (wants_ad(&q->request, q->request.flags))
+        m.flags = (uint16_t)(m.flags | (hit->facts.flags & DNS_AD));
+    q->response = (struct response){.msg = m};
+    return DONE;
+}
+
+static enum verdict give_stale(struct query *q, const struct cache_hit *hit,
+                               const char *why)
+{
+    give(q, hit);
+    query_set_ede(q, EDE_STALE, why);
+    return DONE;
+}
+
+static bool look_up(struct query *q, const struct cache_plugin *c,
+                    const struct cluster_zone *cluster, struct cache_hit *hit)
+{
+    struct cache_key key = key_of(q, cluster);
+    struct cache_lookup how = {
+        .now_us = q->r->now_us,
+        .gap_us = (uint64_t)c->prefetch_gap_us,
+        .keep_ttl = c->keep_ttl,
+        .stale_s = stale_rules(c, cluster).ttl_s,
+    };
+    return cachestore_get(c->store, &key, &how, q->r->buffer, hit);
+}
+
+static uint64_t end_of(const struct cache_facts *f)
+{
+    return f->stored_us + f->life_s * SECOND_US;
+}
+
+/* ---- asking anew ---- */
+
+/* AD tells the upstream that we understand AD (RFC 6840 section 5.7); put back on the
+ * way up. */
+static void ask_with_ad(struct query *q)
+{
+    q->request.flags |= DNS_AD;
+}
+
+static void refresh(struct query *q, const struct cache_plugin *c,
+                    const struct cluster_zone *cluster)
+{
+    struct cache_key key = key_of(q, cluster);
+    uint16_t flags = q->request.flags;
+    if (!cachestore_claim(c->store, &key, q->r->now_us))
+        return;
+    ask_with_ad(q);
+    if (query_spawn_below(q, false) < 0)
+        cachestore_failed(c->store, &key, q->r->now_us);
+    q->request.flags = flags;
+}
+
+static void prefetch(struct query *q, const struct cache_plugin *c,
+                     const struct cluster_zone *cluster, const struct cache_hit *hit)
+{
+    uint64_t left_us = end_of(&hit->facts) - q->r->now_us;
+    uint64_t limit_s = ((uint64_t)hit->facts.life_s * c->prefetch_percent + 99) / 100;
+    if (c->prefetch > 0 && hit->hits >= c->prefetch && left_us <= limit_s * SECOND_US)
+        refresh(q, c, cluster);
+}
+
+/* ---- down ---- */
+
+static enum verdict verify(struct query *q, const struct cache_stale *stale)
+{
+    uint16_t flags = q->request.flags;
+    ask_with_ad(q);
+    int rc = query_spawn_below(q, true);
+    q->request.flags = flags;
+    if (rc < 0)
+        return query_fail(q, DNS_SERVFAIL, "too many look-ups");
+    if (stale->timeout_us > 0)
+        query_alarm(q, q->r->now_us + (uint64_t)stale->timeout_us);
+    return WAIT;
+}
+
+static enum verdict expired(struct query *q, const struct cache_plugin *c,
+                            struct frame *f, const struct cache_hit *hit)
+{
+    struct cache_stale stale = stale_rules(c, f->cluster);
+    uint64_t age_us = q->r->now_us - end_of(&hit->facts);
+    /* A negative answer that has expired may hide a name made since. */
+    if (!stale.on || hit->facts.kind != CACHE_SUCCESS ||
+        age_us >= (uint64_t)stale.until_us)
+        return PASS;
+    if (stale.mode == STALE_VERIFY && !hit->resting)
+        return verify(q, &stale);
+    refresh(q, c, f->cluster);
+    return give_stale(q, hit, "refreshing");
+}
+
+static bool is_ours(const struct cache_plugin *c, const struct request *req)
+{
+    return c->zones.n == 0 || zones_match(&c->zones, req->lower) != NULL;
+}
+
+static enum verdict on_query(struct query *q, const void *state)
+{
+    const struct cache_plugin *c = state;
+    struct cache_hit hit;
+    if (!is_ours(c, &q->request))
+        return PASS;
+    const struct cluster_zone *cluster = cluster_of(q);
+    bool found = look_up(q, c, cluster, &hit);
+    if (found && q->r->now_us < end_of(&hit.facts)) {
+        prefetch(q, c, cluster, &hit);
+        return give(q, &hit);
+    }
+    struct frame *f = query_frame(q, state, sizeof *f);
+    if (f == NULL)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    *f = (struct frame){.cluster = cluster, .flags = q->request.flags};
+    if (found) {
+        enum verdict v = expired(q, c, f, &hit);
+        if (v != PASS)
+            return v;
+    }
+    f->asked = true;
+    ask_with_ad(q);
+    return PASS;
+}
+
+/* The verification is over, or its time is. */
+static enum verdict on_wake(struct query *q, const void *state)
+{
+    const struct cache_plugin *c = state;
+    struct frame *f = query_frame(q, state, sizeof *f);
+    const struct child_result *child = q->child;
+    struct cache_hit hit;
+    bool good = child->done && !child->failed && (child->msg.flags & DNS_TC) == 0 &&
+                (child->msg.rcode == DNS_NOERROR || child->msg.rcode == DNS_NXDOMAIN);
+    if (good) {
+        q->response = (struct response){.msg = child->msg};
+        return DONE;
+    }
+    if (!look_up(q, c, f->cluster, &hit))
+        return query_fail_ede(q, DNS_SERVFAIL, "verification failed", EDE_NO_REACHABLE,
+                              child->ede_text);
+    return give_stale(q, &hit, child->ede_text);
+}
+
+/* ---- what an answer is worth ---- */
+
+enum worth {
+    WORTH_SUCCESS,
+    WORTH_DENIAL,
+    WORTH_FAILURE, /* SERVFAIL and NOTIMP: denial with a life of its own */
+    WORTH_NOTHING, /* not kept, goes on as it is */
+    WORTH_LEAST,   /* not kept, leaves with the least TTL */
+};
+
+struct content {
+    bool answers,
+        reaches; /* some record answers; one of the asked type at the chain's end */
+    bool soa, ns;
+    uint32_t least_ttl;
+    uint32_t denial_ttl; /* of the SOA: the smaller of its TTL and MINIMUM */
+};
+
+static uint32_t soa_minimum(const struct rr *rr)
+{
+    return rr->rdlen < 22 ? rr->ttl : load_u32(rr->base + rr->rdata + rr->rdlen - 4);
+}
+
+/* Follows the chain of CNAMEs from the question, in the order of the records. */
+static bool reaches_type(const struct query *q, const struct msg *m)
+{
+    uint16_t type = q->request.type;
+    if (type == DNS_ANY || type == DNS_CNAME)
+        return true;
+    struct name at;
+    memcpy(at.wire, q->request.lower, q->request.name_len);
+    msg_each_rr (rr, m) {
+        if (rr->section != SECTION_ANSWER)
+            continue;
+        if (rr->type == DNS_CNAME && msg_owner_is(rr, at.wire))
+            msg_name(rr, rr->rdata, &at);
+        else if (rr->type == type)
+            return true;
+    }
+    return false;
+}
+
+static struct content look_at(const struct query *q, const struct msg *m)
+{
+    struct content c = {.least_ttl = UINT32_MAX, .denial_ttl = UINT32_MAX};
+    msg_each_rr (rr, m) {
+        c.answers = c.answers || rr->section == SECTION_ANSWER;
+        if (rr->ttl < c.least_ttl)
+            c.least_ttl = rr->ttl;
+        if (rr->section != SECTION_AUTHORITY)
+            continue;
+        c.ns = c.ns || rr->type == DNS_NS;
+        if (rr->type == DNS_SOA) {
+            uint32_t minimum = soa_minimum(rr);
+            c.soa = true;
+            c.denial_ttl = minimum < rr->ttl ? minimum : rr->ttl;
+        }
+    }
+    c.reaches = c.answers && reaches_type(q, m);
+    return c;
+}
+
+static enum worth worth_of(const struct msg *m, const struct content *c)
+{
+    if ((m->flags & DNS_TC) != 0)
+        return WORTH_NOTHING;
+    switch (m->rcode) {
+    case DNS_NOERROR:
+        if (c->answers)
+            return c->reaches ? WORTH_SUCCESS : c->soa ? WORTH_DENIAL : WORTH_NOTHING;
+        return c->soa ? WORTH_DENIAL : WORTH_SUCCESS;
+    case DNS_NXDOMAIN:
+        if (c->answers)
+            return WORTH_LEAST;
+        return c->soa ? WORTH_DENIAL : WORTH_NOTHING;
+    case DNS_SERVFAIL:
+    case DNS_NOTIMP:
+        return WORTH_FAILURE;
+    default:
+        return WORTH_LEAST;
+    }
+}
+
+static uint32_t clamp(uint32_t ttl, uint32_t min_s, uint32_t max_s)
+{
+    if (ttl > max_s)
+        ttl = max_s;
+    return ttl < min_s ? min_s : ttl;
+}
+
+static uint32_t life_of(const struct cache_plugin *c,
+                        const struct cluster_zone *cluster, enum worth worth,
+                        const struct content *content)
+{
+    if (worth == WORTH_FAILURE)
+        return (uint32_t)((uint64_t)c->servfail_us / SECOND_US);
+    const struct cache_bounds *b =
+        &c->bounds[worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL];
+    uint32_t max_s = b->max_s, ttl = content->least_ttl;
+    if (worth == WORTH_DENIAL && content->denial_ttl < ttl)
+        ttl = content->denial_ttl;
+    if (worth == WORTH_LEAST)
+        ttl = 0;
+    if (worth == WORTH_SUCCESS && !content->answers &&
+        (content->ns || ttl == UINT32_MAX))
+        ttl = DELEGATION_S;
+    if (cluster != NULL && !b->written) {
+        uint32_t most = worth == WORTH_SUCCESS ? CLUSTER_MAX_S : CLUSTER_DENIAL_S;
+        max_s = max_s < most ? max_s : most;
+    }
+    return clamp(ttl, b->min_s, max_s);
+}
+
+/* ---- keeping ---- */
+
+static bool is_disabled(const struct cache_bounds *b, const struct request *req)
+{
+    return b->disabled && (b->disabled_for.n == 0 ||
+                           zones_match(&b->disabled_for, req->lower) != NULL);
+}
+
+static void keep(struct query *q, const struct cache_plugin *c,
+                 const struct cluster_zone *cluster, enum worth worth, uint32_t life_s)
+{
+    struct resolver *r = q->r;
+    const struct msg *m = &q->response.msg;
+    enum cache_kind kind = worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL;
+    if (life_s == 0 || is_disabled(&c->bounds[kind], &q->request))
+        return;
+    uint8_t question[NAME_WIRE_MAX + 4];
+    memcpy(question, q->request.lower, q->request.name_len);
+    store_u16(question + q->request.name_len, q->request.type);
+    store_u16(question + q->request.name_len + 2, q->request.class);
+    struct encode_job job = {
+        .msg = m,
+        .flags = DNS_QR,
+        .question = {.at = question, .len = (size_t)q->request.name_len + 4},
+        .limit = ANSWER_MAX,
+    };
+    size_t len;
+    struct msg stored = {.rr = r->spare_rr, .rr_cap = WIRE_RR_MAX};
+    if (encode_msg(r->encoder, &job, r->spare, &len) != ENCODE_OK ||
+        wire_walk((struct span){.at = r->spare, .len = len}, &stored) != WIRE_OK)
+        return;
+    struct cache_key key = key_of(q, cluster);
+    struct cache_put put = {
+        .facts = {.kind = kind,
+                  .rcode = m->rcode,
+                  .flags = m->flags,
+                  .life_s = life_s,
+                  .stored_us = r->now_us},
+        .msg = &stored,
+        .len = len,
+        .keep_s = (uint32_t)((uint64_t)stale_rules(c, cluster).until_us / SECOND_US),
+        .keep_success = c->prefer_positive,
+    };
+    cachestore_put(c->store, &key, &put);
+}
+
+static void level_ttls(struct msg *m, uint32_t life_s)
+{
+    msg_each_rr (rr, m) {
+        if (rr->ttl != life_s)
+            msg_set_ttl(m, rr, life_s);
+    }
+}
+
+static enum verdict on_failure(struct query *q, const struct cache_plugin *c,
+                               const struct cluster_zone *cluster)
+{
+    struct cache_key key = key_of(q, cluster);
+    if (q->refresh)
+        cachestore_failed(c->store, &key,
+                          q->r->now_us + (uint64_t)stale_rules(c, cluster).recheck_us);
+    return PASS;
+}
+
+static enum verdict on_response(struct query *q, const void *state)
+{
+    const struct cache_plugin *c = state;
+    struct frame *f = query_frame(q, state, sizeof *f);
+    if (!q->refresh && (f == NULL || !f->asked))
+        return PASS; /* not a name of ours */
+    const struct cluster_zone *cluster = cluster_of(q);
+    uint16_t flags = q->refresh ? 0 : f->flags;
+    bool ad = wants_ad(&q->request, flags);
+    if (!q->refresh)
+        q->request.flags = f->flags;
+    if (q->response.failed)
+        return on_failure(q, c, cluster);
+    struct msg *m = &q->response.msg;
+    struct content content = look_at(q, m);
+    enum worth worth = worth_of(m, &content);
+    if (worth != WORTH_NOTHING) {
+        uint32_t life_s = life_of(c, cluster, worth, &content);
+        level_ttls(m, life_s);
+        if (worth != WORTH_LEAST)
+            keep(q, c, cluster, worth, life_s);
+    }
+    q->response.options = (struct span){0};
+    if (!ad)
+        m->flags = (uint16_t)(m->flags & ~DNS_AD);
+    return PASS;
+}
+
+const struct plugin plugin_cache = {
+    .name = "cache",
+    .help = "answers that were given are given again",
+    .synopsis = "cache [TTL] [ZONES...]",
+    .options = cache_options,
+    .options_n = CACHE_OPTIONS_N,
+    .setup = cache_setup,
+    .release = cache_release,
+    .on_query = on_query,
+    .on_wake = on_wake,
+    .on_response = on_response,
+};
