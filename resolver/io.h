@@ -1,5 +1,6 @@
-/* The seam, outward: all that resolver/ ever asks of the world. server/worker.c implements it with
- * sockets, tests with a script. Time is not here: it comes in with resolver_tick().
+/* The seam, outward: all that resolver/ ever asks of the world. server/worker.c
+ * implements it with sockets, tests with a script. Time is not here: it comes in with
+ * resolver_tick().
  *
  * No function calls back into the resolver before it returns. */
 #ifndef ISTHMUS_RESOLVER_IO_H
@@ -20,47 +21,53 @@ struct client {
     uint16_t server;   /* index into the plan's servers */
     struct addr peer;
     struct addr local; /* the address that was asked (IP_PKTINFO); scope = interface */
-    uint64_t handle;   /* the io's own; for a stream with a generation, so that a reply to a
-                          closed connection goes nowhere */
+    uint64_t handle; /* the io's own; for a stream with a generation, so that a reply to
+                        a closed connection goes nowhere */
 };
 
-/* An address that questions can be sent to. Lives in the registry; `id` is small and dense
- * and is the io's key for the sockets it keeps for it. */
+/* An address that questions can be sent to. Lives in the registry; `id` is small and
+ * dense and is the io's key for the sockets it keeps for it. */
 struct endpoint {
     uint32_t id;
     struct addr addr;
-    struct addr source;      /* family 0: the kernel chooses */
-    const void *tls;         /* settings for TRANSPORT_TLS, else NULL */
-    int64_t idle_us;         /* unused sockets close after this */
-    int64_t life_us;         /* no socket is used longer; 0 = without end (streams only) */
-    uint32_t streams_idle_max; /* idle stream connections kept; 0 = the io's own limit */
+    struct addr source; /* family 0: the kernel chooses */
+    const void *tls;    /* settings for TRANSPORT_TLS, else NULL */
+    int64_t idle_us;    /* unused sockets close after this */
+    int64_t life_us;    /* no socket is used longer; 0 = without end (streams only) */
+    uint32_t
+        streams_idle_max; /* idle stream connections kept; 0 = the io's own limit */
 };
 
 #define CONN_NONE UINT32_MAX
 
 struct io {
-    /* Octets nobody can guess. Cannot fail: the worker does not start without entropy. */
+    /* Octets nobody can guess. Cannot fail: the worker does not start without entropy.
+     */
     void (*random)(struct io *io, void *out, size_t len);
 
-    /* Room for the reply to a client: *cap octets (at least 4096 for UDP, 65535 for streams), valid
-     * until reply(). NULL when there is none (the client has gone, or memory is short). */
+    /* Room for the reply to a client: *cap octets (at least 4096 for UDP, 65535 for
+     * streams), valid until reply(). NULL when there is none (the client has gone, or
+     * memory is short). */
     uint8_t *(*reply_space)(struct io *io, const struct client *c, size_t *cap);
 
-    /* Sends the first `len` octets of the room. len 0: no reply will come (a stream may count
-     * its question as done). Exactly one call for each resolver_query(). */
+    /* Sends the first `len` octets of the room. len 0: no reply will come (a stream may
+     * count its question as done). Exactly one call for each resolver_query(). */
     void (*reply)(struct io *io, const struct client *c, size_t len);
 
-    /* A socket or connection to ask `e` on: for UDP one of a pool, the same for all questions
-     * of one turn; never conn `avoid` (a retry leaves from another port). Streams may still be
-     * connecting: what is sent waits. Returns 0 and *conn, or an errno. A conn number is not
-     * used for another peer while questions on it are unsettled. */
+    /* A socket or connection to ask `e` on: for UDP one of a pool, the same for all
+     * questions of one turn; never conn `avoid` (a retry leaves from another port).
+     * Streams may still be connecting: what is sent waits. Returns 0 and *conn, or an
+     * errno. A conn number is not used for another peer while questions on it are
+     * unsettled. */
     int (*connect)(struct io *io, const struct endpoint *e, enum transport t,
                    uint32_t avoid, uint32_t *conn);
 
-    /* Sends one message (without TCP's length) on a conn; copies it. Returns 0 or an errno. */
+    /* Sends one message (without TCP's length) on a conn; copies it. Returns 0 or an
+     * errno. */
     int (*send)(struct io *io, uint32_t conn, const uint8_t *wire, size_t len);
 
-    /* One question sent on the conn is no longer waited for (answered or given up). */
+    /* One question sent on the conn is no longer waited for (answered or given up).
+     * Exactly once for each send() that returned 0, also after resolver_lost(). */
     void (*settle)(struct io *io, uint32_t conn);
 };
 

@@ -1,8 +1,9 @@
 /* Numbers for upstream sockets and connections, as the resolver knows them: small and
  * dense, even for UDP and odd for streams, so that the number alone says who is meant.
  *
- *     number = conns_add(&c, socket);  ...  s = conns_get(&c, number);  ...
- * conns_del(&c, number);
+ *     number = conns_add(&c, socket);
+ *     s = conns_get(&c, number);
+ *     conns_del(&c, number);
  *
  * A number is used again only after conns_del(). */
 #ifndef ISTHMUS_SERVER_CONNS_H

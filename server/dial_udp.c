@@ -28,6 +28,8 @@ struct dial_udp_socket {
     struct dial_udp_pool *pool; /* NULL: retired */
     struct dial_udp_socket *failed_next;
     uint64_t opened_us, used_us;
+    uint64_t heard_us;   /* something came last; at first, when it was opened */
+    uint64_t waiting_us; /* the first question since then; 0 = none */
     uint32_t conn;
     uint32_t unsettled;
     uint32_t questions;  /* in its life */
@@ -271,6 +273,8 @@ static bool receive(struct dial_udp_socket *s)
         return s->fd >= 0;
     }
     d->counters.received += (unsigned)n;
+    s->heard_us = d->turn->now_us;
+    s->waiting_us = 0;
     for (int i = 0; i < n; i++)
         resolver_datagram(d->turn->resolver, s->conn, d->in->iov[i].iov_base,
                           d->in->msgs[i].msg_len);
@@ -357,6 +361,7 @@ static int open_socket(struct dial_udp *d, struct dial_udp_pool *p,
                                   .pool = p,
                                   .opened_us = d->turn->now_us,
                                   .used_us = d->turn->now_us,
+                                  .heard_us = d->turn->now_us,
                                   .fd = -1,
                                   .first = NO_QUESTION};
     int error = connected_fd(p, &s->fd);
@@ -411,6 +416,22 @@ static struct dial_udp_pool *pool_of(struct dial_udp *d, const struct endpoint *
     return p;
 }
 
+/* A question is asked again, and its socket has been silent since. The upstream may be
+ * dead; but it may be the way that is: the address a socket is bound to has gone, or a
+ * translator on the way (conntrack of a Service address) holds the port fast to a
+ * server that is no more. So every socket goes that has heard nothing since: the retry
+ * leaves from one that has, or a new one. */
+static void doubt_sockets(struct dial_udp_pool *p, const struct dial_udp_socket *silent)
+{
+    uint64_t since_us = silent->waiting_us;
+    if (silent->pool != p || since_us == 0)
+        return;
+    for (unsigned i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
+        if (p->sockets[i] != NULL && p->sockets[i]->heard_us < since_us)
+            retire(p->sockets[i]);
+    }
+}
+
 /* Draws a place at random; an empty one gets a socket. Places that will not do are
  * passed over. */
 static int draw(struct dial_udp *d, struct dial_udp_pool *p, uint32_t avoid,
@@ -446,6 +467,9 @@ int dial_udp_connect(struct dial_udp *d, const struct endpoint *e, uint32_t avoi
         p = pool_of(d, e);
         if (p == NULL)
             return ENOMEM;
+        const struct dial_udp_socket *silent = conns_get(&d->conns, avoid);
+        if (silent != NULL && !conns_is_stream(avoid))
+            doubt_sockets(p, silent);
         int error = draw(d, p, avoid, &s);
         if (error != 0)
             return error;
@@ -483,6 +507,8 @@ int dial_udp_send(struct dial_udp *d, uint32_t conn, const uint8_t *wire, size_t
     s->unsettled++;
     s->questions++;
     s->used_us = d->turn->now_us;
+    if (s->waiting_us == 0)
+        s->waiting_us = d->turn->now_us;
     return 0;
 }
 

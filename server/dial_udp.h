@@ -6,6 +6,8 @@
  * sendmmsg(); drawing an empty place opens a socket. A socket retires after
  * UPSTREAM_SOCKET_QUESTIONS or UPSTREAM_SOCKET_LIFE_S: it is drawn no more, and closed
  * when its questions are settled.
+ * A retry never leaves from a socket that has been silent since the
+ * question: old ports may lead nowhere while new ones do.
  *
  *     dial_udp_connect(d, endpoint, CONN_NONE, &conn);     // io->connect
  *     dial_udp_send(d, conn, wire, len);                   // io->send: into the batch

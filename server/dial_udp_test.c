@@ -113,8 +113,8 @@ static void ask(struct fixture *f, uint32_t conn, const char *question)
     assert_int_equal(dial_udp_send(&f->dial, conn, wire, strlen(question)), 0);
 }
 
-/* What the upstream reads next; returns the port it came from. */
-static uint16_t expect(struct fixture *f, const char *question)
+/* What the upstream reads next, and from whom. */
+static struct addr expect_from(struct fixture *f, const char *question)
 {
     char got[64] = "";
     struct sockaddr_storage sa;
@@ -125,7 +125,20 @@ static uint16_t expect(struct fixture *f, const char *question)
     assert_int_equal(n, strlen(question));
     assert_string_equal(got, question);
     addr_from_sockaddr(&from, (struct sockaddr *)&sa);
-    return from.port;
+    return from;
+}
+
+static uint16_t expect(struct fixture *f, const char *question)
+{
+    return expect_from(f, question).port;
+}
+
+static void expect_and_answer(struct fixture *f, const char *question)
+{
+    struct sockaddr_storage sa;
+    struct addr from = expect_from(f, question);
+    socklen_t len = addr_to_sockaddr(&from, &sa);
+    assert_int_equal(sendto(f->upstream, "x", 1, 0, (struct sockaddr *)&sa, len), 1);
 }
 
 /* Lets libuv close what is to be closed. */
@@ -158,6 +171,43 @@ static void avoided_socket_is_not_given(void **state)
         uint32_t conn = connect_in_next_turn(f);
         assert_int_not_equal(connect_in_turn(f, conn), conn);
     }
+}
+
+static void retry_leaves_from_a_new_socket_when_all_were_silent(void **state)
+{
+    struct fixture *f = *state;
+    fill_pool(f);
+    f->turn.now_us += 1000;
+    uint32_t silent = connect_in_next_turn(f);
+    ask(f, silent, "first");
+    f->turn.now_us += 50000;
+    f->turn.number++;
+    connect_in_turn(f, silent);
+    run_loop(f);
+    assert_int_equal(f->dial.counters.opened, UPSTREAM_UDP_SOCKETS + 1);
+    assert_int_equal(f->dial.sockets_n,
+                     2); /* the new one, and that with the question */
+}
+
+static void socket_that_was_heard_meanwhile_stays(void **state)
+{
+    struct fixture *f = *state;
+    fill_pool(f);
+    uint32_t silent = connect_in_next_turn(f), heard = connect_in_turn(f, silent);
+    f->turn.now_us += 1000;
+    ask(f, silent, "first");
+    ask(f, heard, "second");
+    dial_udp_flush(&f->dial);
+    expect(f, "first");
+    expect_and_answer(f, "second");
+    f->turn.now_us += 50000;
+    while (f->dial.counters.received == 0)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    dial_udp_settle(&f->dial, heard);
+    f->turn.number++;
+    connect_in_turn(f, silent);
+    run_loop(f);
+    assert_non_null(conns_get(&f->dial.conns, heard));
 }
 
 static void sockets_have_ports_of_their_own(void **state)
@@ -264,6 +314,8 @@ int main(void)
         TEST(one_turn_uses_one_socket),
         TEST(turns_draw_from_a_bounded_pool),
         TEST(avoided_socket_is_not_given),
+        TEST(retry_leaves_from_a_new_socket_when_all_were_silent),
+        TEST(socket_that_was_heard_meanwhile_stays),
         TEST(sockets_have_ports_of_their_own),
         TEST(questions_leave_whole_and_in_order),
         TEST(worn_socket_retires_and_its_number_waits_to_be_settled),

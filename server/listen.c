@@ -10,6 +10,9 @@
 /* Asked for; the kernel gives up to net.core.rmem_max. Room for what arrives while a
  * worker is busy or has lost its processor for some milliseconds. */
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
+/* Answers that the kernel holds for a client that takes none: without it some
+ * megabytes. */
+#define UNSENT_MAX (128 * 1024)
 
 /* ---- one socket ---- */
 
@@ -37,11 +40,13 @@ static int set_udp_options(int fd, const struct addr *addr, int domain)
     return pktinfo_enable(fd, domain == AF_INET ? 4 : 6);
 }
 
-/* Accepted connections inherit TCP_NODELAY. */
+/* Accepted connections inherit those of TCP. */
 static int set_tcp_options(int fd)
 {
     int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    return rc != 0 ? rc : set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (rc == 0)
+        rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return rc != 0 ? rc : set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
 }
 
 static int set_options(int fd, int type, const struct addr *addr, int domain)
