@@ -197,7 +197,7 @@ static void what_it_cannot_do_is_refused(void **unused)
         {"file % {\n reload 30s\n }", "reload 30s: reading a zone file again"},
         {"file % {\n reload often\n }", "invalid duration"},
         {"file % {\n reload_by_mtime\n }", "'reload_by_mtime' is not supported"},
-        {"file % {\n fallthru\n }", "did you mean 'fallthrough'"},
+        {"file % {\n falltrough\n }", "did you mean 'fallthrough'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char corefile[200], text[512];
