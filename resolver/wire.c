@@ -22,15 +22,14 @@ struct walk {
 /* ---- names ---- */
 
 /* Checks the name at `at`. Returns the offset behind it, or 0 when it is malformed. A
- * pointer must lead in front of the run of labels it ends, so that no chain can close a
- * ring. */
+ * pointer must lead to a name that ends in front of the run of labels it closes: that
+ * is what "prior occurrence" means, no chain can close a ring, and no name reaches into
+ * octets that the message does not own. */
 static size_t walk_name(struct walk *w, size_t at)
 {
-    size_t end = 0, run = at, name_len = 0, hops = 0;
+    size_t end = 0, run = at, limit = w->len, name_len = 0, hops = 0;
 
-    for (; w->budget > 0; w->budget--) {
-        if (at >= w->len)
-            return 0;
+    for (; w->budget > 0 && at < limit; w->budget--) {
         size_t label = w->at[at];
         if (label <= NAME_LABEL_MAX) {
             at += label + 1;
@@ -41,7 +40,7 @@ static size_t walk_name(struct walk *w, size_t at)
                 return end == 0 ? at : end;
             continue;
         }
-        if (label < POINTER || w->len - at < 2)
+        if (label < POINTER || limit - at < 2)
             return 0;
         if (end == 0)
             end = at + 2;
@@ -50,6 +49,7 @@ static size_t walk_name(struct walk *w, size_t at)
             return 0;
         if (at == DNS_HEADER_LEN && w->qname_len > 0)
             return name_len + w->qname_len <= NAME_WIRE_MAX ? end : 0;
+        limit = run;
         run = at;
     }
     return 0;

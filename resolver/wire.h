@@ -4,13 +4,13 @@
  * octet + 4096; a pointer to the question, the usual owner, is free).
  *
  * What it insists on: names of at most 255 octets, labels of at most 63 without other
- * label types, pointers strictly backwards (RFC 1035 section 4.1.4 says "prior
- * occurrence") and none at all in the question; records that end where they say; RDATA
- * of types whose layout we know (rdata.h) holding exactly that layout; at most one OPT,
- * in the additional section, owned by the root, made of whole options (RFC 6891
- * section 6.1.1); a TSIG only as the very last record (RFC 8945 section 5.1); counts
- * that match. Octets behind the last record are no error; they are not part of the
- * message. */
+ * label types, pointers strictly backwards to a name that ends before they begin (RFC
+ * 1035 section 4.1.4 says "prior occurrence") and none at all in the question; records
+ * that end where they say; RDATA of types whose layout we know (rdata.h) holding
+ * exactly that layout; at most one OPT, in the additional section, owned by the root,
+ * made of whole options (RFC 6891 section 6.1.1); a TSIG only as the very last record
+ * (RFC 8945 section 5.1); counts that match. Octets behind the last record are no
+ * error; they are not part of the message. */
 #ifndef ISTHMUS_RESOLVER_WIRE_H
 #define ISTHMUS_RESOLVER_WIRE_H
 

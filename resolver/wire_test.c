@@ -178,6 +178,9 @@ static void owners_that_are_malformed(void **state)
          HEAD "0001 0000 0000" QUESTION "0161 c01a ff00 0001 00000005 0000"},
         {"into the run it ends",
          HEAD "0001 0000 0000" QUESTION "0161 c01b ff00 0001 00000005 0000"},
+        {"to a name that ends behind the message",
+         HEAD "0002 0000 0000" QUESTION "c00c ff00 0001 00000005 0001 0c"
+              "c026 ff00 0001 00000005 0000 00"},
         {"half a pointer", HEAD "0001 0000 0000" QUESTION "c0"},
         {"label type 10", HEAD "0001 0000 0000" QUESTION "80 ff00 0001 00000005 0000"},
     };
