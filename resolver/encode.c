@@ -402,7 +402,9 @@ static bool can_copy(const struct encode_job *job)
         return false;
     if (m->opt_at != 0 && m->opt_at + OPT_FIXED_LEN + m->opt.options.len != m->len)
         return false;
-    return name_equal(m->wire + m->qname, job->question.at);
+    const uint8_t *name = m->wire + m->qname;
+    return memcmp(name, job->question.at, m->qname_len) == 0 ||
+           name_equal(name, job->question.at);
 }
 
 /* Records as they stand: with a question of the same length every pointer stays right.

@@ -301,8 +301,17 @@ static void a_message_without_question_has_none(void **state)
     struct encode_job job = job_of(&m, "www.test A");
     job.question = (struct span){0};
     struct span out = encode(&job, ENCODE_OK);
-    same(out, build_bytes("0007 8180 0000 0001 0000 0000"
-                          "'www.test' 0001 0001 00000005 0004 c0000201"));
+    struct span want = build_bytes("0007 8180 0000 0001 0000 0000"
+                                   "'www.test' 0001 0001 00000005 0004 c0000201");
+    same(out, want);
+    m.wire = NULL;
+    same(encode(&job, ENCODE_OK), want);
+    struct msg none;
+    build_walk(&none, want); /* and none that came without one is copied under one */
+    job = job_of(&none, "www.test A");
+    assert_string_equal(
+        build_text(encode(&job, ENCODE_OK)),
+        build_text(build_answer("www.test A\nwww.test 5 A 192.0.2.1\n")));
 }
 
 /* ---- compression of what was made here ---- */
@@ -364,7 +373,7 @@ static void records_of_several_buffers_meet_in_one_message(void **state)
 static void names_far_behind_are_never_pointed_to(void **state)
 {
     struct msg m, back;
-    char owner[32];
+    char owner[48];
 
     assert_int_equal(msg_init(&m, &arena, 0), 0);
     for (int i = 0; i < 2000; i++) {
@@ -384,6 +393,85 @@ static void names_far_behind_are_never_pointed_to(void **state)
     build_walk(&third, again);
     assert_int_equal(third.rr_n, 2000);
     assert_true(msg_owner_is(&third.rr[1999], build_name(owner)));
+}
+
+/* ---- maps ---- */
+
+static struct name_map map_of(const char *from, const char *to)
+{
+    const uint8_t *f = build_name(from), *t = build_name(to);
+
+    return (struct name_map){.from = f,
+                             .to = t,
+                             .from_len = (uint8_t)name_len(f),
+                             .to_len = (uint8_t)name_len(t)};
+}
+
+/* Both ways, by offset and by hash: a name of 240 octets, 250 or 260 once it is mapped.
+ */
+static void a_mapped_name_that_is_too_long_is_told(void **state)
+{
+    struct msg m;
+    struct span in =
+        build_bytes("0007 8180 0001 0001 0000 0000 'x' 0001 0001"
+                    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                    ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                    ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                    ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b'"
+                    "0001 0001 00000005 0004 c0000201");
+    struct name_map fits = map_of("b", "bbbbbbbbb"),
+                    over = map_of("b", "bbbbbbbbbbbbbbbbbbbbb");
+
+    build_walk(&m, in);
+    for (int hashed = 0; hashed <= 1; hashed++) {
+        if (hashed)
+            m.wire = NULL;
+        struct encode_job job = job_of(&m, "x A");
+        job.map = &fits;
+        encode(&job, ENCODE_OK);
+        job.map = &over;
+        assert_int_equal(encode(&job, ENCODE_NAME_LONG).len, 0);
+    }
+}
+
+static void the_question_may_have_nothing_to_do_with_the_map(void **state)
+{
+    struct name_map map = map_of("local", "zone.example");
+    struct msg m;
+
+    build_walk(
+        &m, build_answer("a.local A\na.local 5 A 192.0.2.1\nb.local 5 A 192.0.2.2\n"));
+    struct encode_job job = job_of(&m, "other.test A");
+    job.map = &map;
+    assert_string_equal(
+        build_text(encode(&job, ENCODE_OK)),
+        build_text(build_answer("other.test A\na.zone.example 5 A 192.0.2.1\n"
+                                "b.zone.example 5 A 192.0.2.2\n")));
+}
+
+/* The mapped end is first met beyond 16383, where nothing can point. */
+static void a_mapped_end_far_behind_is_written_each_time(void **state)
+{
+    struct name_map map = map_of("cluster.local", "zone.example");
+    struct msg m, back;
+    char owner[48];
+
+    assert_int_equal(msg_init(&m, &arena, 0), 0);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(owner, sizeof owner, "n%d.x%d.example", i, i);
+        add(&m, owner, DNS_A, "c0000201");
+    }
+    add(&m, "a.cluster.local", DNS_A, "c0000201");
+    add(&m, "b.cluster.local", DNS_A, "c0000201");
+    struct encode_job job = job_of(&m, "www.test A");
+    struct msg far;
+    build_walk(&far, encode(&job, ENCODE_OK));
+    far.edited = true;
+    job.msg = &far;
+    job.map = &map;
+    build_walk(&back, encode(&job, ENCODE_OK));
+    assert_true(msg_owner_is(&back.rr[1000], build_name("a.zone.example")));
+    assert_true(msg_owner_is(&back.rr[1001], build_name("b.zone.example")));
 }
 
 /* ---- limits ---- */
@@ -510,6 +598,9 @@ int main(void)
         TEST(names_that_differ_in_case_share_nothing_but_the_question),
         TEST(records_of_several_buffers_meet_in_one_message),
         TEST(names_far_behind_are_never_pointed_to),
+        TEST(a_mapped_name_that_is_too_long_is_told),
+        TEST(the_question_may_have_nothing_to_do_with_the_map),
+        TEST(a_mapped_end_far_behind_is_written_each_time),
         TEST(what_does_not_fit_is_truncated_to_its_question),
         TEST(the_opt_counts_and_its_options_go_first),
         TEST(a_limit_below_the_question_leaves_it_out),

@@ -183,6 +183,8 @@ static void mnemonics_are_read_in_any_case_and_nothing_else_is(void **state)
     assert_int_equal(out, DNS_AAAA);
     assert_int_equal(rdata_class_parse(TEXT("ch"), &out), 0);
     assert_int_equal(out, DNS_CH);
+    assert_int_equal(rdata_class_parse(TEXT("Class7"), &out), 0);
+    assert_int_equal(out, 7);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(rdata_type_parse(text_of(bad[i]), &out), -1);
 }

@@ -100,6 +100,17 @@ static void a_packet_cut_anywhere_is_malformed(void **state)
     assert_int_equal(walk(&m, a), WIRE_OK);
 }
 
+static void no_message_is_longer_than_65535_octets(void **state)
+{
+    uint8_t *p = build_keep(65536);
+    struct span q = build_query("www.test A");
+    struct msg m;
+
+    memcpy(p, q.at, q.len);
+    assert_int_equal(walk(&m, (struct span){.at = p, .len = 65535}), WIRE_OK);
+    assert_int_equal(walk(&m, (struct span){.at = p, .len = 65536}), WIRE_FORMERR);
+}
+
 static void octets_behind_the_message_are_no_part_of_it(void **state)
 {
     struct msg m;
@@ -220,6 +231,56 @@ static void names_are_measured_with_what_they_point_to(void **state)
         wr_bytes(&wr, "\xc0\x0c\xff\0\0\1\0\0\0\5\0\0", 12);
         assert_int_equal(walk(&m, (struct span){.at = p, .len = wr.at}),
                          over == 0 ? WIRE_OK : WIRE_FORMERR);
+    }
+}
+
+/* A chain of `n` pointers, each to the one before, to the root of the question. */
+static struct span pointer_chain(size_t n)
+{
+    uint8_t *p = build_keep(1024);
+    struct wr wr = wr_init(p, 1024);
+    struct span head =
+        build_bytes(HEAD "0002 0000 0000" QUESTION "c00c ff00 0001 00000005");
+
+    wr_bytes(&wr, head.at, head.len);
+    wr_u16(&wr, (uint16_t)(2 * (n - 1)));
+    for (size_t i = 0; i < n; i++)
+        wr_u16(&wr, (uint16_t)(i == 0 ? 0xc015 : 0xc000 | (wr.at - 2)));
+    wr_bytes(&wr, "\xff\0\0\1\0\0\0\5\0\0", 10);
+    return (struct span){.at = p, .len = wr.at};
+}
+
+static void a_name_has_no_more_pointers_than_labels(void **state)
+{
+    struct msg m;
+    struct name n;
+
+    for (size_t hops = 126; hops <= 129; hops++) {
+        struct span p = pointer_chain(hops);
+        assert_int_equal(walk(&m, p), hops <= 127 ? WIRE_OK : WIRE_FORMERR);
+        size_t end = wire_name(p, p.len - 12, &n);
+        assert_int_equal(end, hops <= 127 ? p.len - 10 : 0);
+    }
+}
+
+/* Without a question to point to, so that every label is looked at. */
+static void owners_may_have_255_octets_and_no_more(void **state)
+{
+    for (size_t last = 1; last <= 2; last++) {
+        struct span q = long_question(4, last);
+        size_t len = q.len - DNS_HEADER_LEN - 4;
+        uint8_t *p = build_keep(1024);
+        struct wr wr = wr_init(p, 1024);
+        struct msg m;
+        struct name n;
+        wr_bytes(&wr, "\0\7\x81\x80\0\0\0\2\0\0\0\0", DNS_HEADER_LEN);
+        wr_bytes(&wr, q.at + DNS_HEADER_LEN, len);
+        wr_bytes(&wr, "\xff\0\0\1\0\0\0\5\0\0", 10);
+        wr_bytes(&wr, "\xc0\x0c\xff\0\0\1\0\0\0\5\0\0", 12);
+        struct span packet = {.at = p, .len = wr.at};
+        assert_int_equal(walk(&m, packet), last == 1 ? WIRE_OK : WIRE_FORMERR);
+        assert_int_equal(wire_name(packet, DNS_HEADER_LEN, &n),
+                         last == 1 ? DNS_HEADER_LEN + len : 0);
     }
 }
 
@@ -577,6 +638,7 @@ int main(void)
         TEST(packets_without_a_whole_header_are_short),
         TEST(a_query_is_indexed),
         TEST(a_packet_cut_anywhere_is_malformed),
+        TEST(no_message_is_longer_than_65535_octets),
         TEST(octets_behind_the_message_are_no_part_of_it),
         TEST(a_message_without_question_is_none_with_one),
         TEST(questions_that_are_malformed),
@@ -584,6 +646,8 @@ int main(void)
         TEST(owners_that_are_malformed),
         TEST(owners_may_be_compressed_in_any_backward_way),
         TEST(names_are_measured_with_what_they_point_to),
+        TEST(a_name_has_no_more_pointers_than_labels),
+        TEST(owners_may_have_255_octets_and_no_more),
         TEST(records_are_indexed),
         TEST(data_must_be_what_its_type_demands),
         TEST(counts_must_match),
