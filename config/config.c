@@ -85,7 +85,8 @@ static struct config *config_parse(struct config *c, struct text text,
     int rc = corefile_parse(&c->arena, from, words, &c->corefile, errs);
     if (rc == 0 && c->corefile.blocks_n == 0)
         rc = corefile_parse(&c->arena, fallback, words, &c->corefile, errs);
-    if (rc < 0) {
+    c->flawed = rc < 0;
+    if (c->flawed && c->corefile.blocks_n == 0) {
         config_free(c);
         return NULL;
     }

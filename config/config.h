@@ -8,6 +8,7 @@ struct config {
     struct arena arena; /* owns everything below */
     const char *file;   /* as given; "stdin" for standard input */
     struct corefile corefile;
+    bool flawed; /* some of it could not be read: only good for finding more errors */
     uint8_t digest[32]; /* of the parsed form: comments and spacing do not matter */
 };
 

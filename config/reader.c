@@ -177,21 +177,26 @@ int reader_no_arg(struct reader *rd)
 
 /* ---- numbers ---- */
 
+static bool parse_u32(const char *word, uint32_t min, uint32_t max, uint32_t *out)
+{
+    uint64_t n = 0;
+    if (*word == '\0')
+        return false;
+    for (const char *p = word; *p != '\0'; p++) {
+        n = n * 10 + (uint64_t)(*p - '0');
+        if (*p < '0' || *p > '9' || n > UINT32_MAX)
+            return false;
+    }
+    *out = (uint32_t)n;
+    return n >= min && n <= max;
+}
+
 int reader_u32(struct reader *rd, const char *word, uint32_t min, uint32_t max,
                uint32_t *out)
 {
-    uint64_t n = 0;
-    bool good = *word != '\0';
-    for (const char *p = word; *p != '\0' && good; p++) {
-        good = *p >= '0' && *p <= '9';
-        n = n * 10 + (uint64_t)(*p - '0');
-        good = good && n <= UINT32_MAX;
-    }
-    if (!good || n < min || n > max)
-        return reader_error(rd, "invalid number '%s': expected %u to %u", word, min,
-                            max);
-    *out = (uint32_t)n;
-    return 0;
+    if (parse_u32(word, min, max, out))
+        return 0;
+    return reader_error(rd, "invalid number '%s': expected %u to %u", word, min, max);
 }
 
 int reader_duration(struct reader *rd, const char *word, int64_t *out_us)
@@ -231,8 +236,12 @@ struct option_value {
 static int option_u32(const struct option_value *v, const char *word)
 {
     const struct option *o = v->option;
-    int64_t max = o->max == 0 ? UINT32_MAX : o->max;
-    return reader_u32(v->rd, word, (uint32_t)o->min, (uint32_t)max, v->to);
+    uint32_t min = (uint32_t)o->min;
+    uint32_t max = o->max == 0 ? UINT32_MAX : (uint32_t)o->max;
+    if (parse_u32(word, min, max, v->to))
+        return 0;
+    return reader_error(v->rd, "%s: invalid number '%s': expected %u to %u", o->name,
+                        word, min, max);
 }
 
 static int option_duration(const struct option_value *v, const char *word)

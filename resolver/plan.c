@@ -253,7 +253,7 @@ static void build_blocks(struct plan *p, const struct plan_flags *flags,
             p->workers = b->sockets;
         add_listeners(p, b, flags->dns_port, errs);
     }
-    if (p->servers_n == 0 && errs->n == 0)
+    if (p->servers_n == 0 && errs->n == 0 && !p->config->flawed)
         error_at(errs, (struct where){.file = p->config->file},
                  "nothing to listen on: every block's addresses are excepted by bind");
 }
@@ -273,7 +273,7 @@ struct plan *plan_build(struct config *config, struct registry *reg,
     p->uses = 1;
     uint32_t before = errs->n;
     build_blocks(p, flags, errs);
-    if (errs->n == before)
+    if (errs->n == before && !config->flawed)
         return p;
     plan_free(p);
     return NULL;

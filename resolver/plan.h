@@ -86,7 +86,7 @@ struct plan_flags {
 };
 
 /* Builds from `config`, which the plan then owns, also on failure. Returns NULL after
- * adding errors: all of them. */
+ * adding errors, all of them, and for a flawed config always. */
 struct plan *plan_build(struct config *config, struct registry *reg,
                         const struct plan_flags *flags, struct errors *errs);
 void plan_free(struct plan *p);
