@@ -67,7 +67,8 @@ def check(ok, what, detail=''):
         Tally.passed += 1
     else:
         Tally.failed += 1
-        print(f'FAIL {Tally.test}: {what}{": " if detail != "" else ""}{detail}', flush=True)
+        text = ' | '.join(line.strip() for line in f'{what}: {detail}'.split('\n') if line.strip())
+        print(f'FAIL {Tally.test}: {text}', flush=True)
     return bool(ok)
 
 
@@ -324,16 +325,24 @@ def stop_all():
 atexit.register(stop_all)
 
 
-def ports_open():
-    """(UDP ports bound, TCP ports listening) in this network namespace."""
-    found = {'udp': set(), 'tcp': set()}
-    for table in ('udp', 'udp6', 'tcp', 'tcp6'):
+def sockets(kind):
+    """(address, port) of every UDP socket, or TCP listener, of this network namespace."""
+    found = []
+    for table, family in ((kind, socket.AF_INET), (kind + '6', socket.AF_INET6)):
         with contextlib.suppress(OSError), open(f'/proc/self/net/{table}', encoding='ascii') as file:
             for line in file.readlines()[1:]:
                 words = line.split()
-                if table.startswith('udp') or words[3] == '0A':
-                    found[table[:3]].add(int(words[1].rpartition(':')[2], 16))
-    return found['udp'], found['tcp']
+                address, _, port = words[1].partition(':')
+                packed = struct.pack(f'={len(address) // 8}I', *struct.unpack(f'>{len(address) // 8}I', bytes.fromhex(address)))
+                if kind == 'udp' or words[3] == '0A':
+                    found.append((socket.inet_ntop(family, packed), int(port, 16)))
+    return found
+
+
+def is_served(port, address=None):
+    """Whether UDP and TCP of this port are open, on that address or on all."""
+    wanted = None if address is None else {address, '0.0.0.0', '::'}
+    return all(any(p == port and (wanted is None or a in wanted) for a, p in sockets(kind)) for kind in ('udp', 'tcp'))
 
 
 class StartFailed(Exception):
@@ -356,8 +365,7 @@ class Isthmus(Process):
         if not self.alive:
             super().stop()
             raise StartFailed(self.errors() or self.output())
-        udp, tcp = ports_open()
-        return self.port in udp and self.port in tcp
+        return is_served(self.port, self.address)
 
     def log(self):
         return self.output() + self.errors()

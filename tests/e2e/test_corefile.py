@@ -10,7 +10,7 @@ import time
 
 import badup
 import harness
-from harness import ISTHMUS, Isthmus, Process, StartFailed, ask, check, equal, folder, free_port, isthmus, run, wait_until, write
+from harness import ISTHMUS, Isthmus, Process, ask, check, equal, folder, free_port, isthmus, run, wait_until, write
 
 ERROR = re.compile(r'^(?P<file>[^\n:]+):(?P<line>\d+) - (?P<text>.+)$', re.M)
 
@@ -94,6 +94,8 @@ def test_mistakes_between_clusters():
             ('a.local 10.97.128.0/17', 'b.local 10.97.0.0/16', 'a.local', 'b.local', '10.97.128.0/17'),
             ('a.local fd00:a::/108', 'b.local fd00:a::/112', 'a.local', 'b.local', 'fd00:a::/108'),
             ('a.local 10.96.0.0/16', 'cluster.local 10.97.0.0/16 {\n        domain x.local\n    }', 'cluster.local', 'a.local'),
+            ('cluster.local 10.97.0.0/16 {\n        domain x.local\n    }', 'a.local 10.96.0.0/16', 'cluster.local', 'a.local'),
+            ('a.local 10.96.0.0/16', 'b.local 10.97.0.0/16 {\n        pods 10.96.0.0/16\n    }', 'a.local', 'b.local', '10.96.0.0/16'),
             ('a.local 10.96.0.0/16 {\n        pods 10.244.0.0/16\n    }',
              'b.local 10.97.0.0/16 {\n        pods 10.244.0.0/16\n    }', 'a.local', 'b.local', '10.244.0.0/16')):
         status, found, err = errors_of(block(f'cluster {first}', f'cluster {second}'))
@@ -231,13 +233,13 @@ def test_port_options():
     first, second, own = free_port(), free_port(), free_port()
     text = f'. {{\n    bind 127.0.0.1\n    whoami\n}}\na.test:{own} {{\n    bind 127.0.0.1\n    whoami\n}}\n'
     server = Isthmus(text, ['-dns.port', str(first), '-p', str(second)], port=second)
-    check(own in harness.ports_open()[0] and first not in harness.ports_open()[0], 'the last wins; a port in a key stays')
+    check(harness.is_served(own) and not harness.is_served(first), 'the last wins; a port in a key stays')
 
 
 def test_corefile_from_standard_input():
     port = free_port()
     process = Process([ISTHMUS, '-conf', 'stdin'], 'isthmus', stdin=f'.:{port} {{\n    bind 127.0.0.1\n    whoami\n}}\n')
-    wait_until(lambda: port in harness.ports_open()[0], 5, 'a Corefile from standard input')
+    wait_until(lambda: harness.is_served(port), 5, 'a Corefile from standard input')
     process.stop()
     status, _, err = run([ISTHMUS, '-conf', 'stdin'], stdin='.:53 {\n    whoamy\n}\n')
     check(status == 1 and re.search(r'stdin:2 - .*whoami', err), 'mistakes there are told as stdin:LINE', err)
@@ -247,11 +249,11 @@ def test_corefile_of_the_working_directory():
     home, port = folder('cwd'), free_port()
     write(f'{home}/Corefile', f'.:{port} {{\n    bind 127.0.0.1\n    whoami\n}}\n')
     process = Process([ISTHMUS], 'isthmus', cwd=home)
-    wait_until(lambda: port in harness.ports_open()[0], 5, './Corefile is used without -conf')
+    wait_until(lambda: harness.is_served(port), 5, './Corefile is used without -conf')
     process.stop()
     port = free_port()
     process = Process([ISTHMUS, '-dns.port', str(port)], 'isthmus', cwd=folder('empty'))
-    wait_until(lambda: port in harness.ports_open()[0], 5, 'without any file: the built-in one')
+    wait_until(lambda: harness.is_served(port), 5, 'without any file: the built-in one')
     process.stop()
 
 
@@ -266,10 +268,8 @@ def test_pidfile():
     check(not os.path.exists(path), 'and is removed at the end')
     target = write(f'{home}/target', 'precious')
     os.symlink(target, f'{home}/link')
-    try:
-        isthmus('    whoami', ['-pidfile', f'{home}/link'])
-    except StartFailed:
-        pass
+    status, _, err = errors_of(block('whoami'), '-pidfile', f'{home}/link')
+    check(status == 1 and f'{home}/link' in err, 'a pid file that cannot be written stops the start', (status, err))
     with open(target, encoding='ascii') as file:
         equal(file.read(), 'precious', 'a symbolic link is not followed')
 
@@ -297,6 +297,24 @@ def test_signals():
     server = isthmus(f'    forward . {up.address}:{up.port}')
     server.signal(harness.signal.SIGHUP)
     equal(ask(server, 'y.example').data, ['192.0.2.7'], 'SIGHUP does not end it')
+    with harness.TcpClient(server) as client:
+        client.send(harness.make_query('slow-700.example', edns=None))
+        wait_until(lambda: up.asked('slow-700.example'), 5, 'a question in flight')
+        server.signal(harness.signal.SIGTERM)
+        check(client.receive() is not None, 'SIGTERM: what is in flight is answered')
+    equal(server.wait(10), 0, 'SIGTERM with a question in flight: status')
+
+
+def test_number_of_workers():
+    for number in (1, 2, 5):
+        server = isthmus(f'    multisocket {number}\n    whoami')
+        count = sum(port == server.port for _, port in harness.sockets('udp'))
+        equal(count, number, f'multisocket {number}: as many sockets')
+        for i in range(20):
+            equal(ask(server, f'x{i}.').rcode, 'NOERROR', f'multisocket {number} answers')
+        server.stop()
+    for word in ('0', '-1', 'many', '1 2', '100000'):
+        refused(block(f'multisocket {word}', 'whoami'), 3, 'multisocket', word.split()[-1])
 
 
 def test_address_in_use_or_absent():

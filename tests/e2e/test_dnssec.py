@@ -69,6 +69,7 @@ def test_questions_for_signing_types_are_nodata():
                 for do in (False, True):
                     reply = ask(server, name, rdtype, do=do)
                     equal((reply.rcode, reply.answer), ('NOERROR', []), f'{who}: {name} {rdtype} is NODATA')
+                    check(reply.ede, f'{who}: {name} {rdtype} says that it was made here', reply.short())
                     owners = [text.split()[:2] for text in reply.authority]
                     equal(owners, [[f'{ZONE}.', 'SOA']], f'{who}: {name} {rdtype} has the SOA of the zone')
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# e2e: tsan
 """When a cluster's DNS is frozen, killed, lying or gone: the next address answers within the same
 question; when none is left the answer is quick and says why; other clusters notice nothing
 (rows H1-H3, H6, H7). Servers that die are real NSDs; servers that lie are scripted.

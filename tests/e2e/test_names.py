@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# e2e: quick
+# e2e: quick tsan
 """Names in questions and answers: every one that lies in the cluster's domain becomes the
 zone's, in any section and type, by labels and in any letter case, and nothing else changes.
 
@@ -7,6 +7,7 @@ The rows are those of the feature table: N1-N10 naming, R1-R4, R7-R9, R11 record
 clusters are real BINDs (which keep letter case), NSDs and Knots; a scripted upstream stands in
 where the octets of a question matter or an answer must be odd.
 """
+import concurrent.futures
 import functools
 import struct
 
@@ -414,6 +415,52 @@ def test_opt_is_answered_as_asked():
     equal(ask(server(), f'app.web.svc.{ZONE}', edns=None).parsed.opt, None, 'no OPT without EDNS')
     reply = ask(server(), f'app.web.svc.{ZONE}', options=wire.option(65001, b'secret'))
     check(65001 not in [code for code, _ in reply.parsed.options], 'unknown options do not come back')
+
+
+def test_flags_of_one_client_are_not_anothers():
+    """Questions that differ in CD or RD are not the same, also while both are in flight."""
+    up = recorder()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda kind: (kind, ask(server(), 'slow-200.recorded.lan', **kind)),
+                                ({'cd': True}, {'cd': False}, {'rd': False}, {'edns': None})))
+    for kind, reply in replies:
+        equal(bool(reply.parsed.flags & wire.CD), kind.get('cd', False), f'CD for {kind}')
+        equal(bool(reply.parsed.flags & wire.RD), kind.get('rd', True), f'RD for {kind}')
+        equal(reply.parsed.opt is not None, 'edns' not in kind, f'OPT for {kind}')
+    up.forget()
+
+
+def test_an_answer_may_spell_the_question_differently():
+    up = recorder()
+    up.custom = lambda asked: badup.reply(asked.replace(b'spelled', b'SPELLED'), wire.AA, [
+        wire.record(b'\xc0\x0c', 'A', b'\x0a\1\1\1')]) if b'spelled' in asked else None
+    reply = ask(server(), 'spelled.recorded.lan')
+    up.custom = None
+    equal(reply.answer, ['spelled.recorded.lan. A 10.1.1.1'], 'it is taken, and given back as the client spelled it')
+
+
+def test_zone_in_capitals_with_a_final_dot():
+    up = recorder()
+    here = isthmus(f'    cluster Shout.LAN. {{\n        dns {up.address}:{up.port}\n        domain Own.EXAMPLE.\n    }}')
+    equal(ask(here, 'app.shout.lan').answer, ['app.shout.lan. A 192.0.2.7'], 'a zone in capitals')
+    equal(up.asked()[-1].name.lower(), 'app.own.example', 'and a domain in capitals')
+
+
+def test_over_ipv6():
+    try:
+        up = badup.Upstream('::1', free_port())
+    except OSError:
+        harness.skip('no IPv6 loopback here')
+    here = harness.Isthmus(f'.:@PORT@ {{\n    bind ::1\n    cluster b.lan {{\n        dns [::1]:{up.port}\n    }}\n}}\n', address='::1')
+    for tcp in (False, True):
+        equal(ask(here, 'app.b.lan', tcp=tcp).data, ['192.0.2.7'], 'from client to cluster')
+
+
+def test_transfers_are_not_proxied():
+    for name in (ZONE, 'own.example', 'example.org'):
+        for rdtype in (251, 252):
+            reply = ask(server(), name, f'TYPE{rdtype}', tcp=True)
+            check(reply.rcode != 'NOERROR' or len(reply.parsed.records) <= 2, f'{name} type {rdtype} gives no zone', reply.rcode)
 
 
 def test_many_records_of_one_owner_share_it():

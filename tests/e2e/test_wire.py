@@ -191,6 +191,14 @@ def test_what_comes_back_in_opt():
                 check(not codes & {100, 8}, f'{name} {what}: unknown options and subnet are not echoed', codes)
 
 
+def test_names_outside_all_blocks():
+    here = isthmus('    whoami', keys='b.test')
+    for name in ('a.test', 'www.example', '', 'xb.test'):
+        reply = ask(here, name)
+        equal((reply.rcode, [code for code, _ in reply.ede]), ('REFUSED', [20]), f'{name or "."}: REFUSED with EDE 20')
+        equal(ask(here, name, edns=None).parsed.counts, (1, 0, 0, 0), f'{name or "."}: bare without EDNS')
+
+
 # ---- floods of nonsense ----
 
 def test_noise_hurts_nobody():

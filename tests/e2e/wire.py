@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 TYPES = {
     'A': 1, 'NS': 2, 'CNAME': 5, 'SOA': 6, 'MB': 7, 'MG': 8, 'MR': 9, 'WKS': 11, 'PTR': 12, 'HINFO': 13,
     'MINFO': 14, 'MX': 15, 'TXT': 16, 'RP': 17, 'AFSDB': 18, 'RT': 21, 'PX': 26, 'AAAA': 28, 'LOC': 29,
-    'SRV': 33, 'NAPTR': 35, 'KX': 36, 'DNAME': 39, 'OPT': 41, 'DS': 43, 'RRSIG': 46, 'NSEC': 47,
+    'SRV': 33, 'NAPTR': 35, 'KX': 36, 'DNAME': 39, 'OPT': 41, 'DS': 43, 'SSHFP': 44, 'RRSIG': 46, 'NSEC': 47,
     'DNSKEY': 48, 'NSEC3': 50, 'NSEC3PARAM': 51, 'SVCB': 64, 'HTTPS': 65, 'LP': 107, 'AXFR': 252,
     'ANY': 255, 'CAA': 257,
 }
