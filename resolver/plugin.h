@@ -1,7 +1,7 @@
 /* What a plugin is: one directive, one file, one `const struct plugin`.
  *
- * Read plugins/whoami.c first; it is a whole plugin on a page. `plugins.def` names all of
- * them in CoreDNS's fixed order, which is the order of every chain. */
+ * Read plugins/whoami.c first; it is a whole plugin on a page. `plugins.def` names all
+ * of them in CoreDNS's fixed order, which is the order of every chain. */
 #ifndef ISTHMUS_RESOLVER_PLUGIN_H
 #define ISTHMUS_RESOLVER_PLUGIN_H
 
@@ -12,15 +12,16 @@ struct plan;
 struct plan_block;
 struct registry;
 
-/* What setup gets. Everything it allocates comes from `arena` (the plan's) and is const once
- * the plan is in use. */
+/* What setup gets. Everything it allocates comes from `arena` (the plan's) and is const
+ * once the plan is in use. */
 struct setup {
     struct arena *arena;
     struct errors *errs;
     struct registry *registry;
     struct plan *plan;
-    struct plan_block *block; /* its keys; server settings are written here (bind, ...) */
-    void *state;              /* out: handed to every hook */
+    struct plan_block
+        *block;  /* its keys; server settings are written here (bind, ...) */
+    void *state; /* out: handed to every hook */
 };
 
 struct plugin {
@@ -55,7 +56,8 @@ extern const struct plugin *const plugin_list[];
 
 const struct plugin *plugin_find(const char *name);
 
-/* The words of a Corefile: those of plugin_list, and reasons for those we do not have. */
+/* The words of a Corefile: those of plugin_list, and reasons for those we do not have.
+ */
 const struct vocabulary *plugin_vocabulary(void);
 
 #endif
