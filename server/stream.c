@@ -9,14 +9,17 @@
 #include <unistd.h>
 
 #define ROOM                                                                           \
-    (16 * 1024)     /* for reading; also the most that pausing leaves unread here */
-#define ROUNDS    4 /* reads per connection and wake-up */
-#define MESSAGE   (2 + ANSWER_MAX)
-#define TAIL      (2 * MESSAGE)
-#define SWEEP_MS  250
-#define LINGER_US (2 * 1000000ull) /* for the client to see our end of the stream */
-#define MS        1000ull          /* microseconds */
-#define NO_EVENT  0
+    (16 * 1024)        /* for reading; also the most that pausing leaves unread here */
+#define DRAIN_READS 16 /* of a connection, at the end */
+/* Questions of all connections in one turn, besides what the last read brings: a flood
+ * over many connections must not keep UDP waiting. */
+#define TURN_QUESTIONS 1024
+#define MESSAGE        (2 + ANSWER_MAX)
+#define TAIL           (2 * MESSAGE)
+#define SWEEP_MS       250
+#define LINGER_US      (2 * 1000000ull) /* for the client to see our end of the stream */
+#define MS             1000ull          /* microseconds */
+#define NO_EVENT       0
 
 enum stream_state {
     STREAM_OPEN,   /* takes questions */
@@ -306,10 +309,10 @@ static enum reading read_some(struct stream *c)
     return more ? READ_MORE : READ_WAIT;
 }
 
-static void read_rounds(struct stream *c, unsigned rounds)
+static void read_times(struct stream *c, unsigned times)
 {
     enum reading got = READ_MORE;
-    while (got == READ_MORE && rounds-- > 0 && !c->paused && !c->broken)
+    while (got == READ_MORE && times-- > 0 && !c->paused && !c->broken)
         got = read_some(c);
     if (got == READ_ENDED)
         begin_end(c);
@@ -460,6 +463,17 @@ static void on_writable(struct stream *c)
     attend(c);
 }
 
+/* Whether the turn has room for more questions; if not, the kernel reports the
+ * connection again. */
+static bool may_read(struct streams *s)
+{
+    if (s->limited_turn != s->turn->number) {
+        s->limited_turn = s->turn->number;
+        s->questions_limit = s->counters.questions + TURN_QUESTIONS;
+    }
+    return s->counters.questions < s->questions_limit;
+}
+
 static void on_event(uv_poll_t *poll, int status, int events)
 {
     struct stream *c = poll->data;
@@ -476,8 +490,8 @@ static void on_event(uv_poll_t *poll, int status, int events)
         discard(c);
     else if (c->paused)
         watch(c);
-    else
-        read_rounds(c, ROUNDS);
+    else if (may_read(c->streams))
+        read_times(c, 1);
 }
 
 /* When the connection is given up; UINT64_MAX: not while the resolver owes it answers.
@@ -543,7 +557,7 @@ void streams_drain(struct streams *s)
         struct stream *c = s->list.list[i];
         if (c == NULL || c->state != STREAM_OPEN)
             continue;
-        read_rounds(c, ROUNDS);
+        read_times(c, DRAIN_READS);
         begin_end(c);
     }
 }

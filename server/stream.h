@@ -45,6 +45,8 @@ struct streams {
     struct stream_tail *tail;       /* answers not sent yet */
     uint8_t *room;                  /* for reading */
     size_t held;                    /* octets in buffers of connections */
+    uint32_t limited_turn;          /* for which questions_limit holds */
+    uint64_t questions_limit;       /* of counters.questions in this turn */
     uv_timer_t sweep;
     struct stream_counters counters;
 };
