@@ -141,7 +141,7 @@ struct msg {
 
 /* for (struct rr *rr = ...): all records of a message that are not dropped. */
 #define msg_each_rr(rr, m)                                                             \
-    for (struct rr *rr = (m)->rr, *rr##_end = (m)->rr_n > 0 ? rr + (m)->rr_n : rr;     \
+    for (struct rr *rr = (m)->rr, *rr##_end = rr == NULL ? NULL : rr + (m)->rr_n;      \
          rr < rr##_end; rr++)                                                          \
         if (!rr->dropped)
 
