@@ -176,9 +176,16 @@ demo: ## packages, build, then the main job on two built-in clusters
 	@$(MAKE) --no-print-directory all
 	@$(BUILD)/isthmus demo
 
-install: all ## install to DESTDIR PREFIX (/usr/local): program, manual pages, examples, unit
+# The second half of the Corefile's manual is what the plugins and limits say of themselves.
+$(BUILD)/isthmus-corefile.5: docs/isthmus-corefile.5.head $(OUT)/isthmus
+	@{ cat $< && $(OUT)/isthmus plugins --man && \
+	    printf '.SH SEE ALSO\n.BR isthmus (8)\n'; } >$@
+
+manual: $(BUILD)/isthmus-corefile.5 ## build/isthmus-corefile.5 from the option tables; read it with man -l
+
+install: all manual ## install to DESTDIR PREFIX (/usr/local): program, manual pages, examples, unit
 	install -D -m 755 $(OUT)/isthmus $(DESTDIR)$(PREFIX)/bin/isthmus
-	for p in $(wildcard docs/*.[1-8]); do \
+	for p in $(wildcard docs/*.[1-8]) $(BUILD)/isthmus-corefile.5; do \
 	    install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
 	for e in $(wildcard examples/*.Corefile examples/*/Corefile examples/*.json); do \
 	    install -D -m 644 $$e $(DESTDIR)$(PREFIX)/share/doc/isthmus/$$e || exit 1; done
@@ -191,7 +198,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: all lib test check unit oom scenario e2e golden fuzz fuzz-run bench cov lint analyze format demo \
+.PHONY: all manual lib test check unit oom scenario e2e golden fuzz fuzz-run bench cov lint analyze format demo \
     install clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:

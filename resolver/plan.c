@@ -233,6 +233,29 @@ static void add_listeners(struct plan *p, struct plan_block *b, uint16_t dns_por
 
 /* ---- the whole ---- */
 
+static bool has_plugin(const struct plan_block *b, const char *name)
+{
+    for (uint16_t i = 0; i < b->chain_n; i++) {
+        if (strcmp(b->chain[i].plugin->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever maps clusters expects them to outlive their DNS for a while. */
+static void tell_uncached(const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->blocks_n; i++) {
+        const struct plan_block *b = &p->blocks[i];
+        if (b->clusters == NULL || has_plugin(b, "cache"))
+            continue;
+        log_info("plugin/cluster: no `cache` beside the cluster lines (%s:%u): nothing is "
+                 "kept, and nothing served when a cluster's DNS is away",
+                 b->at.file, b->at.line);
+        return;
+    }
+}
+
 static void build_blocks(struct plan *p, const struct plan_flags *flags,
                          struct errors *errs)
 {
@@ -253,6 +276,7 @@ static void build_blocks(struct plan *p, const struct plan_flags *flags,
             p->workers = b->sockets;
         add_listeners(p, b, flags->dns_port, errs);
     }
+    tell_uncached(p);
     if (p->servers_n == 0 && errs->n == 0 && !p->config->flawed)
         error_at(errs, (struct where){.file = p->config->file},
                  "nothing to listen on: every block's addresses are excepted by bind");

@@ -5,6 +5,7 @@
  */
 #include "resolver/plugin.h"
 #include "server/demo.h"
+#include "server/manual.h"
 #include "server/process.h"
 #include "server/version.h"
 
@@ -19,6 +20,7 @@ struct command {
 
 static const struct command commands[] = {
     {"demo", "two clusters in a box, and a dozen questions", demo_run},
+    {"plugins", "what a Corefile may say", manual_run},
     {NULL, NULL, NULL},
 };
 
