@@ -62,7 +62,7 @@ static void foreign_messages_leave_the_address_alone(void **unused)
     struct pktinfo_room room = {{0}};
     struct msghdr m = {.msg_control = &room, .msg_controllen = sizeof room};
     struct addr local = address("192.0.2.9"), before = local;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    struct cmsghdr *c = m.msg_control;
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SO_TIMESTAMP;
     c->cmsg_len = CMSG_LEN(4);

@@ -13,9 +13,16 @@ static struct addr client(uint8_t last)
     return (struct addr){.family = 4, .port = last, .ip = {10, 0, 0, last}};
 }
 
+static struct quota *new_quota(uint32_t total_max, uint32_t address_max)
+{
+    struct quota *q = quota_new(total_max, address_max);
+    assert_non_null(q);
+    return q;
+}
+
 static void one_address_has_its_share(void **unused)
 {
-    struct quota *q = quota_new(10, 2);
+    struct quota *q = new_quota(10, 2);
     struct addr a = client(1), b = client(2);
     assert_int_equal(quota_take(q, &a), QUOTA_TAKEN);
     a.port = 7; /* ports do not matter */
@@ -29,7 +36,7 @@ static void one_address_has_its_share(void **unused)
 
 static void total_is_a_limit_and_comes_free_again(void **unused)
 {
-    struct quota *q = quota_new(3, 3);
+    struct quota *q = new_quota(3, 3);
     struct addr a[] = {client(1), client(2), client(3), client(4)};
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(quota_take(q, &a[i]), QUOTA_TAKEN);
@@ -42,7 +49,7 @@ static void total_is_a_limit_and_comes_free_again(void **unused)
 
 static void giving_back_what_was_not_taken_changes_nothing(void **unused)
 {
-    struct quota *q = quota_new(1, 1);
+    struct quota *q = new_quota(1, 1);
     struct addr a = client(1), b = client(2);
     assert_int_equal(quota_take(q, &a), QUOTA_TAKEN);
     quota_give(q, &b);

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "resolver/resolver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
