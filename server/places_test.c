@@ -16,7 +16,8 @@ static void claimed_place_keeps_what_is_there(void **unused)
     int *far = places_claim(&p, 5000, sizeof *far);
     assert_non_null(far);
     assert_ptr_equal(places_claim(&p, 1, sizeof *one), one);
-    assert_int_equal(*(int *)places_get(&p, 1), 7);
+    assert_ptr_equal(places_get(&p, 1), one);
+    assert_int_equal(*one, 7);
     assert_ptr_equal(places_get(&p, 5000), far);
     places_release(&p);
 }
