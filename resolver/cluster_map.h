@@ -1,8 +1,8 @@
-/* The map of one block: which cluster a name belongs to, forwards (by zone) and backwards (by
- * Service and Pod subnet). Immutable once built.
+/* The map of one block: which cluster a name belongs to, forwards (by zone) and
+ * backwards (by Service and Pod subnet). Immutable once built.
  *
- * Reverse names are found by the longest prefix over all clusters without expanding subnets
- * into zones, so that a /13 costs what a /16 costs. */
+ * Reverse names are found by the longest prefix over all clusters without expanding
+ * subnets into zones, so that a /13 costs what a /16 costs. */
 #ifndef ISTHMUS_RESOLVER_CLUSTER_MAP_H
 #define ISTHMUS_RESOLVER_CLUSTER_MAP_H
 
@@ -19,7 +19,8 @@ struct subnets {
 };
 
 struct cluster {
-    const char *label; /* its first zone without the final dot: for logs and EDE texts */
+    const char
+        *label; /* its first zone without the final dot: for logs and EDE texts */
     struct where at;
     struct zones zones;
     struct name domain;
@@ -34,9 +35,9 @@ struct cluster {
 struct cluster_zone {
     const struct cluster *cluster;
     const struct name *zone;
-    bool renamed;           /* zone and domain differ */
-    uint32_t mapping;       /* changes when domain or DNS addresses do: cached answers end */
-    struct name_map inward; /* zone -> domain, for questions */
+    bool renamed;     /* zone and domain differ */
+    uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
+    struct name_map inward;  /* zone -> domain, for questions */
     struct name_map outward; /* domain -> zone, for answers */
 };
 
@@ -47,8 +48,8 @@ struct prefix_entry {
 };
 
 struct prefix_map {
-    struct table table;       /* of struct prefix_entry */
-    uint64_t lengths[2][3];   /* per family: bit per prefix length in use */
+    struct table table;     /* of struct prefix_entry */
+    uint64_t lengths[2][3]; /* per family: bit per prefix length in use */
 };
 
 struct cluster_map {
@@ -56,8 +57,9 @@ struct cluster_map {
     struct prefix_map prefixes;
 };
 
-/* Files one cluster. Adds errors (zone twice, subnets equal or overlapping, a zone that is
- * another renamed cluster's domain) that name both clusters and the mend. 0 or -1. */
+/* Files one cluster. Adds errors (zone twice, subnets equal or overlapping, a zone that
+ * is another renamed cluster's domain) that name both clusters and the mend. 0 or -1.
+ */
 int cluster_map_add(struct cluster_map *map, struct arena *a, const struct cluster *c,
                     struct errors *errs);
 
@@ -67,8 +69,8 @@ int cluster_map_check(struct cluster_map *map, const struct cluster *const *list
 
 void cluster_map_release(struct cluster_map *map);
 
-/* The zone a question belongs to, by name or by reverse name; NULL for others. *reverse tells
- * which. */
+/* The zone a question belongs to, by name or by reverse name; NULL for others. *reverse
+ * tells which. */
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
                                             const struct name_key *key, bool *reverse);
 

@@ -1,5 +1,5 @@
-/* One worker's own state, for the modules of resolver/ only: plugins and server/ see query.h and
- * resolver.h. */
+/* One worker's own state, for the modules of resolver/ only: plugins and server/ see
+ * query.h and resolver.h. */
 #ifndef ISTHMUS_RESOLVER_CORE_H
 #define ISTHMUS_RESOLVER_CORE_H
 
@@ -12,8 +12,8 @@ struct pattern_scratch;
 struct plan_hold;
 struct upstreams;
 
-/* Query slots come in slabs, taken from the heap when first needed and kept. The free list is
- * last-in-first-out, so that the slot in use stays in the processor's cache. */
+/* Query slots come in slabs, taken from the heap when first needed and kept. The free
+ * list is last-in-first-out, so that the slot in use stays in the processor's cache. */
 #define QUERY_SLAB     256
 #define QUERY_SLOT_LEN 1024 /* a query and the first block of its arena */
 
@@ -34,8 +34,9 @@ struct resolver {
     struct io *io;
     unsigned worker;
     uint64_t now_us;
-    struct plan_hold *hold; /* the newest; older ones behind it have queries in flight */
-    bool holds_idle;        /* some older hold has no query any more */
+    struct plan_hold
+        *hold;       /* the newest; older ones behind it have queries in flight */
+    bool holds_idle; /* some older hold has no query any more */
     struct timers timers;
     struct query_pool pool;
     struct query *ready, **ready_tail; /* woken, to be run */
@@ -45,10 +46,11 @@ struct resolver {
     struct rr *answer_rr; /* WIRE_RR_MAX: index of the upstream's message in hand */
     struct rr *edit_rr;   /* WIRE_RR_MAX: index of a message rewritten into `buffer` */
     uint8_t *buffer;      /* 65535 octets: a message rewritten on its way up */
-    struct rr *spare_rr;  /* WIRE_RR_MAX and 65535 octets: a message written to be kept */
+    struct rr
+        *spare_rr; /* WIRE_RR_MAX and 65535 octets: a message written to be kept */
     uint8_t *spare;
     struct pattern_scratch *patterns; /* made at the first regular expression */
-    struct name_key key;  /* of the query `key_of` */
+    struct name_key key;              /* of the query `key_of` */
     uint8_t key_name[NAME_WIRE_MAX];
     const struct query *key_of;
     struct resolver_counters counters;
@@ -76,7 +78,8 @@ void query_run(struct query *q);
 /* Sends what is in q->response and ends the query. */
 void query_finish(struct query *q);
 
-/* Chooses the block of a query with a question and drives it; REFUSED when there is none. */
+/* Chooses the block of a query with a question and drives it; REFUSED when there is
+ * none. */
 void resolver_start(struct query *q);
 
 #endif

@@ -249,9 +249,10 @@ static void tell_uncached(const struct plan *p)
         const struct plan_block *b = &p->blocks[i];
         if (b->clusters == NULL || has_plugin(b, "cache"))
             continue;
-        log_info("plugin/cluster: no `cache` beside the cluster lines (%s:%u): nothing is "
-                 "kept, and nothing served when a cluster's DNS is away",
-                 b->at.file, b->at.line);
+        log_info(
+            "plugin/cluster: no `cache` beside the cluster lines (%s:%u): nothing is "
+            "kept, and nothing served when a cluster's DNS is away",
+            b->at.file, b->at.line);
         return;
     }
 }

@@ -1,17 +1,20 @@
-/* One question on its way: down the chain of plugins with the question, up with the response.
+/* One question on its way: down the chain of plugins with the question, up with the
+ * response.
  *
- *   client's bytes -> accept -> block -> driver: on_query, on_query, ... until one answers
- *                                        <- on_response of those above it, nearest first
+ *   client's bytes -> accept -> block -> driver: on_query, on_query, ... until one
+ * answers
+ *                                        <- on_response of those above it, nearest
+ * first
  *                                     -> respond -> io->reply
  *
- * Plugins never call each other: each returns a verdict, and query_run() is the only caller.
- * A plugin that has to wait returns WAIT; whoever holds its ticket wakes it, and the driver
- * then calls on_wake in the direction the query was going. query_wake() only queues: no plugin
- * is ever re-entered.
+ * Plugins never call each other: each returns a verdict, and query_run() is the only
+ * caller. A plugin that has to wait returns WAIT; whoever holds its ticket wakes it,
+ * and the driver then calls on_wake in the direction the query was going. query_wake()
+ * only queues: no plugin is ever re-entered.
  *
- * Memory: `arena` lives as long as the query; its first block lies in the pool slot, so a
- * query that answers at once allocates nothing. Until the first WAIT the request points
- * into the receive slot; at the WAIT the driver copies it. */
+ * Memory: `arena` lives as long as the query; its first block lies in the pool slot, so
+ * a query that answers at once allocates nothing. Until the first WAIT the request
+ * points into the receive slot; at the WAIT the driver copies it. */
 #ifndef ISTHMUS_RESOLVER_QUERY_H
 #define ISTHMUS_RESOLVER_QUERY_H
 
@@ -38,10 +41,12 @@ struct ticket {
 };
 
 struct request {
-    struct span wire;    /* the client's message */
-    uint16_t id, flags;  /* as they came */
-    struct span asked;   /* the question section: name in the client's spelling, type, class */
-    const uint8_t *name; /* the current name: the client's spelling unless a plugin changed it */
+    struct span wire;   /* the client's message */
+    uint16_t id, flags; /* as they came */
+    struct span
+        asked; /* the question section: name in the client's spelling, type, class */
+    const uint8_t
+        *name; /* the current name: the client's spelling unless a plugin changed it */
     const uint8_t *lower; /* the current name in lower case */
     uint8_t name_len;
     uint16_t type, class; /* current */
@@ -49,13 +54,14 @@ struct request {
 };
 
 struct response {
-    bool failed;          /* made by query_fail: CoreDNS's "returned but not written" */
-    struct msg msg;       /* flags: AA TC RA AD CD and rcode count, the rest is respond's */
-    struct span options;  /* EDNS options to send besides our own, already filtered */
-    bool ede;             /* an extended error goes along when the client speaks EDNS */
+    bool failed;    /* made by query_fail: CoreDNS's "returned but not written" */
+    struct msg msg; /* flags: AA TC RA AD CD and rcode count, the rest is respond's */
+    struct span options; /* EDNS options to send besides our own, already filtered */
+    bool ede;            /* an extended error goes along when the client speaks EDNS */
     uint16_t ede_code;
     const char *ede_text; /* <= 60 ASCII characters; in the arena or static */
-    const char *error;    /* why it failed, for the `errors` plugin; NULL = nothing to tell */
+    const char
+        *error; /* why it failed, for the `errors` plugin; NULL = nothing to tell */
 };
 
 enum direction { DOWN, UP };
@@ -90,46 +96,48 @@ struct query {
 
     /* the driver's own */
     uint32_t slot, generation;
-    uint16_t at;     /* index into the block's chain */
-    uint16_t top;    /* where the walk up ends: 0, or the plugin that started this one */
-    uint16_t steps;  /* fuse */
+    uint16_t at;    /* index into the block's chain */
+    uint16_t top;   /* where the walk up ends: 0, or the plugin that started this one */
+    uint16_t steps; /* fuse */
     uint8_t direction;
-    uint8_t depth;   /* 0 = a client's */
-    uint8_t state;   /* enum query_state */
-    bool kept;       /* request has been copied into the arena */
-    bool started;    /* has been on its chain */
-    bool gave_up;    /* its deadline passed while it waited */
-    bool detached;   /* nobody waits for the response */
-    bool refresh;    /* began below a plugin, which sees the response (query_spawn_below) */
+    uint8_t depth; /* 0 = a client's */
+    uint8_t state; /* enum query_state */
+    bool kept;     /* request has been copied into the arena */
+    bool started;  /* has been on its chain */
+    bool gave_up;  /* its deadline passed while it waited */
+    bool detached; /* nobody waits for the response */
+    bool
+        refresh; /* began below a plugin, which sees the response (query_spawn_below) */
     struct ticket parent;
-    uint8_t children;              /* still running */
-    struct child_result *child;    /* of the last spawn */
-    void *frame[QUERY_FRAMES];     /* per-plugin memory, see query_frame */
+    uint8_t children;           /* still running */
+    struct child_result *child; /* of the last spawn */
+    void *frame[QUERY_FRAMES];  /* per-plugin memory, see query_frame */
     const void *frame_of[QUERY_FRAMES];
-    struct timer timer;            /* deadline while waiting */
-    struct query *ready_next;      /* woken, in line */
-    struct plan_hold *hold;        /* the plan it began under */
+    struct timer timer;       /* deadline while waiting */
+    struct query *ready_next; /* woken, in line */
+    struct plan_hold *hold;   /* the plan it began under */
 };
 
-/* The name's hashes, for zone tables; valid until the query's name changes or it waits. */
+/* The name's hashes, for zone tables; valid until the query's name changes or it waits.
+ */
 const struct name_key *query_key(struct query *q);
 
-/* Per-query memory of one plugin, zeroed at the first call; `state` tells whose. NULL: no memory,
- * or QUERY_FRAMES plugins have theirs already (answer with query_fail). */
+/* Per-query memory of one plugin, zeroed at the first call; `state` tells whose. NULL:
+ * no memory, or QUERY_FRAMES plugins have theirs already (answer with query_fail). */
 void *query_frame(struct query *q, const void *state, size_t size);
 
-/* Changes the current question. `name` must outlive the query (its arena, a plan). 0, or -1: no
- * memory, and nothing has changed. */
+/* Changes the current question. `name` must outlive the query (its arena, a plan). 0,
+ * or -1: no memory, and nothing has changed. */
 int query_set_question(struct query *q, const uint8_t *name, uint16_t type,
                        uint16_t class) __attribute__((warn_unused_result));
 
-/* Begins a response made here: empty, rcode, AA as told, RA off. Then msg_add to it. Returns
- * DONE, or what query_fail returns when memory is short. */
+/* Begins a response made here: empty, rcode, AA as told, RA off. Then msg_add to it.
+ * Returns DONE, or what query_fail returns when memory is short. */
 enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,
                            uint32_t records);
 
-/* Ends with an error code and no records; `error` and `ede_text` (may be NULL) are static or in
- * the query's arena. Returns DONE. */
+/* Ends with an error code and no records; `error` and `ede_text` (may be NULL) are
+ * static or in the query's arena. Returns DONE. */
 enum verdict query_fail(struct query *q, uint16_t rcode, const char *error);
 enum verdict query_fail_ede(struct query *q, uint16_t rcode, const char *error,
                             uint16_t ede, const char *ede_text);
@@ -143,15 +151,16 @@ void query_wake(struct resolver *r, struct ticket t);
 /* The query behind a ticket, NULL when it is stale. */
 struct query *query_of(struct resolver *r, struct ticket t);
 
-/* Starts a child that enters the listener from the top with this question ("upstream look-up" of
- * CoreDNS), sharing the deadline. Return WAIT afterwards; on_wake finds q->child. 0, or -1:
- * too deep or no memory. The question is copied. */
+/* Starts a child that enters the listener from the top with this question ("upstream
+ * look-up" of CoreDNS), sharing the deadline. Return WAIT afterwards; on_wake finds
+ * q->child. 0, or -1: too deep or no memory. The question is copied. */
 int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t class);
 
-/* Starts a child that asks the plugins below the present one the current question anew; its walk
- * up ends with the present plugin's on_response, where q->refresh is true. With `wait` return WAIT
- * afterwards, as for query_spawn; without, nobody waits for it, and there is a cap on such
- * (DETACHED_MAX). 0, or -1: too many, too deep or no memory. */
+/* Starts a child that asks the plugins below the present one the current question anew;
+ * its walk up ends with the present plugin's on_response, where q->refresh is true.
+ * With `wait` return WAIT afterwards, as for query_spawn; without, nobody waits for it,
+ * and there is a cap on such (DETACHED_MAX). 0, or -1: too many, too deep or no memory.
+ */
 int query_spawn_below(struct query *q, bool wait);
 
 /* Wakes the query at this time even if nothing else has; for one WAIT. */

@@ -146,7 +146,7 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
         if (len < DNS_HEADER_LEN || (wire[2] & 0x80) != 0)
             r->io->reply(r->io, c, 0);
         else
-            respond_error(c, packet, NULL, DNS_SERVFAIL, false, r->io);
+            respond_error(c, packet, NULL, DNS_SERVFAIL, r->io);
         return;
     }
     struct rr few[4];
@@ -161,7 +161,7 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
         return;
     case ACCEPT_ERROR:
         r->counters.formerr++;
-        respond_error(c, packet, question ? &q->request : NULL, rcode, question, r->io);
+        respond_error(c, packet, question ? &q->request : NULL, rcode, r->io);
         query_end(q);
         return;
     case ACCEPT_QUERY:

@@ -77,7 +77,7 @@ void respond_finish(struct query *q, struct encoder *e, struct io *io)
 }
 
 void respond_error(const struct client *c, struct span wire, const struct request *req,
-                   uint16_t rcode, bool question, struct io *io)
+                   uint16_t rcode, struct io *io)
 {
     size_t cap;
     uint8_t *out = io->reply_space(io, c, &cap);
@@ -85,7 +85,7 @@ void respond_error(const struct client *c, struct span wire, const struct reques
         io->reply(io, c, 0);
         return;
     }
-    bool opt = req != NULL && req->opt.present && rcode != DNS_FORMERR;
+    bool question = req != NULL, opt = question && req->opt.present;
     uint16_t asked = load_u16(wire.at + 2);
     struct wr wr = wr_init(out, cap);
     wr_bytes(&wr, wire.at, 2);

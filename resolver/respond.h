@@ -8,8 +8,9 @@
 /* Encodes q->response for q->client and hands it to io. */
 void respond_finish(struct query *q, struct encoder *e, struct io *io);
 
-/* An error to a message that never became a query; `wire` is at least a header. */
+/* An error to a message that never became a query; `wire` is at least a header. `req`
+ * gives the question and OPT to go along; NULL: neither. */
 void respond_error(const struct client *c, struct span wire, const struct request *req,
-                   uint16_t rcode, bool question, struct io *io);
+                   uint16_t rcode, struct io *io);
 
 #endif

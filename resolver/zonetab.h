@@ -1,5 +1,5 @@
-/* Zones to values: the longest zone at or above a name, in one look-up per label whatever the
- * number of zones. Built once, then immutable. */
+/* Zones to values: the longest zone at or above a name, in one look-up per label
+ * whatever the number of zones. Built once, then immutable. */
 #ifndef ISTHMUS_RESOLVER_ZONETAB_H
 #define ISTHMUS_RESOLVER_ZONETAB_H
 
@@ -26,17 +26,20 @@ struct zonetab {
     uint32_t n, cap;
     uint32_t *buckets;
     uint32_t mask;
-    uint64_t labels_used[2]; /* bit n: a zone of n labels exists; others are not looked up */
+    uint64_t
+        labels_used[2]; /* bit n: a zone of n labels exists; others are not looked up */
 };
 
-/* Adds a zone (borrowed, lower case). 0, 1 when it is there already (*old, may be NULL, gets its
- * value), -1: no memory. Entries live in the arena; growing wastes at most as much again. */
+/* Adds a zone (borrowed, lower case). 0, 1 when it is there already (*old, may be NULL,
+ * gets its value), -1: no memory. Entries live in the arena; growing wastes at most as
+ * much again. */
 int zonetab_add(struct zonetab *t, struct arena *a, const uint8_t *zone, void *value,
                 void **old);
 
-/* The value of the longest zone at or above the name, NULL when there is none. `skip` is the
- * number of suffixes, longest first, not to be considered (0 = all); *label (may be NULL) gets
- * the index of the suffix that matched, so that a search can go on behind it. */
+/* The value of the longest zone at or above the name, NULL when there is none. `skip`
+ * is the number of suffixes, longest first, not to be considered (0 = all); *label (may
+ * be NULL) gets the index of the suffix that matched, so that a search can go on behind
+ * it. */
 void *zonetab_find(const struct zonetab *t, const struct name_key *key, unsigned skip,
                    unsigned *label);
 

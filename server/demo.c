@@ -96,7 +96,7 @@ static bool wait_until_up(const struct demo *d)
     const struct demo_question *q = &demo_questions[0];
     char answer[DEMO_ANSWER_MAX];
     for (long waited = 0; waited < START_MS && !d->ended; waited += 20) {
-        if (demo_ask(&d->server, q->tcp, q->name, q->type, 500, answer) == 0 &&
+        if (demo_ask(&d->server, q, 500, answer) == 0 &&
             strcmp(answer, q->expected) == 0)
             return true;
         pause_ms(20);
@@ -109,7 +109,7 @@ static bool wait_until_up(const struct demo *d)
 static bool ask_one(const struct demo *d, const struct demo_question *q)
 {
     char answer[DEMO_ANSWER_MAX] = "no reply", type[16];
-    demo_ask(&d->server, q->tcp, q->name, q->type, ANSWER_MS, answer);
+    demo_ask(&d->server, q, ANSWER_MS, answer);
     bool right = strcmp(answer, q->expected) == 0;
     printf("  %s %s %s\n      %s %s   (%s: %s)\n", q->name,
            rdata_type_print(q->type, type), q->tcp ? "over TCP" : "over UDP",

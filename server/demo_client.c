@@ -108,7 +108,7 @@ static void print_rdata(const struct rr *rr, char *out, size_t cap)
         break;
     case DNS_SRV:
         print_name_at(rr, rr->rdata + 6, name);
-        snprintf(out, cap, "%u %u %u %s", load_u16(data), load_u16(data + 2),
+        snprintf(out, cap, "%u %u %u %.130s", load_u16(data), load_u16(data + 2),
                  load_u16(data + 4), name);
         return;
     case DNS_TXT:
@@ -118,7 +118,7 @@ static void print_rdata(const struct rr *rr, char *out, size_t cap)
         print_name_at(rr, rr->rdata, name);
         break;
     }
-    snprintf(out, cap, "%s", name);
+    snprintf(out, cap, "%.150s", name); /* longer ones are not in the demo */
 }
 
 static int by_text(const void *a, const void *b)
@@ -160,18 +160,18 @@ static void print_answer(const struct msg *m, char *answer)
                                 i == 0 ? "" : ", ", shown[i]);
 }
 
-int demo_ask(const struct addr *server, bool tcp, const char *name, uint16_t type,
-             unsigned wait_ms, char *answer)
+int demo_ask(const struct addr *server, const struct demo_question *q, unsigned wait_ms,
+             char *answer)
 {
     uint8_t query[512];
-    size_t len = build_query(name, type, query, sizeof query);
+    size_t len = build_query(q->name, q->type, query, sizeof query);
     uint8_t *reply = malloc(REPLY_MAX);
     struct rr *index = calloc(WIRE_RR_MAX, sizeof *index);
     int rc = -1;
     if (reply == NULL || index == NULL || len == 0)
         goto out;
     struct span asked = {.at = query, .len = len};
-    ssize_t got = exchange(server, tcp, asked, wait_ms, reply);
+    ssize_t got = exchange(server, q->tcp, asked, wait_ms, reply);
     struct msg m = {.rr = index, .rr_cap = WIRE_RR_MAX};
     struct span packet = {.at = reply, .len = got < 0 ? 0 : (size_t)got};
     if (got < 0 || wire_walk(packet, &m) != WIRE_OK || m.id != 0x1d0e)

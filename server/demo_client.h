@@ -7,11 +7,20 @@
 
 #define DEMO_ANSWER_MAX 512
 
-/* Asks `server` over UDP, or TCP, for at most `wait_ms`. `answer` gets the reply's
- * records in presentation form, RDATA only, sorted and joined by ", "; "NXDOMAIN" or
- * another code when it is not NOERROR, "no data (SOA name)" when it is empty. 0, or -1:
- * no reply. */
-int demo_ask(const struct addr *server, bool tcp, const char *name, uint16_t type,
-             unsigned wait_ms, char *answer);
+struct demo_question {
+    const char *name;
+    uint16_t type;
+    bool tcp;
+    const char *expected; /* as demo_ask prints it */
+    const char *from;     /* the cluster whose answer this is */
+    const char *shows;    /* what is remarkable about it */
+};
+
+/* Asks `server` one question over UDP, or TCP, for at most `wait_ms`. `answer`
+ * (DEMO_ANSWER_MAX) gets the reply's records in presentation form, RDATA only, sorted
+ * and joined by ", "; the code when it is not NOERROR, "no data (SOA name)" when it is
+ * empty. 0, or -1: no reply. */
+int demo_ask(const struct addr *server, const struct demo_question *q, unsigned wait_ms,
+             char *answer);
 
 #endif

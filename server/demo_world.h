@@ -5,17 +5,9 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "server/demo_client.h"
 
 #include <stdint.h>
-
-struct demo_question {
-    const char *name;
-    uint16_t type;
-    bool tcp;
-    const char *expected; /* as demo_ask prints it */
-    const char *from;     /* the cluster whose answer this is */
-    const char *shows;    /* what is remarkable about it */
-};
 
 extern const struct demo_question demo_questions[];
 extern const unsigned demo_questions_n;

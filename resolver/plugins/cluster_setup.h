@@ -1,5 +1,5 @@
-/* The configuration side of `cluster`: from its directive to the map and the groups of DNS
- * addresses. */
+/* The configuration side of `cluster`: from its directive to the map and the groups of
+ * DNS addresses. */
 #ifndef ISTHMUS_RESOLVER_PLUGINS_CLUSTER_SETUP_H
 #define ISTHMUS_RESOLVER_PLUGINS_CLUSTER_SETUP_H
 

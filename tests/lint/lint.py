@@ -22,7 +22,7 @@ FILE_LINES, FUNCTION_LINES, P90_LINES, NESTING, PARAMETERS = 700, 80, 40, 3, 5
 HEADERS = [
     (r'uv\.h|sys/epoll\.h|linux/(?:udp|errqueue)\.h', ['server/', 'config/discovery/', 'tests/']),
     (r'sys/socket\.h|netdb\.h|netinet/(?:tcp|udp)\.h', ['server/', 'config/discovery/', 'tests/', 'base/addr.']),
-    (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile.', 'tests/']),
+    (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile', 'tests/']),
     (r'curl/.*', ['config/discovery/http.']),
     (r'cjson/.*', ['config/inventory.', 'config/discovery/kube.']),
     (r'pcre2\.h', ['resolver/pattern.']),
