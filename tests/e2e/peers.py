@@ -50,20 +50,21 @@ class Server(Process):
 
 
 class Nsd(Server):
-    """With minimal=True positive answers have an answer section only."""
+    """With minimal=True positive answers have an answer section only; `extra` are lines of its
+    `server:` section."""
     program = 'nsd'
 
     def arguments(self):
         return ['-d', '-c', self.config]
 
-    def configuration(self, minimal=False, **_):
+    def configuration(self, minimal=False, extra='', **_):
         listen = ''.join(f'  ip-address: {a}@{self.port}\n' for a in self.addresses)
         zones = ''.join(f'zone:\n  name: "{z or "."}"\n  zonefile: "{self.zone_file(z)}"\n' for z in self.zones)
         return f'''server:
 {listen}  username: ""
   chroot: ""
   database: ""
-  server-count: 1
+{extra}  server-count: 1
   minimal-responses: {"yes" if minimal else "no"}
   rrl-ratelimit: 0
   zonesdir: "{self.home}"

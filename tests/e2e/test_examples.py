@@ -6,6 +6,7 @@ import configparser
 import glob
 import os
 import re
+import shutil
 
 import harness
 import peers
@@ -35,6 +36,21 @@ def both_ways(server, zone, c):
         equal(ask(server, reverse, 'PTR').data, [name], f'{address} backwards')
 
 
+def through_the_c_library():
+    """What a program of the VM sees, with the resolv.conf of the example's comment."""
+    lines = re.findall(r'^#     ((?:nameserver|search|options) .*)$', example('vm'), re.M)
+    equal(len(lines), 3, 'the comment has a resolv.conf')
+    path = harness.write(f'{harness.folder("vm")}/resolv.conf', '\n'.join(lines) + '\n')
+    for words, wanted in (('ahostsv4 app.web.svc.cluster-b.local', '10.97.7.21'), ('ahostsv4 app.web', '10.96.7.21'),
+                          ('hosts 10.97.7.21', 'app.web.svc.cluster-b.local'), ('ahostsv4 www.example.com', '192.0.2.80')):
+        mount = f'mount --bind {path} /etc/resolv.conf || exit 77; exec getent {words}'
+        status, out, _ = run(['unshare', '-m', 'sh', '-c', mount])
+        if status == 77 or shutil.which('getent') is None:
+            print('skip through_the_c_library: no mount namespace here')
+            return
+        check(wanted in out, f'getent {words}', out)
+
+
 @namespace('10.96.0.10', '10.97.0.10', '192.0.2.1')
 def test_vm():
     a, _ = cluster('a', '10.96.0.0/16', '10.244.0.0/16')
@@ -46,6 +62,7 @@ def test_vm():
     equal(ask(server, '_http._tcp.app.web.svc.cluster.local', 'SRV').data, ['0 100 80 app.web.svc.cluster.local.'],
           'the home cluster under its own name')
     equal(ask(server, 'www.example.com').data, ['192.0.2.80'], 'everything else')
+    through_the_c_library()
     harness.stop_all()
 
 

@@ -158,6 +158,21 @@ def test_who_asks_whom():
     equal((reply.data, up.asked()), (['::1', 'Target.Example.'], []), 'addresses that come along are not asked for')
 
 
+def test_cluster_and_target_share_one_deadline():
+    net, port = loopback_net(), free_port()
+    up = badup.Upstream(f'{net}.10', port)
+    up.custom = lambda asked: badup.reply(asked, wire.AA, [
+        wire.record(b'\xc0\x0c', 'CNAME', wire.name('silent.example'))]) if b'cluster' in asked else None
+    server = isthmus(f'''
+    cluster c.lan {{
+        dns {up.address}:{port}
+    }}
+    forward . {up.address}:{port}''')
+    reply = ask(server, 'slow-1200.c.lan')
+    equal((reply.rcode, reply.data), ('NOERROR', ['silent.example.']), 'the bare CNAME')
+    within(reply.ms, 2300, 'in the time of one question')
+
+
 def test_signatures_and_sizes_of_what_is_appended():
     net, port = loopback_net(), free_port()
     b = world.standard_b()

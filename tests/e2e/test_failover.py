@@ -147,7 +147,7 @@ def test_a_retry_leaves_from_another_port():
     equal(len({s.port for s in seen}), len(seen), 'each time from another port')
     if len(seen) > 1:
         gap = (seen[1].at - seen[0].at) * 1000
-        check(30 <= gap <= 150 * harness.SLOW, 'the first retry comes after about 50 ms', f'{gap:.0f} ms')
+        check(30 <= gap <= 150 * harness.slack(), 'the first retry comes after about 50 ms', f'{gap:.0f} ms')
 
 
 def test_udp_silent_but_tcp_answers():
@@ -179,6 +179,27 @@ def test_transport_options():
         server.stop()
 
 
+def test_upstreams_that_close_connections():
+    """NSD that closes after one question, and after three: no question is lost over TCP."""
+    for number in (1, 3):
+        dns = peers.Nsd(world.standard_b().zones(), [f'{loopback_net()}.10'], free_port(), extra=f'  tcp-query-count: {number}\n')
+        server = isthmus(cluster(f'{dns.address}:{dns.port}', 'force_tcp'))
+        all_good(ask_many(server, 60, at_once=1), f'closed after {number}, one at a time', 400)
+        all_good(ask_many(server, 200, at_once=20), f'closed after {number}, many at once', 800)
+        server.stop()
+        dns.stop()
+
+
+def test_many_questions_over_few_connections():
+    dns = peers.Knot(world.standard_b().zones(), [f'{loopback_net()}.10'], free_port())
+    server = isthmus('    multisocket 1\n' + cluster(f'{dns.address}:{dns.port}', 'force_tcp'))
+    names = [f'n-{i:02}.many.web.svc.cluster-b.local' for i in range(1, 41)] * 10
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        replies = list(pool.map(lambda name: (name, ask(server, name)), names))
+    wrong = [(name, r.short()) for name, r in replies if r.data != [f'10.51.9.{int(name[2:4])}']]
+    check(not wrong, 'each answer goes to its own question', wrong[:3])
+
+
 def test_policies():
     net, port = loopback_net(), free_port()
     ups = [badup.Upstream(f'{net}.{10 + i}', port) for i in range(3)]
@@ -190,12 +211,12 @@ def test_policies():
         for i in range(60):
             ask(server, f'{policy}-{i}.cluster-b.local')
         counts = [len(up.asked()) for up in ups]
+        # A busy machine makes some answers late, and then the next address is asked as well.
+        check(60 <= sum(counts) <= 66, f'{policy}: sixty questions', counts)
         if policy == 'sequential':
-            equal(counts, [60, 0, 0], 'sequential: the first')
-        elif policy == 'round_robin':
-            check(min(counts) >= 18 and sum(counts) == 60, 'round_robin: each in turn', counts)
+            check(counts[0] == 60 and counts[2] == 0, 'sequential: the first', counts)
         else:
-            check(min(counts) >= 6 and sum(counts) == 60, 'random: each now and then', counts)
+            check(min(counts) >= (18 if policy == 'round_robin' else 6), f'{policy}: each of them', counts)
         server.stop()
 
 
@@ -278,6 +299,32 @@ def test_cap_on_questions_in_flight():
     equal({code for r in refused for code, _ in r.ede}, {23}, 'the others get EDE 23')
     within(max((r.ms for r in refused), default=0), 200, 'at once')
     equal(ask(server, 'after.cluster-b.local').rcode, 'NOERROR', 'and room is given back')
+
+
+def test_default_cap_holds_under_a_flood():
+    """5,000 questions for a silent cluster at once: 4,096 wait, the others are told at once."""
+    up = badup.Upstream(f'{loopback_net()}.10', free_port(), 'silent')
+    server = isthmus(cluster(f'{up.address}:{up.port}', 'timeout 5s'))
+    answers = []
+    with harness.socket.socket(harness.socket.AF_INET, harness.socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(harness.socket.SOL_SOCKET, harness.socket.SO_RCVBUF, 1 << 22)
+        sock.connect((server.address, server.port))
+        began = time.monotonic()
+        for i in range(5000):
+            sock.send(harness.make_query(f'flood-{i}.cluster-b.local', ident=i))
+            if i % 20 == 0:
+                time.sleep(0.001)
+        if time.monotonic() - began > 4:
+            harness.skip('this machine is too slow to send 5,000 questions in time')
+        sock.settimeout(0.15)
+        try:
+            while True:
+                answers.append(harness.Reply(sock.recv(4096), 0))
+        except TimeoutError:
+            pass
+    told = [r for r in answers if [code for code, _ in r.ede] == [23]]
+    check(700 <= len(told) <= 5000 - 4096, 'those beyond the cap get EDE 23 at once', f'{len(told)} of {len(answers)}')
+    equal(ask(server, 'x.' + NAME).rcode, 'SERVFAIL', 'and the program goes on')
 
 
 def test_timeout_bounds_the_whole_question():
