@@ -30,7 +30,7 @@ class Process:
         with open(log, 'wb') as out:
             self.child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                cwd=os.path.dirname(log), start_new_session=True,
+                cwd=os.path.dirname(log),
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}))
         self.pid = self.child.pid
 
@@ -46,7 +46,7 @@ class Process:
             try:
                 self.child.wait(10)
             except subprocess.TimeoutExpired:
-                os.killpg(self.pid, signal.SIGKILL)
+                self.child.kill()
         self.child.wait()
 
     def cpu_s(self):

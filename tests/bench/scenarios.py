@@ -131,7 +131,7 @@ def reload(bench, c):
 
 # ---- contestants ----
 
-FORWARDERS = ('isthmus', 'dnsdist', 'unbound', 'dnsmasq', 'kresd', 'bind', 'coredns')
+FORWARDERS = ('isthmus', 'before', 'dnsdist', 'unbound', 'dnsmasq', 'kresd', 'bind', 'coredns')
 MANY = 10_000
 
 
@@ -163,7 +163,7 @@ def forward(bench):
 def renaming(bench, cache):
     """Each server that renames beside its own plain forwarding."""
     rows = []
-    for server in bench.there(('isthmus', 'coredns')):
+    for server in bench.there(('isthmus', 'before', 'coredns')):
         plain, renamed = f'{server} plain', f'{server} renamed'
         if cache and not bench.caches(server):
             continue
@@ -199,7 +199,7 @@ def clusters(bench):
 
 
 def blocks(bench):
-    rows = [row for server in ('isthmus', 'coredns')
+    rows = [row for server in ('isthmus', 'before', 'coredns')
             for row in counted(bench, server, 'blocks', (1, MANY))]
     return Scenario('Server blocks', rows, COST, cost(udp))
 
@@ -212,7 +212,7 @@ def zones(bench):
 
 def usual(bench):
     rows = []
-    for server in bench.there(('isthmus', 'coredns')):
+    for server in bench.there(('isthmus', 'before', 'coredns')):
         plain = f'{server} plain'
         rows.append(contestant(bench, plain, server, plain))
         rows.append(contestant(bench, f'{server} usual', server, plain, usual=True))

@@ -216,7 +216,7 @@ def kresd(job, binary):
 
 
 RECIPES = {'dnsdist': dnsdist, 'unbound': unbound, 'dnsmasq': dnsmasq, 'bind': bind, 'kresd': kresd,
-           'coredns': coredns, 'isthmus': isthmus, 'echo': echo, 'relay': relay}
+           'coredns': coredns, 'isthmus': isthmus, 'before': isthmus, 'echo': echo, 'relay': relay}
 PROGRAMS = {'dnsdist': 'dnsdist', 'unbound': 'unbound', 'dnsmasq': 'dnsmasq', 'bind': 'named',
             'kresd': 'kresd'}
 

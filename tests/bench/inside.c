@@ -1,0 +1,238 @@
+/* What resolver/ costs without the kernel: a resolver between a client and an upstream
+ * that are function calls.
+ *
+ *     inside COREFILE ZONE
+ *
+ * Asks names under ZONE, each once, 256 at a time, answers each as an upstream would,
+ * and prints the nanoseconds a question took from resolver_query() to io->reply(): the
+ * fastest tenth of many rounds, and the median. The fastest are what the code costs:
+ * they hardly move when others use the machine, so two builds can be compared anywhere.
+ */
+#include "base/cursor.h"
+#include "base/hash.h"
+#include "config/config.h"
+#include "resolver/edns.h"
+#include "resolver/plan.h"
+#include "resolver/plugin.h"
+#include "resolver/rdata.h"
+#include "resolver/registry.h"
+#include "resolver/resolver.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    IN_FLIGHT = 256,
+    ROUNDS = 4000,
+    WARM_ROUNDS = 400,
+    PACKET_MAX = 512,
+};
+
+struct packet {
+    uint32_t conn;
+    size_t len;
+    uint8_t wire[PACKET_MAX];
+};
+
+/* The world: what was sent up, and how many replies came. */
+struct world {
+    struct io io; /* first */
+    uint64_t seed, replies, errors;
+    uint32_t sent_n;
+    struct packet sent[IN_FLIGHT];
+    uint8_t space[65535];
+};
+
+static struct world *world_of(struct io *io)
+{
+    return (struct world *)(void *)io;
+}
+
+/* The same in every run: so many questions, so many collisions. */
+static void io_random(struct io *io, void *out, size_t len)
+{
+    struct world *w = world_of(io);
+    for (size_t i = 0; i < len; i++) {
+        w->seed = w->seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        ((uint8_t *)out)[i] = (uint8_t)(w->seed >> 56);
+    }
+}
+
+static uint8_t *io_reply_space(struct io *io, const struct client *c, size_t *cap)
+{
+    (void)c;
+    *cap = 4096;
+    return world_of(io)->space;
+}
+
+static void io_reply(struct io *io, const struct client *c, size_t len)
+{
+    struct world *w = world_of(io);
+    (void)c;
+    w->replies++;
+    w->errors += len == 0 || (w->space[3] & 15) != 0;
+}
+
+static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
+                      uint32_t avoid, uint32_t *conn)
+{
+    (void)io;
+    (void)e;
+    (void)t;
+    *conn = avoid == 1 ? 2 : 1;
+    return 0;
+}
+
+static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)
+{
+    struct world *w = world_of(io);
+    struct packet *p = &w->sent[w->sent_n++];
+    if (len > PACKET_MAX - 16 || w->sent_n > IN_FLIGHT)
+        abort();
+    p->conn = conn;
+    p->len = len;
+    memcpy(p->wire, wire, len);
+    return 0;
+}
+
+static void io_settle(struct io *io, uint32_t conn)
+{
+    (void)io;
+    (void)conn;
+}
+
+/* ---- questions and answers ---- */
+
+/* a0000000.ZONE, A, without EDNS; the digits are written over for each question. */
+static size_t write_question(uint8_t *wire, const struct name *zone)
+{
+    static const uint8_t head[] = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 8, 'a'};
+    struct wr wr = wr_init(wire, PACKET_MAX);
+    wr_bytes(&wr, head, sizeof head);
+    wr_bytes(&wr, "0000000", 7);
+    wr_bytes(&wr, zone->wire, zone->len);
+    wr_u16(&wr, DNS_A);
+    wr_u16(&wr, DNS_IN);
+    return wr.at;
+}
+
+static void number_question(uint8_t *wire, uint64_t number)
+{
+    store_u16(wire, (uint16_t)number);
+    for (size_t i = 20; i > 13; i--, number /= 10)
+        wire[i] = (uint8_t)('0' + number % 10);
+}
+
+/* Makes the answer of a usual upstream out of a question: one A record, before the OPT.
+ */
+static void answer(struct packet *p)
+{
+    static const uint8_t record[] = {0xc0, 12, 0, 1, 0,  1,  0, 0,
+                                     0,    30, 0, 4, 10, 96, 7, 7};
+    size_t at = DNS_HEADER_LEN + name_len(p->wire + DNS_HEADER_LEN) + 4;
+    memmove(p->wire + at + sizeof record, p->wire + at, p->len - at);
+    memcpy(p->wire + at, record, sizeof record);
+    p->len += sizeof record;
+    p->wire[2] |= 0x84; /* QR, AA */
+    p->wire[7] = 1;
+}
+
+static void play_round(struct resolver *r, struct world *w, uint8_t *question,
+                       size_t len)
+{
+    static const struct client client = {
+        .transport = TRANSPORT_UDP,
+        .peer = {.family = 4, .port = 1024, .ip = {127, 0, 0, 1}},
+        .local = {.family = 4, .port = 53, .ip = {127, 0, 0, 1}}};
+    static uint64_t number;
+    w->sent_n = 0;
+    for (unsigned i = 0; i < IN_FLIGHT; i++) {
+        number_question(question, number++);
+        resolver_query(r, &client, question, len);
+    }
+    for (unsigned i = 0; i < w->sent_n; i++) {
+        answer(&w->sent[i]);
+        resolver_datagram(r, w->sent[i].conn, w->sent[i].wire, w->sent[i].len);
+    }
+}
+
+/* ---- the clock ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int measure(struct resolver *r, struct world *w, const struct name *zone)
+{
+    static uint64_t took[ROUNDS];
+    uint8_t question[PACKET_MAX];
+    size_t len = write_question(question, zone);
+    for (unsigned i = 0; i < WARM_ROUNDS + ROUNDS; i++) {
+        uint64_t start = now_ns();
+        resolver_tick(r, start / 1000);
+        play_round(r, w, question, len);
+        if (i >= WARM_ROUNDS)
+            took[i - WARM_ROUNDS] = (now_ns() - start) / IN_FLIGHT;
+    }
+    uint64_t asked = (uint64_t)(WARM_ROUNDS + ROUNDS) * IN_FLIGHT;
+    if (w->replies != asked || w->errors > 0) {
+        fprintf(stderr,
+                "inside: %" PRIu64 " replies of %" PRIu64 ", %" PRIu64 " errors\n",
+                w->replies, asked, w->errors);
+        return 1;
+    }
+    qsort(took, ROUNDS, sizeof *took, by_size);
+    printf("%" PRIu64 " ns a question (median %" PRIu64 ")\n", took[ROUNDS / 10],
+           took[ROUNDS / 2]);
+    return 0;
+}
+
+static struct plan *load(struct registry *reg, const char *path)
+{
+    struct errors errs;
+    struct plan_flags flags = {.dns_port = 53};
+    errors_init(&errs);
+    struct config *config = config_load(path, plugin_vocabulary(), &errs);
+    struct plan *plan = config == NULL ? NULL : plan_build(config, reg, &flags, &errs);
+    errors_print(&errs, stderr);
+    errors_release(&errs);
+    return plan;
+}
+
+int main(int argc, char **argv)
+{
+    static struct world w = {.io = {.random = io_random,
+                                    .reply_space = io_reply_space,
+                                    .reply = io_reply,
+                                    .connect = io_connect,
+                                    .send = io_send,
+                                    .settle = io_settle}};
+    struct name zone;
+    if (argc != 3 || name_parse(&zone, text_of(argv[2])) < 0) {
+        fputs("usage: inside COREFILE ZONE\n", stderr);
+        return 2;
+    }
+    if (hash_seed() < 0 || rdata_start() < 0)
+        return 1;
+    struct registry *reg = registry_new();
+    struct resolver *r = resolver_new(&w.io, 0);
+    struct plan *plan = reg == NULL ? NULL : load(reg, argv[1]);
+    if (r == NULL || plan == NULL || resolver_adopt(r, plan) < 0)
+        return 1;
+    int rc = measure(r, &w, &zone);
+    resolver_free(r);
+    plan_free(plan);
+    registry_free(reg);
+    return rc;
+}
