@@ -37,7 +37,11 @@
     LIMIT(UDP_SIZE_OURS, 1232, "octets",                                               \
           "offered by us: a packet that needs no fragments (RFC 9715)")                \
     LIMIT(EDNS_OPTIONS_MAX, 400, "octets",                                             \
-          "options passed on: with them a question still fits one packet")
+          "options passed on: with them a question still fits one packet")             \
+    LIMIT(GOTMPL_STEPS_MAX, 10000, "instructions of one run",                          \
+          "a template that counts to a million would hold up all other queries")       \
+    LIMIT(TEMPLATE_TEXT_MAX, 16384, "octets of one record's text",                     \
+          "made from a query: a quarter of what a message holds at most")
 
 #define LIMITS_CLIENT(LIMIT)                                                           \
     LIMIT(UDP_BATCH, 64, "datagrams",                                                  \
@@ -78,6 +82,8 @@
           "or 4 x RTT: silence after which another server is asked as well")           \
     LIMIT(UPSTREAM_TRIAL_MS, 250, "ms",                                                \
           "between trials while all of a cluster are down: back within a second")      \
+    LIMIT(UPSTREAM_LATE_ANSWERS, 64, "questions per worker",                           \
+          "listened for after another answered: who is late is not dead")              \
     LIMIT(PROBES_PER_S, 200, "probes per s",                                           \
           "of all upstreams: a thousand dead clusters must not make a flood")
 

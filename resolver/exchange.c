@@ -84,14 +84,11 @@ static int draw_id(const struct exchanges *x, struct io *io, struct exchange *e)
     return -1;
 }
 
-int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32_t conn)
+static void file_exchange(struct exchanges *x, struct exchange *e)
 {
-    e->conn = conn;
-    if (draw_id(x, io, e) < 0)
-        return -1;
     if (x->n > x->mask)
         grow(x);
-    struct exchange **at = bucket(x, conn, e->id), **first = conn_bucket(x, conn);
+    struct exchange **at = bucket(x, e->conn, e->id), **first = conn_bucket(x, e->conn);
     e->hash_next = *at;
     *at = e;
     e->conn_next = *first;
@@ -102,6 +99,14 @@ int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32
     e->serial = ++x->serial;
     e->open = true;
     x->n++;
+}
+
+int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32_t conn)
+{
+    e->conn = conn;
+    if (draw_id(x, io, e) < 0)
+        return -1;
+    file_exchange(x, e);
     return 0;
 }
 
@@ -118,6 +123,14 @@ void exchange_close(struct exchanges *x, struct exchange *e)
         e->conn_next->conn_prev = e->conn_prev;
     e->open = false;
     x->n--;
+}
+
+void exchange_move(struct exchanges *x, struct exchange *from, struct exchange *to)
+{
+    exchange_close(x, from);
+    to->conn = from->conn;
+    to->id = from->id;
+    file_exchange(x, to);
 }
 
 struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span packet)

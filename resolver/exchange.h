@@ -36,6 +36,9 @@ int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32
     __attribute__((warn_unused_result));
 void exchange_close(struct exchanges *x, struct exchange *e); /* not open: nothing */
 
+/* What `from` waits for, `to` waits for now, whose question is set. */
+void exchange_move(struct exchanges *x, struct exchange *from, struct exchange *to);
+
 /* The exchange this packet answers, or NULL. */
 struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span packet);
 

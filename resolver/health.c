@@ -22,7 +22,12 @@ enum probe_state {
     PROBE_ASKING,  /* its question is out */
 };
 
-/* A watch goes on until its address needs none; a trial asks once. */
+enum probe_kind {
+    PROBE_WATCH,    /* goes on until its address needs none */
+    PROBE_TRIAL,    /* asks once */
+    PROBE_LISTENER, /* asks nothing: a question's late answer may come */
+};
+
 struct probe {
     struct attempt attempt; /* first: what a match gives back */
     struct timer timer;
@@ -32,7 +37,7 @@ struct probe {
     struct upstream *up;
     struct plan_hold *hold; /* the plan that `group` belongs to cannot go before us */
     enum probe_state state;
-    bool trial;
+    uint8_t kind;      /* enum probe_kind */
     uint64_t due_us;   /* when it asks next */
     uint64_t doubt_us; /* the present pause while in doubt, 0 = the first */
     size_t wire_len;
@@ -141,7 +146,7 @@ static void set_alive(const struct health_of *of, struct upstream *up)
 void health_alive(const struct health_of *of, struct upstream *up, uint64_t rtt_us)
 {
     add_rtt(up, rtt_us);
-    if (of->group->cluster)
+    if (of->group->cluster || health_down(of->group, up))
         set_alive(of, up);
 }
 
@@ -185,7 +190,9 @@ static void probe_free(struct probe *p)
     struct resolver *r = p->owner->r;
     timers_disarm(&r->timers, &p->timer);
     attempt_close(p->owner, &p->attempt);
-    if (!p->trial)
+    if (p->kind == PROBE_LISTENER)
+        p->owner->listeners_n--;
+    if (p->kind == PROBE_WATCH)
         atomic_store_explicit(&p->up->probing, false, memory_order_relaxed);
     *p->prev = p->next;
     if (p->next != NULL)
@@ -345,7 +352,7 @@ static void probe_done(struct probe *p, enum probe_result result)
         set_alive(&of, p->up);
     else if (result == PROBE_FAILED && forward)
         add_failure(&of, p->up);
-    if (p->trial || (forward && result == PROBE_ANSWERED)) {
+    if (p->kind != PROBE_WATCH || (forward && result == PROBE_ANSWERED)) {
         probe_free(p);
         return;
     }
@@ -354,7 +361,7 @@ static void probe_done(struct probe *p, enum probe_result result)
 }
 
 static struct probe *probe_new(const struct health_of *of, struct upstream *up,
-                               bool trial)
+                               enum probe_kind kind)
 {
     struct upstreams *u = of->u;
     struct probe *p = calloc(1, sizeof *p);
@@ -365,14 +372,17 @@ static struct probe *probe_new(const struct health_of *of, struct upstream *up,
     p->hold = of->hold;
     p->hold->queries++;
     p->up = up;
-    p->trial = trial;
+    p->kind = (uint8_t)kind;
     p->timer.fire = on_timer;
     p->next = u->probes;
     p->prev = &u->probes;
     if (p->next != NULL)
         p->next->prev = &p->next;
     u->probes = p;
-    build_question(p);
+    if (kind == PROBE_LISTENER)
+        u->listeners_n++;
+    else
+        build_question(p);
     return p;
 }
 
@@ -383,7 +393,7 @@ static void watch(const struct health_of *of, struct upstream *up, bool soon)
         atomic_load_explicit(&up->probing, memory_order_relaxed) ||
         atomic_exchange_explicit(&up->probing, true, memory_order_relaxed))
         return;
-    struct probe *p = probe_new(of, up, false);
+    struct probe *p = probe_new(of, up, PROBE_WATCH);
     if (p == NULL) {
         atomic_store_explicit(&up->probing, false, memory_order_relaxed);
         return;
@@ -435,9 +445,35 @@ void health_trial(const struct health_of *of)
         return;
     uint32_t turn =
         atomic_fetch_add_explicit(&g->shared->turn, 1, memory_order_relaxed);
-    struct probe *p = probe_new(of, g->list[turn % g->n], true);
+    struct probe *p = probe_new(of, g->list[turn % g->n], PROBE_TRIAL);
     if (p != NULL)
         ask(p);
+}
+
+/* ---- late answers ---- */
+
+static struct probe *listener_new(const struct health_of *of, const struct attempt *a)
+{
+    if (of->u->listeners_n >= UPSTREAM_LATE_ANSWERS || of->group->max_fails == 0)
+        return NULL;
+    return probe_new(of, a->up, PROBE_LISTENER);
+}
+
+void health_listen(const struct health_of *of, struct attempt *a)
+{
+    struct probe *p = listener_new(of, a);
+    if (p == NULL) {
+        attempt_close(of->u, a);
+        return;
+    }
+    struct exchange *from = &a->exchange, *to = &p->attempt.exchange;
+    memcpy(p->wire, from->question.at, from->question.len);
+    to->question = (struct span){.at = p->wire, .len = from->question.len};
+    exchange_move(&of->u->exchanges, from, to);
+    p->attempt.up = a->up;
+    p->attempt.sent_us = a->sent_us;
+    p->state = PROBE_ASKING;
+    timers_arm(&of->u->r->timers, &p->timer, now_of(p) + PROBE_WAIT_US);
 }
 
 /* ---- answers ---- */
@@ -459,7 +495,7 @@ void health_answered(struct attempt *a, struct span wire)
 {
     struct probe *p = (struct probe *)(void *)a;
     attempt_close(p->owner, a);
-    if (upstreams_walk(p->owner, wire))
+    if (p->kind != PROBE_LISTENER && upstreams_walk(p->owner, wire))
         check_domain(p, &p->owner->msg);
     probe_done(p, PROBE_ANSWERED);
 }

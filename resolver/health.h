@@ -10,6 +10,10 @@
  * probe alone never takes an address down. While all are down, questions send one trial
  * per UPSTREAM_TRIAL_MS.
  *
+ * Silence while another answered is a failure at once, lest every question should have
+ * to wait for it anew; but an answer that comes after all makes up for it. Any answer
+ * to a question brings back who is down, in `forward` too.
+ *
  * A probe is `NAME TYPE` of the group; any answer to it is success. All probes of the
  * process together keep to PROBES_PER_S. */
 #ifndef ISTHMUS_RESOLVER_HEALTH_H
@@ -49,6 +53,11 @@ uint64_t health_failing_us(const struct upstream *up, uint64_t now_us);
 /* What is said of a group that is down as a whole: its first address, and why. */
 struct upstream_result health_down_result(const struct upstream_group *g,
                                           uint64_t now_us);
+
+/* `a`, open, is waited for no more. An answer that comes late all the same says that
+ * the server is alive: it is listened for a while, if not too many are. `a` is closed.
+ */
+void health_listen(const struct health_of *of, struct attempt *a);
 
 /* A message that matched a probe's attempt; the conn of one broke. */
 void health_answered(struct attempt *a, struct span wire);

@@ -149,6 +149,57 @@ static void the_one_that_is_asked_last_is_not_blamed_for_being_late(void **unuse
     asker_close(&a);
 }
 
+static void an_answer_that_comes_late_is_one_all_the_same(void **unused)
+{
+    struct asker a;
+    struct fake_sent *late[3];
+    asker_open(&a, two, &asker_cluster);
+    for (int i = 0; i < 3; i++) {
+        world_ask(&a.w, "www.test");
+        late[i] = world_expect(&a.w, A, TRANSPORT_UDP);
+        world_run(&a.w, 60);
+        asker_take_probes(&a);
+        world_answer(&a.w, world_expect(&a.w, B, TRANSPORT_UDP), &good);
+    }
+    assert_true(health_down(&a.group, a.list[0]));
+    world_answer(&a.w, late[1], &good);
+    assert_int_equal(a.list[0]->fails, 0);
+    world_answer(&a.w, late[1], &good); /* once is enough */
+    world_run(&a.w, 2000);              /* the others are given up without harm */
+    assert_int_equal(a.list[0]->fails, 0);
+    asker_close(&a);
+}
+
+/* A stall of ours: the timers come first, then A's answers, which blame B for all that
+ * it was asked meanwhile, then B's own. */
+static void a_stall_of_our_own_takes_nobody_down(void **unused)
+{
+    enum { N = UPSTREAM_LATE_ANSWERS + 10 };
+    struct asker a;
+    struct fake_sent *sent[2][N];
+    asker_open(&a, two, &asker_cluster);
+    for (int i = 0; i < N; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "n%d.test", i);
+        world_ask(&a.w, name);
+        sent[0][i] = world_expect(&a.w, A, TRANSPORT_UDP);
+    }
+    a.w.now_us += 60000;
+    resolver_tick(a.w.r, a.w.now_us);
+    for (int i = 0; i < N; i++)
+        sent[1][i] = world_expect(&a.w, B, TRANSPORT_UDP);
+    a.w.now_us += 60000;
+    for (int to = 0; to < 2; to++) {
+        resolver_tick(a.w.r, a.w.now_us);
+        for (int i = 0; i < N; i++)
+            world_answer(&a.w, sent[to][i], &good);
+    }
+    assert_int_equal(a.list[0]->fails, 0);
+    assert_int_equal(a.list[1]->fails, 0);
+    take_all(&a);
+    asker_close(&a);
+}
+
 /* Both addresses down, and nothing of it left in the queue. */
 static void take_both_down(struct asker *a)
 {
@@ -349,7 +400,7 @@ static void more_failed_probes_than_max_fails_are_down(void **unused)
     a.list[0]->fails = 3;
     world_ask(&a.w, "www.test");
     world_answer(&a.w, world_expect(&a.w, B, TRANSPORT_UDP), &good);
-    assert_int_equal(a.list[0]->fails, 3); /* only a probe brings it back */
+    assert_int_equal(a.list[0]->fails, 3);
     world_run(&a.w, 5);
     world_answer(&a.w, expect_probe(&a, A, "probe.test"), &good);
     assert_int_equal(a.list[0]->fails, 0);
@@ -434,6 +485,8 @@ int main(void)
         cmocka_unit_test(who_is_silent_while_another_answers_is_doubted),
         cmocka_unit_test(who_answers_at_the_second_try_is_not_doubted_for_the_first),
         cmocka_unit_test(the_one_that_is_asked_last_is_not_blamed_for_being_late),
+        cmocka_unit_test(an_answer_that_comes_late_is_one_all_the_same),
+        cmocka_unit_test(a_stall_of_our_own_takes_nobody_down),
         cmocka_unit_test(all_down_is_an_answer_at_once_that_says_why),
         cmocka_unit_test(all_down_is_tried_once_in_250_ms),
         cmocka_unit_test(a_trial_that_is_answered_brings_the_address_back),

@@ -98,9 +98,30 @@ bool attempt_error_is_ours(int error)
            error == ENOBUFS || error == EADDRNOTAVAIL || error == EAGAIN;
 }
 
+static bool is_waited_for(const struct attempt *a)
+{
+    return a->exchange.open && !a->late;
+}
+
+static unsigned live_n(const struct inquiry *in)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++)
+        n += is_waited_for(&in->attempt[i]);
+    return n;
+}
+
+static bool any_open(const struct inquiry *in)
+{
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        if (in->attempt[i].exchange.open)
+            return true;
+    }
+    return false;
+}
+
 /* ---- the order of addresses ---- */
 
-/* Round 0 asks each address once, round 1 again, and so on. */
 static enum transport choose_transport(const struct inquiry *in,
                                        const struct upstream *up, uint32_t round)
 {
@@ -128,34 +149,71 @@ static uint32_t conn_to_avoid(const struct inquiry *in, const struct shot *shot)
     return last == NULL ? CONN_NONE : last->exchange.conn;
 }
 
-/* The next address that is not down. */
+static bool was_asked(const struct inquiry *in, const struct upstream *up)
+{
+    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
+        if (in->attempt[i].up == up)
+            return true;
+    }
+    return false;
+}
+
+/* The list is walked UPSTREAM_TRIES + 1 times: the second walk is for those that were
+ * passed over in the first. */
+enum { WALK_UP, WALK_DOWN, WALK_AGAIN };
+
+/* Whether this walk asks `up`; who is down is watched. */
+static bool is_wanted(struct inquiry *in, struct upstream *up, uint32_t walk)
+{
+    struct health_of of = health_of(in);
+    bool down = health_down(in->group, up);
+    if (down && walk == WALK_UP)
+        health_passed_over(&of, up);
+    return walk == WALK_DOWN ? down && !was_asked(in, up) : !down;
+}
+
+/* Those that are down are asked when there is nothing better: not while an answer of
+ * another is in hand, bad as it may be, unless more are waited for anyway; and forward
+ * has a rule of its own for the first attempt, choose_any(). */
+static bool may_ask_down(const struct inquiry *in)
+{
+    if (in->spare.rank == SPARE_FAILURE)
+        return any_open(in);
+    return in->group->cluster || in->sent_n + in->errors_n > 0;
+}
+
+/* The next address. */
 static bool choose(struct inquiry *in, struct shot *shot)
 {
     const struct upstream_group *g = in->group;
-    struct health_of of = health_of(in);
+    if (in->last_resort && in->errors_n > 0)
+        return false;
     while (in->position < in->position_max) {
-        uint32_t at = in->position++;
-        uint64_t turn = in->first + (uint64_t)(at % g->n) * in->stride;
+        uint32_t walk = in->position / g->n, at = in->position % g->n;
+        uint64_t turn = in->first + (uint64_t)at * in->stride;
         struct upstream *up = g->list[turn % g->n];
-        if (health_down(g, up)) {
-            health_passed_over(&of, up);
+        if (walk == WALK_DOWN && !may_ask_down(in))
+            return false;
+        in->position++;
+        if (!is_wanted(in, up, walk))
             continue;
-        }
         shot->up = up;
-        shot->transport = choose_transport(in, up, at / g->n);
+        shot->transport =
+            choose_transport(in, up, walk < WALK_AGAIN ? 0 : walk - WALK_AGAIN + 1);
         return true;
     }
     return false;
 }
 
 /* CoreDNS, when every upstream is down: one of them is tried, and an error there is the
- * end. */
+ * end. Silence is not: then the others are asked. */
 static bool choose_any(struct inquiry *in, struct shot *shot)
 {
     const struct upstream_group *g = in->group;
     uint32_t draw;
-    if (g->cluster || in->sent_n > 0 || in->errors_n > 0)
+    if (g->cluster || g->failfast || in->sent_n > 0 || in->errors_n > 0)
         return false;
+    in->last_resort = true;
     resolver_of(in)->io->random(resolver_of(in)->io, &draw, sizeof draw);
     shot->up = g->list[draw % g->n];
     shot->transport = choose_transport(in, shot->up, 0);
@@ -167,37 +225,21 @@ static bool choose_any(struct inquiry *in, struct shot *shot)
 
 /* ---- sending ---- */
 
-static unsigned live_n(const struct inquiry *in)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++)
-        n += in->attempt[i].exchange.open && !in->attempt[i].late;
-    return n;
-}
-
-static bool any_open(const struct inquiry *in)
-{
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        if (in->attempt[i].exchange.open)
-            return true;
-    }
-    return false;
-}
-
 /* Room for one more: unused, or that of the oldest which is over or has failed by its
- * silence. What was used is kept as long as possible, for what is remembered there. */
+ * silence, or of the oldest. What was used is kept as long as possible, for what is
+ * remembered there. */
 static struct attempt *room_for_attempt(struct inquiry *in)
 {
-    struct attempt *oldest = NULL;
+    struct attempt *best = NULL;
     for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
         struct attempt *a = &in->attempt[i];
         if (a->up == NULL)
             return a;
-        bool over = !a->exchange.open || a->late;
-        if (over && (oldest == NULL || a->sent_us < oldest->sent_us))
-            oldest = a;
+        if (best == NULL || is_waited_for(a) < is_waited_for(best) ||
+            (is_waited_for(a) == is_waited_for(best) && a->sent_us < best->sent_us))
+            best = a;
     }
-    return oldest;
+    return best;
 }
 
 /* When, if all stay silent, the next is asked as well. */
@@ -206,6 +248,11 @@ static void plan_hedge(struct inquiry *in, const struct upstream *up)
     uint64_t wait_us = health_hedge_us(in->group, up);
     if (in->group->cluster)
         wait_us <<= in->sent_n > 1 ? (in->sent_n > 5 ? 4 : in->sent_n - 1) : 0;
+    if (in->group->cluster && in->sent_n < in->group->n) {
+        uint64_t left_us = in->give_up_us - now_of(in);
+        uint64_t share_us = left_us / (in->group->n - in->sent_n + 1);
+        wait_us = wait_us < share_us ? wait_us : share_us;
+    }
     in->hedge_us = now_of(in) + wait_us;
 }
 
@@ -218,6 +265,14 @@ static bool was_blamed(const struct inquiry *in, const struct upstream *up)
             return true;
     }
     return false;
+}
+
+/* It has answered nothing yet; but it may. */
+static void listen_on(struct inquiry *in, struct attempt *a)
+{
+    struct health_of of = health_of(in);
+    if (in->group->cluster && a->exchange.open && !a->after_tc)
+        health_listen(&of, a);
 }
 
 static void blame(struct inquiry *in, struct attempt *a, int error)
@@ -261,6 +316,15 @@ static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
     return true;
 }
 
+static void note_late(struct inquiry *in, struct attempt *a)
+{
+    a->late = true;
+    in->silent = true;
+    in->error = 0;
+    in->failed = a->up;
+    blame(in, a, 0);
+}
+
 /* Asks the next address; those that cannot even be sent to are passed over. */
 static bool launch(struct inquiry *in)
 {
@@ -270,6 +334,10 @@ static bool launch(struct inquiry *in)
     while ((most == 0 || in->errors_n < most) && (a = room_for_attempt(in)) != NULL &&
            (choose(in, &shot) || choose_any(in, &shot))) {
         shot.avoid = conn_to_avoid(in, &shot);
+        if (is_waited_for(a)) {
+            note_late(in, a);
+            listen_on(in, a);
+        }
         if (send_in(in, a, &shot))
             return true;
     }
@@ -283,14 +351,12 @@ static void blame_silent(struct inquiry *in, const struct upstream *winner)
 {
     for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
         struct attempt *a = &in->attempt[i];
-        if (!a->exchange.open || a->late || a->up == winner)
+        if (!a->exchange.open || a->up == winner)
             continue;
-        if (now_of(in) - a->sent_us >= health_hedge_us(in->group, a->up)) {
-            in->silent = true;
-            in->error = 0;
-            in->failed = a->up;
-            blame(in, a, 0);
-        }
+        if (!a->late && now_of(in) - a->sent_us >= health_hedge_us(in->group, a->up))
+            note_late(in, a);
+        if (a->late)
+            listen_on(in, a);
     }
 }
 
@@ -336,7 +402,7 @@ static void wait_on(struct inquiry *in)
     for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
         const struct attempt *a = &in->attempt[i];
         uint64_t late_us = a->sent_us + (uint64_t)in->group->attempt_us;
-        if (a->exchange.open && !a->late && late_us < next)
+        if (is_waited_for(a) && late_us < next)
             next = late_us;
     }
     timers_arm(&resolver_of(in)->timers, &in->timer, next);
@@ -353,15 +419,6 @@ static void go_on(struct inquiry *in)
 
 /* ---- what happens to it ---- */
 
-static void note_late(struct inquiry *in, struct attempt *a)
-{
-    a->late = true;
-    in->silent = true;
-    in->error = 0;
-    in->failed = a->up;
-    blame(in, a, 0);
-}
-
 static void on_timer(struct timer *t, void *context)
 {
     struct inquiry *in =
@@ -370,8 +427,7 @@ static void on_timer(struct timer *t, void *context)
     bool next = false;
     for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
         struct attempt *a = &in->attempt[i];
-        if (a->exchange.open && !a->late &&
-            now >= a->sent_us + (uint64_t)in->group->attempt_us) {
+        if (is_waited_for(a) && now >= a->sent_us + (uint64_t)in->group->attempt_us) {
             note_late(in, a);
             next = true;
         }
@@ -399,7 +455,7 @@ void inquiry_start(struct inquiry *in)
         patience = silences;
     in->give_up_us = now_of(in) + patience;
     in->hedge_us = NEVER;
-    in->position_max = UPSTREAM_TRIES * g->n;
+    in->position_max = (UPSTREAM_TRIES + 1) * g->n;
     in->timer.fire = on_timer;
     go_on(in);
 }
@@ -464,8 +520,8 @@ static void pass_to_next(struct inquiry *in, struct attempt *a, struct span wire
 {
     keep_spare(in, SPARE_FAILURE, a->up, wire);
     attempt_close(in->owner, a);
-    if (in->position_max > in->group->n)
-        in->position_max = in->group->n;
+    if (in->position_max > WALK_AGAIN * in->group->n)
+        in->position_max = WALK_AGAIN * in->group->n;
     go_on(in);
 }
 

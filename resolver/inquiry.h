@@ -3,16 +3,22 @@
  * upstream.h.
  *
  * Rules (time 0 is the first attempt):
- *   silence for max(UPSTREAM_HEDGE_MS, 4 x smoothed RTT)   the next address is asked as
- *       well, or the same one from another port. A cluster's waits double from then on;
- *       forward keeps at most two questions out.
- *   silence for attempt_us     the attempt has failed for health; the next goes out.
- * Its answer is taken all the same, should it come. network error, garbage     the next
- * at once; so after rcodes of `failover`. TC                         over TCP to the
- * same address, where the group wants that. third round (cluster)      over TCP: a path
- * may lose UDP and nothing else. deadline, or nothing left  the best of the bad
- * answers, or failure. No address is asked more than UPSTREAM_TRIES times, those for TC
- * not counted. */
+ *
+ * - Silence for max(UPSTREAM_HEDGE_MS, 4 x smoothed RTT): the next address is asked as
+ *   well, or the same one from another port. A cluster's waits double from then on, as
+ *   far as every address can still be asked before the deadline; forward keeps at most
+ *   two questions out.
+ * - Silence for attempt_us: the attempt has failed for health, and the next goes out.
+ * An answer is taken all the same, should it come.
+ * - Network error or garbage: the next at once; so after rcodes of `failover`.
+ * - TC: over TCP to the same address, where the group wants that.
+ * - Third round (cluster): over TCP, since a path may lose UDP and nothing else.
+ * - Deadline, or nothing left: the best of the bad answers, or failure.
+ *
+ * The order: those that are up, by the policy; then those that are down, since nobody
+ * else has answered and what we know of them may be out of date; then those that are up
+ * again. No address is asked more than UPSTREAM_TRIES times, those for TC not counted.
+ */
 #ifndef ISTHMUS_RESOLVER_INQUIRY_H
 #define ISTHMUS_RESOLVER_INQUIRY_H
 
@@ -67,11 +73,12 @@ struct inquiry {
 
     /* where we are in the order of addresses */
     uint32_t first, stride; /* the i-th is list[(first + i * stride) % n] */
-    uint32_t position;      /* attempts given out, those passed over because down too */
+    uint32_t position;      /* attempts given out, those passed over too */
     uint32_t position_max;
     uint32_t sent_n;   /* attempts sent */
     uint32_t errors_n; /* network errors and garbage */
     bool joinable;     /* in the table of its worker */
+    bool last_resort;  /* all were down: one is tried, and its error is the end */
     bool silent;       /* some attempt met with silence */
     bool reached;      /* some error was not our own lack of sockets */
     bool oversize;     /* the answer in hand is longer than the question allowed */
@@ -99,7 +106,8 @@ struct upstreams {
     uint32_t inquiries_n; /* in use */
     uint64_t serial;
     struct probe *probes;
-    struct msg msg; /* the answer in hand, indexed in r->answer_rr */
+    uint32_t listeners_n; /* of them, those that only wait for a late answer */
+    struct msg msg;       /* the answer in hand, indexed in r->answer_rr */
     uint8_t cut[DNS_HEADER_LEN + NAME_WIRE_MAX + 4]; /* head of one that came cut */
     struct log_limit log_down, log_domain;
 };

@@ -566,60 +566,6 @@ static void where_udp_is_silent_and_tcp_answers_udp_rests_for_a_minute(void **un
     asker_close(&a);
 }
 
-/* ---- policies ---- */
-
-static void who_is_asked_first(void **unused)
-{
-    static const struct {
-        enum upstream_policy policy;
-        const char *order[6];
-    } rows[] = {
-        {POLICY_SEQUENTIAL, {A, A, A, A, A, A}},
-        {POLICY_ROUND_ROBIN, {B, C, A, B, C, A}},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct asker a;
-        struct upstream_group g = asker_forward;
-        g.policy = rows[i].policy;
-        asker_open(&a, three, &g);
-        for (size_t n = 0; n < 6; n++) {
-            world_ask(&a.w, "www.test");
-            world_answer(&a.w, world_expect(&a.w, rows[i].order[n], TRANSPORT_UDP),
-                         &good);
-        }
-        asker_close(&a);
-    }
-}
-
-static void random_starts_anywhere_and_asks_each_once_before_any_twice(void **unused)
-{
-    struct asker a;
-    struct upstream_group g = forward_of(3);
-    unsigned first[3] = {0};
-    g.policy = POLICY_RANDOM;
-    g.max_fails = 0;
-    asker_open(&a, three, &g);
-    for (unsigned n = 0; n < 90; n++) {
-        unsigned seen = 0;
-        world_ask(&a.w, "www.test");
-        for (unsigned i = 0; i < 3; i++) {
-            struct fake_sent *s = fake_io_take(a.w.io);
-            assert_non_null(s);
-            unsigned which = s->to.ip[3] - 1u;
-            first[which] += i == 0;
-            seen |= 1u << which;
-            world_lose(&a.w, s, ECONNREFUSED);
-        }
-        assert_int_equal(seen, 7);
-        while (fake_io_take(a.w.io) != NULL)
-            ;
-        world_run(&a.w, 6000);
-    }
-    for (unsigned i = 0; i < 3; i++)
-        assert_in_range(first[i], 15, 45);
-    asker_close(&a);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,8 +601,6 @@ int main(void)
         cmocka_unit_test(a_kept_connection_that_was_closed_is_no_failure),
         cmocka_unit_test(a_connection_that_is_refused_counts_at_once),
         cmocka_unit_test(where_udp_is_silent_and_tcp_answers_udp_rests_for_a_minute),
-        cmocka_unit_test(who_is_asked_first),
-        cmocka_unit_test(random_starts_anywhere_and_asks_each_once_before_any_twice),
     };
     return cmocka_run_group_tests_name("inquiry", tests, NULL, NULL);
 }

@@ -82,9 +82,10 @@ struct upstream_group {
     int64_t expire_us, max_age_us;
     struct upstream_probe probe;
     uint64_t
-        failover; /* bit per rcode: ask the next address instead of passing it on */
-    bool cluster; /* TC is retried over TCP, all known dead answers at once, attempts
-                     count for health, probes go on while it is in use */
+        failover;  /* bit per rcode: ask the next address instead of passing it on */
+    bool failfast; /* forward: with all down nobody is tried */
+    bool cluster;  /* TC is retried over TCP, all known dead answers at once, attempts
+                      count for health, probes go on while it is in use */
 };
 
 /* Claims an upstream. `group_key` distinguishes settings that must not share health (a
