@@ -31,11 +31,13 @@ struct scan {
     char *text; /* the record on one line, NUL-terminated, without comments */
     size_t text_len;
     struct name apex, origin, owner;
-    ldns_rdf *origin_rdf; /* ldns's form of origin */
+    ldns_rdf *origin_rdf; /* ldns's form of origin, once it is needed */
     bool ttl_known;
     bool ttl_fixed; /* by $TTL */
     uint32_t ttl;
     uint8_t *packet;
+    size_t packet_cap;
+    bool any_class;
     struct zonedata *zone;
     bool soa;
     uint32_t outside;
@@ -47,6 +49,7 @@ struct entry {
     const char *rest;        /* type and data */
     bool ttl_given;
     uint32_t ttl;
+    uint16_t class;
 };
 
 static int flaw(struct scan *s, const char *what, struct text found)
@@ -247,11 +250,17 @@ static int read_control(struct scan *s)
 
 /* ---- records ---- */
 
+static bool is_class(const struct scan *s, struct text word, uint16_t *class)
+{
+    return rdata_class_parse(word, class) == 0 && *class < DNS_CLASS_NONE &&
+           (s->any_class || *class == DNS_IN);
+}
+
 /* `[OWNER] [TTL] [CLASS] TYPE DATA`, TTL and class in either order. */
 static int read_head(struct scan *s, struct entry *e)
 {
     const char *at = s->text;
-    *e = (struct entry){0};
+    *e = (struct entry){.class = DNS_IN};
     if (*at != ' ' && *at != '\t')
         e->owner = next_word(&at);
     for (bool class = false;;) {
@@ -264,7 +273,7 @@ static int read_head(struct scan *s, struct entry *e)
                             "TTL: expected seconds, up to 2147483647, or such as 1h30m",
                             word);
             e->ttl_given = true;
-        } else if (!class && word_is(word, "IN")) {
+        } else if (!class && is_class(s, word, &e->class)) {
             class = true;
         } else {
             e->type = word;
@@ -288,9 +297,9 @@ static int read_type(struct scan *s, const struct entry *e, uint16_t *type)
 }
 
 /* The data in wire form. Returns its length, or -1. */
-static int data_from(const ldns_rr *rr, uint8_t *packet)
+static int data_from(const struct scan *s, const ldns_rr *rr)
 {
-    struct wr wr = wr_init(packet, PACKET_MAX);
+    struct wr wr = wr_init(s->packet, s->packet_cap);
     wr_take(&wr, RECORD_AT);
     for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
         const ldns_rdf *rdf = ldns_rr_rdf(rr, i);
@@ -326,46 +335,160 @@ static int data_by_ldns(struct scan *s, const struct entry *e)
     /* There is room: the text begins LEAD_LEN into its buffer. */
     char *line = s->text + (e->rest - s->text) - LEAD_LEN;
     ldns_rr *rr = NULL;
+    if (s->origin_rdf == NULL && set_origin(s, &s->origin) < 0)
+        return -1;
     memcpy(line, lead, LEAD_LEN);
     ldns_status status = ldns_rr_new_frm_str(&rr, line, 0, s->origin_rdf, NULL);
     if (status != LDNS_STATUS_OK)
         return flaw(s, ldns_get_errorstr_by_id(status), text_of(e->rest));
-    int len = data_from(rr, s->packet);
+    int len = data_from(s, rr);
     ldns_rr_free(rr);
     return len < 0 ? flaw(s, "the data is too long", text_of(e->rest)) : len;
 }
 
-/* What most records of a large zone hold, one address or one name, is read here: ldns
- * takes and gives back 200 kB for each record. -1: it is something else. */
+/* A number of `len` octets; a time of four may be written as `1h30m`. */
+static int put_number(struct wr *wr, struct text word, unsigned len)
+{
+    uint64_t n = 0;
+    uint32_t time_s;
+    for (size_t i = 0; i < word.len && n <= UINT32_MAX; i++) {
+        if (word.at[i] < '0' || word.at[i] > '9') {
+            if (len != 4 || parse_ttl(word, &time_s) < 0)
+                return -1;
+            n = time_s;
+            break;
+        }
+        n = n * 10 + (uint64_t)(word.at[i] - '0');
+    }
+    if (word.len == 0 || n >> 8 * len != 0)
+        return -1;
+    for (unsigned i = len; i-- > 0;)
+        wr_u8(wr, (uint8_t)(n >> 8 * i));
+    return 0;
+}
+
+/* One octet of a character-string: `a`, `\"` or `\065`. Returns it, or -1. */
+static int take_octet(const char **at)
+{
+    const char *p = *at;
+    int n = (unsigned char)*p;
+    if (*p != '\\') {
+        *at = p + 1;
+        return n;
+    }
+    n = (unsigned char)*++p;
+    if (n >= '0' && n <= '9') {
+        if (p[1] < '0' || p[1] > '9' || p[2] < '0' || p[2] > '9')
+            return -1;
+        n = (n - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0');
+        p += 2;
+    }
+    *at = p + 1;
+    return *p == '\0' || n > 255 ? -1 : n;
+}
+
+/* A text, quoted or not, as one character-string, or as several where it is longer than
+ * one can be and `several` allows it. */
+static int put_string(struct wr *wr, const char **at, bool several)
+{
+    const char *p = *at + strspn(*at, " \t");
+    bool quoted = *p == '"';
+    uint8_t *len = wr_take(wr, 1);
+    if (*p == '\0' || len == NULL)
+        return -1;
+    *len = 0;
+    p += quoted;
+    while (*p != '\0' && (quoted ? *p != '"' : *p != ' ' && *p != '\t' && *p != '"')) {
+        int octet = take_octet(&p);
+        if (*len == 255 && several && (len = wr_take(wr, 1)) != NULL)
+            *len = 0;
+        if (octet < 0 || len == NULL || *len == 255)
+            return -1;
+        wr_u8(wr, (uint8_t)octet);
+        ++*len;
+    }
+    if (quoted && *p++ != '"')
+        return -1;
+    *at = p;
+    return *p == '\0' || *p == ' ' || *p == '\t' ? 0 : -1;
+}
+
+static int put_name(const struct scan *s, struct wr *wr, struct text word)
+{
+    struct name name;
+    if (parse_name(s, word, &name) < 0)
+        return -1;
+    wr_bytes(wr, name.wire, name.len);
+    return 0;
+}
+
+static int put_address(struct wr *wr, struct text word, uint8_t family)
+{
+    struct addr addr;
+    if (addr_parse_ip(&addr, word) < 0 || addr.scope != 0 || addr.family != family)
+        return -1;
+    wr_bytes(wr, addr.ip, family == 4 ? 4 : 16);
+    return 0;
+}
+
+/* One field of a layout, whose numbers are plain numbers. */
+static int put_field(const struct scan *s, struct wr *wr, struct rdata_field field,
+                     const char **at)
+{
+    switch (field.step) {
+    case RDATA_FIXED:
+        return put_number(wr, next_word(at), field.len);
+    case RDATA_NAME:
+        return put_name(s, wr, next_word(at));
+    case RDATA_STRING:
+        return put_string(wr, at, false);
+    case RDATA_STRINGS:
+        do {
+            if (put_string(wr, at, true) < 0)
+                return -1;
+        } while ((*at)[strspn(*at, " \t")] != '\0');
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+/* Type and data as numbers, addresses, names and texts: what most records hold. ldns
+ * takes and gives back 200 kB for each record, and 65536 is 0 to it. */
 static int data_by_us(struct scan *s, const struct entry *e, uint16_t type)
 {
     const char *at = e->type.at + e->type.len;
-    struct text word = next_word(&at), more = next_word(&at);
-    struct addr addr = {0};
-    struct name name;
-    uint8_t *to = s->packet + RECORD_AT;
-    if (word.len == 0 || more.len > 0)
-        return -1;
-    if (type == DNS_A || type == DNS_AAAA) {
-        int len = type == DNS_A ? 4 : 16;
-        if (addr_parse_ip(&addr, word) < 0 || addr.scope != 0 ||
-            addr.family != (type == DNS_A ? 4 : 6))
-            return -1;
-        memcpy(to, addr.ip, (size_t)len);
-        return len;
-    }
-    if ((type != DNS_NS && type != DNS_CNAME && type != DNS_PTR) ||
-        parse_name(s, word, &name) < 0)
-        return -1;
-    memcpy(to, name.wire, name.len);
-    return name.len;
+    const struct rdata_field *field = rdata_layout(type)->field;
+    struct wr wr = wr_init(s->packet, s->packet_cap);
+    bool address = type == DNS_A || type == DNS_AAAA;
+    int rc = 0;
+    wr_take(&wr, RECORD_AT);
+    if (address)
+        rc = put_address(&wr, next_word(&at), type == DNS_A ? 4 : 6);
+    for (; !address && rc == 0 && field->step != RDATA_END; field++)
+        rc = put_field(s, &wr, *field, &at);
+    if (rc < 0 || wr.failed || next_word(&at).len > 0)
+        return flaw(s, "the data does not fit its type", text_of(e->rest));
+    return (int)(wr.at - RECORD_AT);
+}
+
+/* Whether data of the type has no words of its own, and is not written as octets (RFC
+ * 3597 section 5). */
+static bool is_plain(const struct entry *e, uint16_t type)
+{
+    const char *at = e->type.at + e->type.len;
+    bool plain = type == DNS_A || type == DNS_NS || type == DNS_CNAME ||
+                 type == DNS_SOA || type == DNS_PTR || type == DNS_HINFO ||
+                 type == DNS_MX || type == DNS_TXT || type == DNS_AAAA ||
+                 type == DNS_SRV || type == DNS_DNAME;
+    return plain && !text_is(next_word(&at), "\\#");
 }
 
 /* `rdata` looks into s->packet. */
 static int read_data(struct scan *s, struct entry *e, uint16_t type, struct span *rdata)
 {
-    int len = data_by_us(s, e, type);
-    if (len < 0 && (len = data_by_ldns(s, e)) < 0)
+    int len = is_plain(e, type) ? data_by_us(s, e, type) : data_by_ldns(s, e);
+    if (len < 0)
         return -1;
     if (len > UINT16_MAX || !is_sound(s, type, (size_t)len))
         return flaw(s, "the data does not fit its type", text_of(e->rest));
@@ -445,8 +568,9 @@ static int begin(struct scan *s, struct arena *a, struct arena *scratch,
     if (room == NULL || s->packet == NULL || s->zone == NULL)
         return error_at(s->errs, (struct where){0}, "out of memory");
     s->text = room + LEAD_LEN;
-    s->apex = s->owner = *apex;
-    return set_origin(s, apex);
+    s->packet_cap = PACKET_MAX;
+    s->apex = s->owner = s->origin = *apex;
+    return 0;
 }
 
 static int finish(struct scan *s)
@@ -489,4 +613,56 @@ struct zonedata *zonefile_parse(struct arena *a, struct source from,
     ldns_rdf_deep_free(s.origin_rdf);
     arena_release(&scratch);
     return errs->n == before ? s.zone : NULL;
+}
+
+/* ---- one record ---- */
+
+/* Behind blanks and lines without a record. */
+static int next_record_line(struct scan *s)
+{
+    const struct text *t = &s->from.text;
+    for (;;) {
+        while (s->at < t->len && strchr(" \t\r\n", t->at[s->at]) != NULL)
+            s->at++;
+        int more = next_line(s);
+        if (more <= 0 || s->text[strspn(s->text, " \t")] != '\0')
+            return more;
+    }
+}
+
+static int read_lone(struct scan *s, struct zonefile_record *out)
+{
+    struct entry e;
+    if (read_head(s, &e) < 0)
+        return -1;
+    if (parse_name(s, e.owner, &out->owner) < 0)
+        return flaw(s, "no domain name", e.owner);
+    if (read_type(s, &e, &out->type) < 0 ||
+        read_data(s, &e, out->type, &out->rdata) < 0)
+        return -1;
+    out->class = e.class;
+    if (e.ttl_given)
+        out->ttl = e.ttl;
+    return 0;
+}
+
+int zonefile_record(struct text from, struct zonefile_room room,
+                    struct zonefile_record *out, struct errors *errs)
+{
+    struct scan s = {.from = {.text = from}, .errs = errs, .any_class = true};
+    size_t text_len = LEAD_LEN + from.len + 1;
+    *out = (struct zonefile_record){.ttl = ZONEFILE_TTL_S};
+    if (room.len < text_len + RECORD_AT)
+        return flaw(&s, "the record is too long", from);
+    if (from.len > 0 && memchr(from.at, '\0', from.len) != NULL)
+        return flaw(&s, "the record has a NUL octet", (struct text){"", 0});
+    s.text = (char *)room.at + LEAD_LEN;
+    s.packet = room.at + text_len;
+    s.packet_cap = room.len - text_len;
+    s.origin = (struct name){.len = 1};
+    int rc = next_record_line(&s);
+    if (rc > 0)
+        rc = read_lone(&s, out) < 0 ? -1 : 1;
+    ldns_rdf_deep_free(s.origin_rdf);
+    return rc;
 }

@@ -19,4 +19,28 @@
 struct zonedata *zonefile_parse(struct arena *a, struct source from,
                                 const struct name *apex, struct errors *errs);
 
+/* ---- one record ---- */
+
+#define ZONEFILE_TTL_S 3600 /* of a record by itself that says none, as in CoreDNS */
+
+struct zonefile_record {
+    struct name owner; /* spelt as written */
+    uint16_t type, class;
+    uint32_t ttl;
+    struct span rdata; /* in the room */
+};
+
+/* Where a record is taken apart: its text, its data, and a little more. */
+struct zonefile_room {
+    uint8_t *at;
+    size_t len;
+};
+
+/* Reads `OWNER [TTL] [CLASS] TYPE DATA`, the first record of a text, as `template`
+ * writes them for a query: of any class, names absolute with or without a final dot.
+ * Addresses, names, texts and plain numbers take no memory; other types do, for a
+ * moment. 1; 0: there is no record in the text; -1 after adding an error. */
+int zonefile_record(struct text from, struct zonefile_room room,
+                    struct zonefile_record *out, struct errors *errs);
+
 #endif

@@ -307,7 +307,7 @@ static void what_cannot_be_meant_is_refused_with_its_place(void **unused)
         {". {\n hosts {\n reload -1s\n }\n}\n",
          "plugin/hosts: reload can't be negative: -1s"},
         {". {\n hosts {\n ttl 0\n }\n}\n",
-         "plugin/hosts: invalid number '0': expected 1 to 65535"},
+         "plugin/hosts: ttl: invalid number '0': expected 1 to 65535"},
         {". {\n hosts {\n fallthrough_unsupported\n }\n}\n",
          "plugin/hosts: fallthrough_unsupported requires fallthrough"},
         {". {\n hosts {\n fallthrough\n 10.0.0.1 a.test\n }\n}\n",
