@@ -5,6 +5,8 @@ for it, over UDP and TCP, in front of a plain upstream and of a renamed cluster,
 reach an upstream malformed, take long, or hurt the next question. The second half turns it
 around: upstreams answer oddly.
 """
+import collections
+import concurrent.futures
 import functools
 import random
 import struct
@@ -153,6 +155,10 @@ def test_classes():
         octets = message(ID, RD, [question('www.example', 1, rdclass)])
         answer = exchange_udp(server(), octets, 3)
         check(answer is not None and answer[3] & 15 in (NOERROR, FORMERR, NOTIMP, wire.REFUSED), f'class {rdclass}', answer)
+        upstream().forget()
+        exchange_udp(server(), message(ID, RD, [question(NAMES[1], 1, rdclass)]), 3)
+        equal([s.name for s in upstream().asked() if 'cluster-b' in s.name], [],
+              f'class {rdclass}: a name of the cluster does not go to the normal upstream')
 
 
 # ---- EDNS ----
@@ -268,6 +274,50 @@ def test_answers_that_are_malformed_become_servfail():
         equal((reply.rcode, reply.answer), ('SERVFAIL', []), what)
         check(reply.ede, f'{what}: with an extended error', reply.short())
     equal(ask(server(), 'fine.cluster-b.local').rcode, 'NOERROR', 'and the cluster is still asked')
+
+
+def rich_answer(asked):
+    """A legal answer with many types, pointers and an OPT, for names with a first label of four."""
+    inside, parsed = wire.name('x.web.svc.cluster.local'), wire.parse(asked)
+    answers = [wire.record(b'\xc0\x0c', 'CNAME', b'\x01y\xc0\x11'), wire.record(b'\xc0\x0c', 'SRV', bytes(6) + inside),
+               wire.record(inside, 'SVCB', b'\0\1' + inside + b'\0\1\0\3\x02h2'), wire.record(b'\xc0\x0c', 'TXT', b'\x02ab\0\1c'),
+               wire.record(b'\xc0\x0c', 'NAPTR', bytes(4) + b'\1S\1x\0' + inside), wire.record(b'\xc0\x0c', 'TYPE65400', inside)]
+    soa = wire.record('cluster.local', 'SOA', b'\xc0\x0c' * 2 + bytes(20))
+    return message(parsed.ident, wire.QR | wire.AA | RD, [parsed.question], answers, [soa],
+                   [wire.record(b'\xc0\x0c', 'A', bytes(4)), opt(options=wire.option(15, b'\0\1'))])
+
+
+def test_mutated_answers():
+    """Octets behind the question are changed at random: the client gets whole messages only."""
+    up, generator = badup.Upstream(f'{loopback_net()}.20', free_port()), random.Random(8)
+    here = isthmus(f'''    cluster cluster-b.local {{
+        dns {up.address}:{up.port}
+        timeout 500ms
+        max_fails 0
+    }}''')
+
+    def build(asked):
+        octets = bytearray(rich_answer(asked))
+        start = 12 + len(wire.parse(asked).question)
+        for _ in range(generator.randrange(0, 4)):
+            octets[generator.randrange(start, len(octets))] = generator.choice((0, 1, 12, 63, 64, 192, 255, generator.randrange(256)))
+        if generator.random() < 0.1:
+            octets[generator.randrange(6, 12)] = generator.randrange(4)
+        return bytes(octets[:generator.randrange(start, len(octets))] if generator.random() < 0.1 else octets)
+    up.custom = build
+    codes = collections.Counter()
+
+    def one(i):
+        octets = (exchange_tcp if i % 5 == 0 else exchange_udp)(here, make_query(f'{i:04}.cluster-b.local', 'ANY', edns=4096), 5)
+        parsed = wire.parse(octets)
+        if parsed.rcode == NOERROR:
+            names = b''.join(r.owner for r in parsed.data_records())
+            check(b'\x07cluster\x05local' not in names, 'owners are renamed, or the answer is refused', names)
+        return parsed.rcode
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        codes.update(pool.map(one, range(2000)))
+    check(here.alive, 'the program lives')
+    check(codes[NOERROR] > 200 and codes[wire.SERVFAIL] > 200, 'some were legal and some were not', codes)
 
 
 def test_options_of_an_upstream_stay_there():
