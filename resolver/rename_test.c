@@ -403,6 +403,50 @@ static void what_was_shared_stays_shared(void **state)
     }
 }
 
+/* Input offsets that a pointer reaches, and output offsets that none does. */
+static void names_that_move_out_of_reach_are_written_again(void **state)
+{
+    struct name_map map = map_of("cluster.local", "a.rather.long.zone.example");
+    uint8_t *p = build_keep(32768);
+    struct wr wr = wr_init(p, 32768);
+    struct span q = build_query("q.cluster.local SRV");
+    struct span srv = build_bytes("c00c 0021 0001 00000005 0008 000100020003 c00c");
+    struct span far = build_bytes("'far.example' 0001 0001 00000005 0004 c0000201");
+
+    wr_bytes(&wr, q.at, q.len);
+    for (int i = 0; i < 500; i++)
+        wr_bytes(&wr, srv.at, srv.len);
+    uint16_t at = (uint16_t)wr.at;
+    wr_bytes(&wr, far.at, far.len);
+    wr_u16(&wr, 0xc000 | at);
+    wr_bytes(&wr, "\0\1\0\1\0\0\0\5\0\4\1\2\3\4", 14);
+    store_u16(p + 6, 502);
+    assert_true(at < 0x4000);
+    struct msg out = rename_to((struct span){.at = p, .len = wr.at}, &map,
+                               build_question("q.a.rather.long.zone.example SRV"));
+    assert_int_equal(out.rr_n, 502);
+    assert_true(out.rr[500].owner >= 0x4000);
+    assert_true(msg_owner_is(&out.rr[501], build_name("far.example")));
+}
+
+/* RFC 2782: the target is not compressed, RFC 3597 section 4. */
+static void targets_of_newer_types_stay_uncompressed(void **state)
+{
+    struct name_map map = map_of("cluster.local", "cluster-b.local");
+    struct span in =
+        build_bytes("0007 8180 0001 0002 0000 0000 'a.cluster.local' 0021 0001"
+                    "c00c 0021 0001 00000005 0017 000100020003 'a.cluster.local'"
+                    "c00c 0005 0001 00000005 0002 c00c");
+    struct span want =
+        build_bytes("0007 8180 0001 0002 0000 0000 'a.cluster-b.local' 0021 0001"
+                    "c00c 0021 0001 00000005 0019 000100020003 'a.cluster-b.local'"
+                    "c00c 0005 0001 00000005 0002 c00c");
+    struct msg out = rename_to(in, &map, build_question("a.cluster-b.local SRV"));
+
+    assert_int_equal(out.len, want.len);
+    assert_memory_equal(out.wire, want.at, want.len);
+}
+
 static void an_answer_that_outgrows_a_message_is_refused(void **state)
 {
     struct name_map map = map_of("cluster.local", "a.rather.long.zone.example");
@@ -454,6 +498,8 @@ int main(void)
         TEST(a_question_grows_to_255_octets_and_no_further),
         TEST(a_name_elsewhere_is_no_question_of_ours),
         TEST(what_was_shared_stays_shared),
+        TEST(names_that_move_out_of_reach_are_written_again),
+        TEST(targets_of_newer_types_stay_uncompressed),
         TEST(an_answer_that_outgrows_a_message_is_refused),
         TEST(an_index_too_small_is_refused),
     };

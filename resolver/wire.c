@@ -45,11 +45,11 @@ static size_t walk_name(struct walk *w, size_t at)
         if (end == 0)
             end = at + 2;
         at = load_u16(w->at + at) & POINTER_TO;
-        if (at < DNS_HEADER_LEN || at >= run || ++hops > HOPS_MAX)
+        if (at < DNS_HEADER_LEN || ++hops > HOPS_MAX)
             return 0;
         if (at == DNS_HEADER_LEN && w->qname_len > 0)
             return name_len + w->qname_len <= NAME_WIRE_MAX ? end : 0;
-        limit = run;
+        limit = run; /* a pointer to itself or forward ends the loop */
         run = at;
     }
     return 0;
