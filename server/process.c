@@ -219,8 +219,10 @@ static int start(struct process *p, struct errors *errs)
         return error_at(errs, (struct where){0}, "no thread for log lines to be had");
     if (reload_start_workers(&p->reload, errs) < 0)
         return -1;
+    if (write_pidfile(p->args->pidfile, errs) < 0)
+        return -1;
     print_banner(p);
-    return write_pidfile(p->args->pidfile, errs);
+    return 0;
 }
 
 /* Serves until the end; the start has succeeded. */
