@@ -105,24 +105,30 @@ static void io_settle(struct io *io, uint32_t conn)
 
 /* ---- questions and answers ---- */
 
-/* a0000000.ZONE, A, without EDNS; the digits are written over for each question. */
-static size_t write_question(uint8_t *wire, const struct name *zone)
+/* The zones of the questions, in wire form one after another. */
+struct targets {
+    const uint8_t **list;
+    size_t n;
+};
+
+/* aNNNNNNN.ZONE, A, without EDNS; another zone each time, in no order that a cache of
+ * the processor foresees. */
+static size_t write_question(uint8_t *wire, const struct targets *zones,
+                             uint64_t number)
 {
     static const uint8_t head[] = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 8, 'a'};
+    const uint8_t *zone = zones->list[number * 2654435761u % zones->n];
+    uint8_t digits[7];
     struct wr wr = wr_init(wire, PACKET_MAX);
     wr_bytes(&wr, head, sizeof head);
-    wr_bytes(&wr, "0000000", 7);
-    wr_bytes(&wr, zone->wire, zone->len);
+    store_u16(wire, (uint16_t)number);
+    for (size_t i = sizeof digits; i-- > 0; number /= 10)
+        digits[i] = (uint8_t)('0' + number % 10);
+    wr_bytes(&wr, digits, sizeof digits);
+    wr_bytes(&wr, zone, name_len(zone));
     wr_u16(&wr, DNS_A);
     wr_u16(&wr, DNS_IN);
     return wr.at;
-}
-
-static void number_question(uint8_t *wire, uint64_t number)
-{
-    store_u16(wire, (uint16_t)number);
-    for (size_t i = 20; i > 13; i--, number /= 10)
-        wire[i] = (uint8_t)('0' + number % 10);
 }
 
 /* Makes the answer of a usual upstream out of a question: one A record, before the OPT.
@@ -139,17 +145,17 @@ static void answer(struct packet *p)
     p->wire[7] = 1;
 }
 
-static void play_round(struct resolver *r, struct world *w, uint8_t *question,
-                       size_t len)
+static void play_round(struct resolver *r, struct world *w, const struct targets *zones)
 {
     static const struct client client = {
         .transport = TRANSPORT_UDP,
         .peer = {.family = 4, .port = 1024, .ip = {127, 0, 0, 1}},
         .local = {.family = 4, .port = 53, .ip = {127, 0, 0, 1}}};
     static uint64_t number;
+    uint8_t question[PACKET_MAX];
     w->sent_n = 0;
     for (unsigned i = 0; i < IN_FLIGHT; i++) {
-        number_question(question, number++);
+        size_t len = write_question(question, zones, number++);
         resolver_query(r, &client, question, len);
     }
     for (unsigned i = 0; i < w->sent_n; i++) {
@@ -173,15 +179,13 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int measure(struct resolver *r, struct world *w, const struct name *zone)
+static int measure(struct resolver *r, struct world *w, const struct targets *zones)
 {
     static uint64_t took[ROUNDS];
-    uint8_t question[PACKET_MAX];
-    size_t len = write_question(question, zone);
     for (unsigned i = 0; i < WARM_ROUNDS + ROUNDS; i++) {
         uint64_t start = now_ns();
         resolver_tick(r, start / 1000);
-        play_round(r, w, question, len);
+        play_round(r, w, zones);
         if (i >= WARM_ROUNDS)
             took[i - WARM_ROUNDS] = (now_ns() - start) / IN_FLIGHT;
     }
@@ -210,6 +214,20 @@ static struct plan *load(struct registry *reg, const char *path)
     return plan;
 }
 
+static int parse_zones(struct targets *zones, char **words, size_t n)
+{
+    zones->list = calloc(n, sizeof *zones->list);
+    for (zones->n = 0; zones->list != NULL && zones->n < n; zones->n++) {
+        struct name name;
+        uint8_t *copy;
+        if (name_parse(&name, text_of(words[zones->n])) < 0 ||
+            (copy = malloc(name.len)) == NULL)
+            return -1;
+        zones->list[zones->n] = memcpy(copy, name.wire, name.len);
+    }
+    return zones->list == NULL ? -1 : 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct world w = {.io = {.random = io_random,
@@ -218,9 +236,9 @@ int main(int argc, char **argv)
                                     .connect = io_connect,
                                     .send = io_send,
                                     .settle = io_settle}};
-    struct name zone;
-    if (argc != 3 || name_parse(&zone, text_of(argv[2])) < 0) {
-        fputs("usage: inside COREFILE ZONE\n", stderr);
+    struct targets zones;
+    if (argc < 3 || parse_zones(&zones, argv + 2, (size_t)argc - 2) < 0) {
+        fputs("usage: inside COREFILE ZONE...\n", stderr);
         return 2;
     }
     if (hash_seed() < 0 || rdata_start() < 0)
@@ -230,7 +248,7 @@ int main(int argc, char **argv)
     struct plan *plan = reg == NULL ? NULL : load(reg, argv[1]);
     if (r == NULL || plan == NULL || resolver_adopt(r, plan) < 0)
         return 1;
-    int rc = measure(r, &w, &zone);
+    int rc = measure(r, &w, &zones);
     resolver_free(r);
     plan_free(plan);
     registry_free(reg);

@@ -295,7 +295,25 @@ def instructions(bench):
                     instructions_of)
 
 
-ON_REQUEST = {'instructions': instructions}
+def inside_of(bench, c):
+    """Nanoseconds in resolver/, by tests/bench/inside.c."""
+    return {'ns': bench.inside(c)}
+
+
+def inside(bench):
+    """Only on request: it tells builds apart, and nothing about other servers."""
+    rows = []
+    if bench.there(['isthmus']):
+        rows.append(contestant(bench, 'isthmus plain', 'isthmus', 'isthmus plain'))
+        rows.append(contestant(bench, 'isthmus renamed', 'isthmus', 'isthmus plain', zones=1,
+                               renamed=True))
+        rows.append(contestant(bench, 'isthmus renamed, 10,000 clusters', 'isthmus', 'isthmus plain',
+                               zones=MANY, renamed=True))
+    return Scenario('The resolver without the kernel: from question to reply', rows, ('ns', 'ratio'),
+                    inside_of)
+
+
+ON_REQUEST = {'instructions': instructions, 'inside': inside}
 SCENARIOS = {
     'hit': hit, 'forward': forward, 'renamed': renamed, 'renamed-hit': renamed_hit,
     'clusters': clusters, 'blocks': blocks, 'zones': zones, 'usual': usual, 'mix': mix,
