@@ -52,11 +52,7 @@ class Seen:
     @property
     def name(self):
         """Dotted, without the final dot, letter case as it came."""
-        qname, labels, at = self.parsed.qname, [], 0
-        while qname[at]:
-            labels.append(qname[at + 1:at + 1 + qname[at]].decode('latin-1'))
-            at += 1 + qname[at]
-        return '.'.join(labels)
+        return '.'.join(label.decode('latin-1') for label in wire.labels(self.parsed.qname))
 
     @property
     def is_probe(self):

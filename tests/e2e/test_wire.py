@@ -311,13 +311,13 @@ def test_mutated_answers():
         octets = (exchange_tcp if i % 5 == 0 else exchange_udp)(here, make_query(f'{i:04}.cluster-b.local', 'ANY', edns=4096), 5)
         parsed = wire.parse(octets)
         if parsed.rcode == NOERROR:
-            names = b''.join(r.owner for r in parsed.data_records())
-            check(b'\x07cluster\x05local' not in names, 'owners are renamed, or the answer is refused', names)
+            inside = [r.owner for r in parsed.data_records() if [x.lower() for x in wire.labels(r.owner)[-2:]] == [b'cluster', b'local']]
+            check(not inside, 'owners are renamed, or the answer is refused', inside)
         return parsed.rcode
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         codes.update(pool.map(one, range(2000)))
     check(here.alive, 'the program lives')
-    check(codes[NOERROR] > 200 and codes[wire.SERVFAIL] > 200, 'some were legal and some were not', codes)
+    check(codes[NOERROR] > 200 and codes[wire.SERVFAIL] > 50, 'some were legal and some were not', codes)
 
 
 def test_options_of_an_upstream_stay_there():

@@ -64,6 +64,15 @@ def query(owner, rdtype='A', ident=0x2b1d, flags=RD, edns=None, rdclass=1):
     return message(ident, flags, [question(owner, rdtype, rdclass)], additional=[edns] if edns else [])
 
 
+def labels(octets):
+    """The labels of a name without pointers, without the root's."""
+    found, at = [], 0
+    while octets[at]:
+        found.append(octets[at + 1:at + 1 + octets[at]])
+        at += 1 + octets[at]
+    return found
+
+
 class Malformed(Exception):
     """What a strict reader does not accept."""
 
