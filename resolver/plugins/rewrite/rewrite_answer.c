@@ -98,6 +98,9 @@ struct names {
     struct name owner;
     struct name value[NAMES_MAX];
     bool changed;
+    /* Most records have the owner of the one before. */
+    struct name asked; /* the last owner as it came; len 0 = none yet */
+    enum rewrite_result answer;
 };
 
 /* The record's octets anew, its names in full, in the query's arena. */
@@ -132,11 +135,23 @@ static int write_record(struct query *q, struct rr *rr, const struct names *name
     return 0;
 }
 
+static enum rewrite_result undo_owner(const struct undoing *u, const struct rr *rr,
+                                      struct names *names)
+{
+    struct name owner;
+    msg_owner(rr, &owner);
+    if (owner.len == names->asked.len &&
+        memcmp(owner.wire, names->asked.wire, owner.len) == 0)
+        return names->answer;
+    names->asked = names->owner = owner;
+    names->answer = undo_name(u, PLACE_OWNER, &names->owner);
+    return names->answer;
+}
+
 static enum rewrite_result undo_record(const struct undoing *u, struct rr *rr,
                                        struct names *names)
 {
-    msg_owner(rr, &names->owner);
-    enum rewrite_result result = undo_name(u, PLACE_OWNER, &names->owner);
+    enum rewrite_result result = undo_owner(u, rr, names);
     names->changed = result == REWRITE_YES;
     struct rdata_part part = rdata_parts(rr);
     unsigned n = 0;
@@ -158,7 +173,7 @@ static enum rewrite_result undo_record(const struct undoing *u, struct rr *rr,
 static enum rewrite_result undo_records(const struct undoing *u, uint32_t n)
 {
     struct msg *m = &u->q->response.msg;
-    struct names names;
+    struct names names = {0};
     for (uint32_t i = 0; i < n && i < m->rr_n; i++) {
         struct rr *rr = &m->rr[i];
         enum rewrite_result result =

@@ -164,7 +164,7 @@ enum rewrite_result rewrite_suffix_change(const struct rewrite_suffix *from,
 /* ---- the other modes, in text ---- */
 
 /* A name in the making. Longer than any name by as much as placeholders may take. */
-#define DRAFT_MAX 4096
+#define DRAFT_MAX 2048
 
 struct draft {
     size_t len;
@@ -212,7 +212,7 @@ static enum rewrite_result draft_name(const struct draft *d, struct name *out)
 static void draft_expand(struct draft *d, const char *text,
                          const struct pattern_found *found)
 {
-    struct draft next = {0};
+    struct draft next;
     draft_add(d, text_of(text));
     for (unsigned i = 0; i < found->n && !d->over; i++) {
         char placeholder[16];
@@ -221,6 +221,7 @@ static void draft_expand(struct draft *d, const char *text,
         if (!text_holds(now, text_of(placeholder)))
             continue;
         next.len = 0;
+        next.over = false;
         draft_replace(&next, now, text_of(placeholder), pattern_group(found, i));
         d->over = next.over;
         d->len = next.len;
