@@ -1,0 +1,296 @@
+/* acl: who may ask for what (coredns-reference 2.10). Within one line the first policy
+ * that fits decides; `allow` ends the matter, and what no policy fits is allowed.
+ *
+ * A policy is judged on the name the client asked and on the name it became by
+ * `rewrite`: one that guards either cannot be gone around through the other. Without
+ * zones it guards all that its block serves. */
+#include "resolver/plugin.h"
+
+#include "resolver/plan.h"
+#include "resolver/rdata.h"
+
+enum action {
+    ACL_NONE, /* nothing fits */
+    ACL_ALLOW,
+    ACL_BLOCK,
+    ACL_FILTER,
+    ACL_DROP,
+};
+
+struct policy {
+    enum action action;
+    bool any_type;
+    uint16_t *types;
+    uint32_t types_n;
+    bool any_source;
+    struct cidr *sources;
+    uint32_t sources_n;
+};
+
+struct rules {
+    struct zones zones; /* empty: all */
+    struct policy *list;
+    uint32_t n, cap;
+};
+
+struct acl {
+    struct rules *list; /* one for each acl line */
+    uint32_t n, cap;
+};
+
+/* ---- the directive ---- */
+
+static int grow(struct arena *a, void **list, uint32_t n, uint32_t *cap, size_t size)
+{
+    if (n < *cap)
+        return 0;
+    uint32_t wanted = *cap == 0 ? 4 : *cap * 2;
+    void *bigger = arena_array(a, wanted, size);
+    if (bigger == NULL)
+        return -1;
+    if (n > 0)
+        memcpy(bigger, *list, n * size);
+    *list = bigger;
+    *cap = wanted;
+    return 0;
+}
+
+static bool is_section(const char *word)
+{
+    return strcmp(word, "type") == 0 || strcmp(word, "net") == 0;
+}
+
+static int add_type(struct reader *rd, struct policy *p, const char *word)
+{
+    uint16_t type;
+    if (strcmp(word, "*") == 0) {
+        p->any_type = true;
+        return 0;
+    }
+    bool upper = word[strcspn(word, "abcdefghijklmnopqrstuvwxyz")] == '\0';
+    if (!upper || rdata_type_parse(text_of(word), &type) < 0)
+        return reader_error(rd, "unexpected token \"%s\"; expect legal QTYPE", word);
+    p->types[p->types_n++] = type;
+    return 0;
+}
+
+static int add_source(struct reader *rd, struct policy *p, const char *word)
+{
+    struct cidr *c = &p->sources[p->sources_n];
+    struct addr addr;
+    if (strcmp(word, "*") == 0) {
+        p->any_source = true;
+        return 0;
+    }
+    if (strchr(word, '/') == NULL && addr_parse_ip(&addr, text_of(word)) == 0) {
+        *c = (struct cidr){.family = addr.family, .bits = addr.family == 4 ? 32 : 128};
+        memcpy(c->ip, addr.ip, sizeof c->ip);
+    } else if (cidr_parse(c, text_of(word), NULL) < 0) {
+        return reader_error(rd,
+                            "illegal CIDR notation \"%s\": expected an address or "
+                            "ADDRESS/LENGTH",
+                            word);
+    }
+    p->sources_n++;
+    return 0;
+}
+
+/* [type QTYPE...] [net SOURCE...], in any order and number; a part that is missing
+ * means all. */
+static int read_policy(struct reader *rd, struct policy *p)
+{
+    struct token_list args = reader_args(rd);
+    const char *section = NULL;
+    p->types = arena_array(rd->arena, args.n, sizeof *p->types);
+    p->sources = arena_array(rd->arena, args.n, sizeof *p->sources);
+    if (args.n > 0 && (p->types == NULL || p->sources == NULL))
+        return reader_error(rd, "out of memory");
+    bool types = false, sources = false;
+    for (uint32_t i = 0; i < args.n; i++) {
+        const char *word = args.list[i].text;
+        if (is_section(word)) {
+            section = word;
+            types = types || word[0] == 't';
+            sources = sources || word[0] == 'n';
+            continue;
+        }
+        if (section == NULL)
+            return reader_error(rd, "unexpected token \"%s\"; expect 'type | net'",
+                                word);
+        if ((section[0] == 't' ? add_type(rd, p, word) : add_source(rd, p, word)) < 0)
+            return -1;
+    }
+    p->any_type = p->any_type || !types;
+    p->any_source = p->any_source || !sources;
+    return 0;
+}
+
+static int add_policy(struct reader *rd, struct rules *r, enum action action)
+{
+    void *list = r->list;
+    if (grow(rd->arena, &list, r->n, &r->cap, sizeof *r->list) < 0)
+        return reader_error(rd, "out of memory");
+    r->list = list;
+    r->list[r->n] = (struct policy){.action = action};
+    return read_policy(rd, &r->list[r->n++]);
+}
+
+static int parse_allow(struct reader *rd, void *state)
+{
+    return add_policy(rd, state, ACL_ALLOW);
+}
+
+static int parse_block(struct reader *rd, void *state)
+{
+    return add_policy(rd, state, ACL_BLOCK);
+}
+
+static int parse_filter(struct reader *rd, void *state)
+{
+    return add_policy(rd, state, ACL_FILTER);
+}
+
+static int parse_drop(struct reader *rd, void *state)
+{
+    return add_policy(rd, state, ACL_DROP);
+}
+
+static int parse_other(struct reader *rd, void *state)
+{
+    static const struct {
+        const char *word;
+        enum action action;
+    } actions[] = {{"allow", ACL_ALLOW},
+                   {"block", ACL_BLOCK},
+                   {"filter", ACL_FILTER},
+                   {"drop", ACL_DROP}};
+    const char *word = reader_token(rd)->text;
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcasecmp(word, actions[i].word) == 0)
+            return add_policy(rd, state, actions[i].action);
+    }
+    return reader_error(rd,
+                        "unexpected token \"%s\"; expect 'allow', 'block', 'filter' "
+                        "or 'drop'",
+                        word);
+}
+
+#define ARGS "[type QTYPE...] [net SOURCE...]"
+
+static const struct option options[] = {
+    {.name = "allow",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_allow,
+     .args = ARGS,
+     .help = "lets the question pass"},
+    {.name = "block",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_block,
+     .args = ARGS,
+     .help = "answers REFUSED"},
+    {.name = "filter",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_filter,
+     .args = ARGS,
+     .help = "answers without data"},
+    {.name = "drop",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_drop,
+     .args = ARGS,
+     .help = "does not answer"},
+    {.name = "ALLOW|BLOCK|FILTER|DROP",
+     .kind = OPTION_OTHER,
+     .parse = parse_other,
+     .args = ARGS,
+     .help = "the words may be written in any case"},
+};
+
+#define OPTIONS_N (sizeof options / sizeof *options)
+
+static int setup(struct setup *s, const struct directive *d)
+{
+    struct acl *a = arena_alloc(s->arena, sizeof *a);
+    struct reader rd = reader_init(d, s->arena, s->errs);
+    if (a == NULL)
+        return error_at(s->errs, d->at, "out of memory");
+    s->state = a;
+    while (reader_next(&rd)) {
+        void *list = a->list;
+        if (grow(s->arena, &list, a->n, &a->cap, sizeof *a->list) < 0)
+            return error_at(s->errs, d->at, "out of memory");
+        a->list = list;
+        struct rules *r = &a->list[a->n++];
+        *r = (struct rules){0};
+        struct token_list args = reader_args(&rd);
+        for (uint32_t i = 0; i < args.n; i++) {
+            if (zones_add(s->arena, &r->zones, args.list[i].text) < 0)
+                return error_at(s->errs, d->at, "out of memory");
+        }
+        if (reader_options(&rd, options, OPTIONS_N, r) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- the question ---- */
+
+static bool guards(const struct rules *r, const struct request *req)
+{
+    if (r->zones.n == 0 || zones_match(&r->zones, req->lower) != NULL)
+        return true;
+    uint8_t asked[NAME_WIRE_MAX];
+    name_lower(asked, req->asked.at, req->asked.len - 4);
+    return zones_match(&r->zones, asked) != NULL;
+}
+
+static bool fits(const struct policy *p, const struct query *q)
+{
+    bool type = p->any_type, source = p->any_source;
+    for (uint32_t i = 0; i < p->types_n && !type; i++)
+        type = p->types[i] == q->request.type;
+    for (uint32_t i = 0; i < p->sources_n && type && !source; i++)
+        source = cidr_contains(&p->sources[i], &q->client.peer);
+    return type && source;
+}
+
+static enum action judge(const struct acl *a, const struct query *q)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        const struct rules *r = &a->list[i];
+        if (!guards(r, &q->request))
+            continue;
+        for (uint32_t n = 0; n < r->n; n++) {
+            if (fits(&r->list[n], q))
+                return r->list[n].action;
+        }
+    }
+    return ACL_NONE;
+}
+
+static enum verdict on_query(struct query *q, const void *state)
+{
+    switch (judge(state, q)) {
+    case ACL_BLOCK:
+        return query_fail_ede(q, DNS_REFUSED, NULL, EDE_BLOCKED, NULL);
+    case ACL_FILTER:
+        query_respond(q, DNS_NOERROR, false, 0);
+        query_set_ede(q, EDE_FILTERED, NULL);
+        return DONE;
+    case ACL_DROP:
+        return DROP;
+    case ACL_NONE:
+    case ACL_ALLOW:
+        break;
+    }
+    return PASS;
+}
+
+const struct plugin plugin_acl = {
+    .name = "acl",
+    .help = "who may ask for what",
+    .synopsis = "acl [ZONES...]",
+    .options = options,
+    .options_n = OPTIONS_N,
+    .setup = setup,
+    .on_query = on_query,
+};
