@@ -32,8 +32,8 @@ static int select_records(const struct msg *in, struct msg *out)
     return 0;
 }
 
-int rename_response(struct encoder *e, const struct msg *in, const struct name_map *map,
-                    struct span question, uint8_t *buffer, struct msg *out)
+int rename_response(struct encoder *e, const struct msg *in, const struct rename *how,
+                    struct msg *out)
 {
     struct msg kept = *in;
     size_t len;
@@ -47,15 +47,15 @@ int rename_response(struct encoder *e, const struct msg *in, const struct name_m
         .msg = &kept,
         .id = in->id,
         .flags = in->flags & (uint16_t)~DNS_AD,
-        .question = question,
-        .map = map,
+        .question = how->question,
+        .map = how->map,
         .limit = UINT16_MAX,
     };
-    if (encode_msg(e, &job, buffer, &len) != ENCODE_OK)
+    if (encode_msg(e, &job, how->buffer, &len) != ENCODE_OK)
         return -1;
     /* Walked again: the index is right by the same code that judges strangers' packets.
      */
-    if (wire_walk((struct span){.at = buffer, .len = len}, out) != WIRE_OK)
+    if (wire_walk((struct span){.at = how->buffer, .len = len}, out) != WIRE_OK)
         return -1;
     out->rcode = in->rcode;
     return 0;

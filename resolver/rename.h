@@ -14,12 +14,17 @@
  * would exceed 255 octets. `name` must lie under map->from. */
 int rename_name(const struct name_map *map, const uint8_t *name, struct name *out);
 
-/* Writes the answer `in` with all names mapped into `buffer` (65535 octets) and indexes
- * it into `out` (out->rr, out->rr_cap given by the caller as for wire_walk). Drops
- * RRSIG, NSEC and NSEC3 and clears AD: signatures over other names cannot be verified.
- * The question becomes `question`. Returns 0; -1 when a name would exceed 255 octets or
- * the message 65535. */
-int rename_response(struct encoder *e, const struct msg *in, const struct name_map *map,
-                    struct span question, uint8_t *buffer, struct msg *out);
+struct rename {
+    const struct name_map *map;
+    struct span question; /* that the answer gets: name, type, class */
+    uint8_t *buffer;      /* 65535 octets: where the answer is written */
+};
+
+/* Writes the answer `in` with all names mapped and indexes it into `out` (out->rr,
+ * out->rr_cap given by the caller as for wire_walk). Drops RRSIG, NSEC and NSEC3 and
+ * clears AD: signatures over other names cannot be verified. Returns 0; -1 when a name
+ * would exceed 255 octets or the message 65535. */
+int rename_response(struct encoder *e, const struct msg *in, const struct rename *how,
+                    struct msg *out);
 
 #endif

@@ -54,7 +54,8 @@ static struct msg rename_to(struct span in, const struct name_map *map,
     uint8_t *buffer = build_keep(65535);
 
     build_walk(&m, in);
-    if (rename_response(encoder, &m, map, question, buffer, &out) < 0)
+    struct rename how = {.map = map, .question = question, .buffer = buffer};
+    if (rename_response(encoder, &m, &how, &out) < 0)
         return (struct msg){.wire = NULL};
     return out;
 }
@@ -277,10 +278,10 @@ static void records_of_other_buffers_are_renamed(void **state)
                                     "c.cluster.local\n"));
     m.rr[m.rr_n++] = other.rr[0];
     m.edited = true;
-    assert_int_equal(rename_response(encoder, &m, &map,
-                                     build_question("a.cluster-b.local A"), buffer,
-                                     &out),
-                     0);
+    struct rename how = {.map = &map,
+                         .question = build_question("a.cluster-b.local A"),
+                         .buffer = buffer};
+    assert_int_equal(rename_response(encoder, &m, &how, &out), 0);
     assert_string_equal(
         build_text(packet_of(&out)),
         build_text(build_answer("a.cluster-b.local A\n"
@@ -474,10 +475,10 @@ static void an_index_too_small_is_refused(void **state)
 
     build_walk(&m, build_answer("a.cluster.local A\na.cluster.local 5 A 192.0.2.1\n"
                                 "a.cluster.local 5 A 192.0.2.2\n"));
-    assert_int_equal(rename_response(encoder, &m, &map,
-                                     build_question("a.cluster-b.local A"),
-                                     build_keep(65535), &out),
-                     -1);
+    struct rename how = {.map = &map,
+                         .question = build_question("a.cluster-b.local A"),
+                         .buffer = build_keep(65535)};
+    assert_int_equal(rename_response(encoder, &m, &how, &out), -1);
 }
 
 int main(void)

@@ -226,8 +226,9 @@ static int take_renamed(struct query *q, const struct cluster_zone *z,
 {
     struct resolver *r = q->r;
     struct msg out = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
-    if (rename_response(r->encoder, from, &z->outward, q->request.asked, r->buffer,
-                        &out) < 0)
+    struct rename how = {
+        .map = &z->outward, .question = q->request.asked, .buffer = r->buffer};
+    if (rename_response(r->encoder, from, &how, &out) < 0)
         return -1;
     q->response.msg = out;
     return 0;

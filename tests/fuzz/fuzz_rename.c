@@ -139,7 +139,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     struct name_map map = choose(data[0]);
     struct span question = question_of(&map, &m, room);
-    if (rename_response(encoder, &m, &map, question, buffer, &out) == 0)
+    struct rename how = {.map = &map, .question = question, .buffer = buffer};
+    if (rename_response(encoder, &m, &how, &out) == 0)
         check(&map, &m, &out);
     return 0;
 }
