@@ -183,7 +183,7 @@ enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,
     if (msg_init(m, &q->arena, records) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     m->rcode = rcode;
-    m->flags = authoritative ? DNS_AA : 0;
+    m->flags = (uint16_t)((authoritative ? DNS_AA : 0) | (q->request.flags & DNS_CD));
     return DONE;
 }
 
@@ -191,6 +191,7 @@ enum verdict query_fail(struct query *q, uint16_t rcode, const char *error)
 {
     q->response = (struct response){.failed = true, .error = error};
     q->response.msg.rcode = rcode;
+    q->response.msg.flags = q->request.flags & DNS_CD;
     return DONE;
 }
 

@@ -131,8 +131,8 @@ void *query_frame(struct query *q, const void *state, size_t size);
 int query_set_question(struct query *q, const uint8_t *name, uint16_t type,
                        uint16_t class) __attribute__((warn_unused_result));
 
-/* Begins a response made here: empty, rcode, AA as told, RA off. Then msg_add to it.
- * Returns DONE, or what query_fail returns when memory is short. */
+/* Begins a response made here: empty, rcode, AA as told, RA off, CD as asked. Then
+ * msg_add to it. Returns DONE, or what query_fail returns when memory is short. */
 enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,
                            uint32_t records);
 
