@@ -26,14 +26,47 @@ static uint16_t port_of(int fd)
     return a.port;
 }
 
-/* A port of loopback that was free a moment ago, held by the socket in *fd. */
-static uint16_t held_port(int *fd)
+/* A port of loopback that nobody else can take meanwhile: bound by a socket of each
+ * kind, of which that of TCP, and that of UDP if `shared`, let others of this program
+ * bind it too. */
+struct held {
+    int udp, tcp;
+    uint16_t port;
+};
+
+static int bind_held(int type, uint16_t port, bool shared)
 {
+    const int on = 1;
+    struct addr a = loopback;
     struct sockaddr_storage sa;
-    socklen_t len = addr_to_sockaddr(&loopback, &sa);
-    *fd = socket(AF_INET, SOCK_DGRAM, 0);
-    assert_int_equal(bind(*fd, (struct sockaddr *)&sa, len), 0);
-    return port_of(*fd);
+    int fd = socket(AF_INET, type, 0);
+    assert_true(fd >= 0);
+    a.port = port;
+    socklen_t len = addr_to_sockaddr(&a, &sa);
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&sa, len) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static struct held hold_port(bool shared)
+{
+    for (;;) { /* until the port of one is free for the other */
+        struct held h = {.udp = bind_held(SOCK_DGRAM, 0, shared)};
+        h.port = port_of(h.udp);
+        h.tcp = bind_held(SOCK_STREAM, h.port, true);
+        if (h.tcp >= 0)
+            return h;
+        close(h.udp);
+    }
+}
+
+static void let_go(const struct held *h)
+{
+    close(h->udp);
+    close(h->tcp);
 }
 
 static bool is_open(int fd)
@@ -44,10 +77,9 @@ static bool is_open(int fd)
 static void workers_share_a_port(void **unused)
 {
     struct errors errs;
-    int fd;
+    struct held held = hold_port(true);
     struct plan_server server = {.addr = loopback};
-    server.addr.port = held_port(&fd);
-    close(fd);
+    server.addr.port = held.port;
     struct plan plan = plan_of(&server, 1);
     errors_init(&errs);
     struct listen_set *set = listen_open(&plan, NULL, 3, &errs);
@@ -56,6 +88,7 @@ static void workers_share_a_port(void **unused)
         assert_int_equal(port_of(set->list[0].fds[w].udp), server.addr.port);
         assert_int_equal(port_of(set->list[0].fds[w].tcp), server.addr.port);
     }
+    let_go(&held);
     listen_free(set);
     errors_release(&errs);
 }
@@ -83,16 +116,16 @@ static void one_address_that_fails_leaves_nothing_open(void **unused)
 static void port_of_another_program_is_an_error_with_its_mend(void **unused)
 {
     struct errors errs;
-    int fd;
+    struct held held = hold_port(false);
     struct plan_server server = {.addr = loopback};
-    server.addr.port = held_port(&fd);
+    server.addr.port = held.port;
     struct plan plan = plan_of(&server, 1);
     errors_init(&errs);
     assert_null(listen_open(&plan, NULL, 1, &errs));
     assert_int_equal(errs.n, 1);
     assert_non_null(strstr(errs.list[0].text, "listen udp 127.0.0.1:"));
     assert_non_null(strstr(errs.list[0].text, "another program listens there"));
-    close(fd);
+    let_go(&held);
     errors_release(&errs);
 }
 
