@@ -87,6 +87,14 @@ def within(ms, limit_ms, what):
     return check(ms <= limit_ms, what, f'{ms:.0f} ms, expected at most {limit_ms:.0f} ms')
 
 
+def mostly_within(times_ms, limit_ms, what):
+    """All but one in twenty keep to the limit, and the rest to four times that: a scheduler that
+    forgets somebody once is not the program's fault."""
+    times_ms = sorted(times_ms)
+    within(times_ms[(len(times_ms) - 1) * 19 // 20], limit_ms, f'{what}: nearly all of {len(times_ms)} answers')
+    return within(times_ms[-1], 4 * limit_ms, f'{what}: the slowest of {len(times_ms)} answers')
+
+
 def skip(why):
     raise Skip(why)
 
