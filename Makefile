@@ -18,7 +18,7 @@ OUT   := $(BUILD)/$(MODE)$(if $(CLANG),-clang)
 
 # ---- libraries: pkg-config names, and -l names where there is no .pc file ----
 
-PACKAGES := libuv libldns:ldns libpcre2-8
+PACKAGES := libuv libldns:ldns libpcre2-8 libssl libcrypto
 LIBS     := -lpthread
 
 # ---- sources: by folder; x_test.c stands beside x.c ----

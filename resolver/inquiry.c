@@ -79,6 +79,10 @@ const char *attempt_error(int error)
         return "network is unreachable";
     case EBADMSG:
         return "malformed answer";
+    case EKEYREJECTED:
+        return "certificate not accepted";
+    case EPROTO:
+        return "TLS handshake failed";
     case EMFILE:
     case ENFILE:
     case EBUSY:
@@ -473,12 +477,13 @@ void inquiry_discard(struct inquiry *in)
 
 /* ---- answers ---- */
 
-/* Keeps an answer that is not good, unless there is one as good. Without memory it is
+/* Keeps an answer that is not good, unless there is a better one. Of equal ones a
+ * cluster's first counts, and forward's last, as in CoreDNS. Without memory it is
  * forgotten, as if it had been lost on the way. */
 static void keep_spare(struct inquiry *in, enum spare_rank rank,
                        const struct upstream *from, struct span wire)
 {
-    if (rank <= in->spare.rank)
+    if (rank < in->spare.rank || (rank == in->spare.rank && in->group->cluster))
         return;
     uint8_t *copy = malloc(wire.len);
     if (copy == NULL)

@@ -295,6 +295,7 @@ struct plan *plan_build(struct config *config, struct registry *reg,
     arena_init(&p->arena, NULL, 0);
     p->config = config;
     p->registry = reg;
+    p->outside = flags->outside;
     p->uses = 1;
     uint32_t before = errs->n;
     build_blocks(p, flags, errs);

@@ -22,6 +22,7 @@ struct plan_timeouts {
 };
 
 struct cluster_map;
+struct outside;
 
 struct plan_block {
     struct key *keys;
@@ -60,6 +61,7 @@ struct plan {
     struct arena arena;
     struct config *config; /* owned */
     struct registry *registry;
+    const struct outside *outside; /* for set-up; may be NULL */
     struct plan_block *blocks;
     uint32_t blocks_n;
     struct plan_server *servers;
@@ -82,7 +84,8 @@ struct plan_hold {
 };
 
 struct plan_flags {
-    uint16_t dns_port; /* -dns.port: for dns:// keys without a port */
+    uint16_t dns_port;             /* -dns.port: for dns:// keys without a port */
+    const struct outside *outside; /* outlives all plans; NULL: nothing can be asked */
 };
 
 /* Builds from `config`, which the plan then owns, also on failure. Returns NULL after

@@ -342,7 +342,8 @@ static struct inquiry *inquiry_new(struct query *q, const struct wanted *w)
     return in;
 }
 
-/* Over UDP or over a stream; what an upstream speaks by itself (TLS) comes later. */
+/* Over UDP or over a stream; what an upstream speaks by itself (TLS) is chosen with it.
+ */
 static uint8_t transport_of(const struct upstream_group *g, enum transport client)
 {
     if (g->force_tcp)

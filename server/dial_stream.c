@@ -4,6 +4,7 @@
 #include "server/frames.h"
 #include "server/outbox.h"
 #include "server/pktinfo.h"
+#include "server/tls.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -19,12 +20,15 @@
 
 enum dial_state {
     DIAL_CONNECTING,
+    DIAL_GREETING, /* TLS shakes hands */
     DIAL_OPEN,
     DIAL_CLOSED, /* kept until libuv lets go of it and its questions are settled */
 };
 
 struct dial_stream_pool {
     struct addr peer, source;
+    const void *tls; /* settings, which we keep; NULL: plain TCP */
+    struct tls_session *session;
     struct dial_conn *conns[UPSTREAM_TCP_CONNECTIONS]; /* NULL: not open */
     uint64_t idle_us, life_us;
     uint32_t idle_max;
@@ -37,6 +41,7 @@ struct dial_conn {
     struct dial_conn *dirty_next;
     struct frames in;
     struct outbox out;
+    struct tls_stream *tls; /* NULL: plain TCP */
     uint32_t conn;
     uint32_t unsettled;
     int fd;
@@ -63,8 +68,22 @@ int dial_stream_init(struct dial_stream *d, struct turn *turn)
     return 0;
 }
 
+/* Other settings than the last time: what was learnt with those is worth nothing. */
+static void set_tls(struct dial_stream_pool *p, const void *tls)
+{
+    tls_session_free(p->session);
+    p->session = NULL;
+    tls_free((void *)(uintptr_t)p->tls);
+    p->tls = tls == NULL ? NULL : tls_keep(tls);
+}
+
 void dial_stream_release(struct dial_stream *d)
 {
+    for (uint32_t id = 0; id < d->pools.n; id++) {
+        struct dial_stream_pool *p = places_get(&d->pools, id);
+        if (p != NULL)
+            set_tls(p, NULL);
+    }
     free(d->room);
     places_release(&d->pools);
     conns_release(&d->conns);
@@ -95,6 +114,8 @@ static void leave_pool(struct dial_conn *c)
             p->conns[i] = NULL;
     }
     c->pool = NULL;
+    if (c->tls != NULL)
+        tls_forget_session(c->tls);
 }
 
 static void forget_dirty(struct dial_conn *c)
@@ -118,6 +139,8 @@ static void close_conn(struct dial_conn *c)
     frames_release(&c->in);
     outbox_release(&c->out);
     uv_close((uv_handle_t *)&c->poll, on_closed);
+    tls_close(c->tls);
+    c->tls = NULL;
     close(c->fd);
     c->fd = -1;
     c->dial->open--;
@@ -191,7 +214,9 @@ void dial_stream_close(struct dial_stream *d)
 static void watch(struct dial_conn *c)
 {
     int events = c->state == DIAL_OPEN ? UV_READABLE : 0;
-    if (c->state == DIAL_CONNECTING || c->out.len > 0)
+    if (c->state == DIAL_GREETING)
+        events = tls_wants_write(c->tls) ? UV_WRITABLE : UV_READABLE;
+    else if (c->state == DIAL_CONNECTING || c->out.len > 0)
         events |= UV_WRITABLE;
     if (events == c->watched || c->state == DIAL_CLOSED)
         return;
@@ -225,7 +250,8 @@ static bool read_some(struct dial_conn *c)
         fail(c, ENOMEM);
         return false;
     }
-    ssize_t n = recv(c->fd, at, len, MSG_DONTWAIT);
+    ssize_t n =
+        c->tls != NULL ? tls_read(c->tls, at, len) : recv(c->fd, at, len, MSG_DONTWAIT);
     if (n > 0) {
         take_answers(c, frames_got(&c->in, at, (size_t)n));
         return (size_t)n == len && c->state == DIAL_OPEN;
@@ -237,26 +263,62 @@ static bool read_some(struct dial_conn *c)
     return false;
 }
 
+/* What OpenSSL has taken from the socket already has to be read now: the kernel would
+ * not wake us for it. */
+static bool has_more(const struct dial_conn *c)
+{
+    return c->tls != NULL && tls_has_more(c->tls);
+}
+
 static void read_rounds(struct dial_conn *c)
 {
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        if (!read_some(c))
+    for (unsigned i = 0; i < ROUNDS || has_more(c); i++) {
+        if (!read_some(c) && !has_more(c))
             return;
     }
 }
 
 /* ---- events ---- */
 
+static int send_by_tls(struct dial_conn *c)
+{
+    while (c->out.len > 0) {
+        ssize_t n = tls_write(c->tls, c->out.octets + c->out.at, c->out.len);
+        if (n < 0)
+            return errno == EAGAIN ? 0 : errno;
+        outbox_drop(&c->out, (size_t)n);
+    }
+    return 0;
+}
+
 static void send_out(struct dial_conn *c)
 {
-    int error = outbox_send(&c->out, c->fd);
+    int error = c->tls != NULL ? send_by_tls(c) : outbox_send(&c->out, c->fd);
     if (error != 0)
         fail(c, error);
     else
         watch(c);
 }
 
-/* The handshake is over, one way or the other. */
+static void greet(struct dial_conn *c)
+{
+    char text[ADDR_TEXT_MAX];
+    int error = tls_handshake(c->tls);
+    if (error == EKEYREJECTED && c->pool != NULL)
+        log_limited(&c->dial->log_flaws, 10, LOG_WARNING,
+                    "the certificate of tls://%s is not accepted: %s",
+                    addr_print(&c->pool->peer, text), tls_flaw(c->tls));
+    if (error == EAGAIN) {
+        watch(c);
+    } else if (error != 0) {
+        fail(c, error);
+    } else {
+        c->state = DIAL_OPEN;
+        send_out(c);
+    }
+}
+
+/* The connection stands, or does not. */
 static void on_connected(struct dial_conn *c)
 {
     int error = 0;
@@ -265,6 +327,11 @@ static void on_connected(struct dial_conn *c)
         error = errno;
     if (error != 0) {
         fail(c, error);
+        return;
+    }
+    if (c->tls != NULL) {
+        c->state = DIAL_GREETING;
+        greet(c);
         return;
     }
     c->state = DIAL_OPEN;
@@ -279,8 +346,14 @@ static void on_event(uv_poll_t *poll, int status, int events)
         on_connected(c);
         return;
     }
+    if (c->state == DIAL_GREETING) {
+        greet(c);
+        return;
+    }
     if (status >= 0 && (events & UV_WRITABLE))
         send_out(c);
+    if (c->state != DIAL_OPEN)
+        return;
     /* After an error libuv watches no more; what came before it can be read, then the
      * error shows. */
     if (status < 0 || (events & UV_READABLE))
@@ -346,13 +419,19 @@ static int new_conn(struct dial_stream *d, struct dial_stream_pool *p, int fd,
                             .fd = fd,
                             .opened_us = d->turn->now_us,
                             .used_us = d->turn->now_us};
+    if (p->tls != NULL && (c->tls = tls_open(p->tls, fd, &p->session)) == NULL) {
+        free(c);
+        return ENOMEM;
+    }
     c->conn = conns_add(&d->conns, c);
     if (c->conn == CONN_NONE) {
+        tls_close(c->tls);
         free(c);
         return ENOMEM;
     }
     int rc = uv_poll_init(&d->turn->loop, &c->poll, fd);
     if (rc < 0) {
+        tls_close(c->tls);
         free_conn(c);
         return -rc;
     }
@@ -402,8 +481,11 @@ static struct dial_stream_pool *pool_of(struct dial_stream *d, const struct endp
     struct dial_stream_pool *p = places_claim(&d->pools, e->id, sizeof *p);
     if (p == NULL)
         return NULL;
-    if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source))
+    if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source) ||
+        p->tls != e->tls) {
         leave_all(p);
+        set_tls(p, e->tls);
+    }
     p->peer = e->addr;
     p->source = e->source;
     p->idle_us =
@@ -443,7 +525,7 @@ static struct dial_conn *least_busy(struct dial_stream_pool *p, uint32_t avoid,
 int dial_stream_connect(struct dial_stream *d, const struct endpoint *e,
                         enum transport t, uint32_t avoid, uint32_t *conn)
 {
-    if (t != TRANSPORT_TCP)
+    if (t != (e->tls == NULL ? TRANSPORT_TCP : TRANSPORT_TLS))
         return ENOTSUP;
     struct dial_stream_pool *p = pool_of(d, e);
     if (p == NULL)

@@ -1,5 +1,6 @@
 /* Questions to upstreams over connections, for one worker (RFC 7766): kept open,
- * pipelined, up to UPSTREAM_TCP_CONNECTIONS for each endpoint.
+ * pipelined, up to UPSTREAM_TCP_CONNECTIONS for each endpoint. The connections of an
+ * endpoint with TLS settings shake hands first.
  *
  *     dial_stream_connect(d, endpoint, TRANSPORT_TCP, CONN_NONE, &conn);  //
  * io->connect dial_stream_send(d, conn, wire, len);                               //
@@ -17,6 +18,7 @@
 #ifndef ISTHMUS_SERVER_DIAL_STREAM_H
 #define ISTHMUS_SERVER_DIAL_STREAM_H
 
+#include "base/log.h"
 #include "server/conns.h"
 #include "server/places.h"
 #include "server/turn.h"
@@ -38,6 +40,7 @@ struct dial_stream {
     uint32_t open;
     uv_timer_t sweep;
     bool closing;
+    struct log_limit log_flaws; /* of certificates */
     struct dial_stream_counters counters;
 };
 

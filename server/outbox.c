@@ -58,22 +58,29 @@ int outbox_put_message(struct outbox *o, const void *wire, size_t len, size_t ma
     return 0;
 }
 
+void outbox_drop(struct outbox *o, size_t n)
+{
+    o->at += n;
+    o->len -= n;
+    if (o->len > 0)
+        return;
+    o->at = 0;
+    if (o->cap > KEEP_CAP)
+        outbox_release(o);
+}
+
 int outbox_send(struct outbox *o, int fd)
 {
     while (o->len > 0) {
         ssize_t n = send(fd, o->octets + o->at, o->len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0) {
-            o->at += (size_t)n;
-            o->len -= (size_t)n;
+            outbox_drop(o, (size_t)n);
         } else if (errno == EAGAIN) {
             return 0;
         } else if (errno != EINTR) {
             return errno;
         }
     }
-    o->at = 0;
-    if (o->cap > KEEP_CAP)
-        outbox_release(o);
     return 0;
 }
 

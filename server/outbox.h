@@ -22,6 +22,9 @@ int outbox_put_message(struct outbox *o, const void *wire, size_t len, size_t ma
  * what is left. */
 int outbox_send(struct outbox *o, int fd) __attribute__((warn_unused_result));
 
+/* The first `n` octets that wait have been sent by other means. */
+void outbox_drop(struct outbox *o, size_t n);
+
 void outbox_release(struct outbox *o);
 
 #endif

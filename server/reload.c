@@ -2,7 +2,10 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "resolver/outside.h"
 #include "resolver/registry.h"
+#include "server/lookup.h"
+#include "server/tls.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -65,7 +68,9 @@ static struct plan *load(struct reload *r, struct errors *errs)
     struct config *config = config_load(r->args->conf, plugin_vocabulary(), errs);
     if (config == NULL)
         return NULL;
-    struct plan_flags flags = {.dns_port = r->args->dns_port};
+    static const struct outside outside = {
+        .lookup = lookup_addrs, .tls_new = tls_new, .tls_free = tls_free};
+    struct plan_flags flags = {.dns_port = r->args->dns_port, .outside = &outside};
     struct plan *plan = plan_build(config, r->registry, &flags, errs);
     if (plan == NULL)
         return NULL;

@@ -5,7 +5,10 @@
  *
  * What belongs to one hop stays on it: cookies, keepalive and padding pass neither way.
  * Beyond CoreDNS, an upstream that is silent or answers garbage costs tens of
- * milliseconds and not seconds: the next one is asked meanwhile (upstream.h). */
+ * milliseconds and not seconds: the next one is asked meanwhile (upstream.h).
+ *
+ * Several in a block make a list. The first whose FROM fits takes the question, and
+ * hands it on where its `next` or `next_on_nodata` says so. */
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/edns.h"
@@ -26,10 +29,10 @@ static bool takes(const struct forward *f, const struct request *req)
     return req->name_len == from->len || zones_match(&f->except, req->lower) == NULL;
 }
 
-static const struct forward *find(const struct forward_plugin *p,
+static const struct forward *find(const struct forward_plugin *p, uint32_t first,
                                   const struct request *req)
 {
-    for (uint32_t i = 0; i < p->n; i++) {
+    for (uint32_t i = first; i < p->n; i++) {
         if (takes(p->list[i], req))
             return p->list[i];
     }
@@ -76,10 +79,11 @@ static struct span build_question(const struct query *q, uint8_t *room, size_t c
     return (struct span){.at = room, .len = wr.at};
 }
 
-static enum verdict on_query(struct query *q, const void *state)
+/* Asks the first of them, from `first` on, that takes the question. */
+static enum verdict ask_from(struct query *q, const void *state, uint32_t first)
 {
     uint8_t room[QUESTION_MAX];
-    const struct forward *f = find(state, &q->request);
+    const struct forward *f = find(state, first, &q->request);
     if (f == NULL)
         return PASS;
     struct frame *frame = query_frame(q, state, sizeof *frame);
@@ -91,6 +95,11 @@ static enum verdict on_query(struct query *q, const void *state)
         .transport = (enum transport)q->client.transport,
     };
     return upstream_ask(q, &f->group, &question);
+}
+
+static enum verdict on_query(struct query *q, const void *state)
+{
+    return ask_from(q, state, 0);
 }
 
 /* ---- the answer ---- */
@@ -134,10 +143,32 @@ static enum verdict failed(struct query *q, const struct upstream_result *res)
                           res->error_code == 0 ? EDE_NO_REACHABLE : EDE_NETWORK, text);
 }
 
+static bool has_answer(const struct msg *m)
+{
+    msg_each_rr (rr, m) {
+        if (rr->section == SECTION_ANSWER)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the following `forward` is to be asked instead; there has to be one. */
+static bool goes_on(const struct forward_plugin *p, const struct forward *f,
+                    const struct msg *m)
+{
+    if (f->place + 1 >= p->n)
+        return false;
+    if (m->rcode < 64 && (f->next >> m->rcode & 1u) != 0)
+        return true;
+    return f->next_on_nodata && m->rcode == DNS_NOERROR && !has_answer(m);
+}
+
 static enum verdict on_wake(struct query *q, const void *state)
 {
     const struct frame *frame = query_frame(q, state, sizeof *frame);
     const struct upstream_result *res = upstream_result(q);
+    if (res->outcome == UPSTREAM_ANSWER && goes_on(state, frame->forward, res->msg))
+        return ask_from(q, state, frame->forward->place + 1);
     if (res->outcome == UPSTREAM_ANSWER)
         return answered(q, res->msg);
     if (res->outcome == UPSTREAM_BUSY)

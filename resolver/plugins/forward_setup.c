@@ -1,14 +1,12 @@
 #include "resolver/plugins/forward_setup.h"
 
 #include "base/log.h"
-#include "config/source.h"
 #include "resolver/plan.h"
+#include "resolver/rdata.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #define SECOND INT64_C(1000000)
-
-#define TOS_MAX 15 /* written ones; a file may bring more */
 
 static int no_memory(const struct setup *s)
 {
@@ -54,12 +52,93 @@ static int parse_health_check(struct reader *rd, void *state)
     return 0;
 }
 
-#define FIELD(name) offsetof(struct forward, name)
-#define LATER(word)                                                                    \
-    {                                                                                  \
-        .name = (word), .kind = OPTION_REFUSED,                                        \
-        .help = "it comes with a later version"                                        \
+/* One or more rcodes, as bits. NOERROR is none to fail over on. */
+static int parse_rcodes(struct reader *rd, uint64_t *out, bool noerror)
+{
+    struct token_list args = reader_args(rd);
+    if (args.n == 0)
+        return reader_error_args(rd);
+    for (uint32_t i = 0; i < args.n; i++) {
+        uint16_t rcode;
+        const char *word = args.list[i].text;
+        if (rcode_parse(text_of(word), &rcode) < 0 || rcode >= 64)
+            return reader_error(rd,
+                                "%s is not a valid rcode: expected names such as "
+                                "NXDOMAIN or SERVFAIL",
+                                word);
+        if (rcode == DNS_NOERROR && !noerror)
+            return reader_error(rd, "NoError cannot be used in failover");
+        *out |= UINT64_C(1) << rcode;
     }
+    return 0;
+}
+
+static int parse_next(struct reader *rd, void *state)
+{
+    return parse_rcodes(rd, &((struct forward *)state)->next, true);
+}
+
+static int parse_failover(struct reader *rd, void *state)
+{
+    return parse_rcodes(rd, &((struct forward *)state)->group.failover, false);
+}
+
+static int parse_read_timeout(struct reader *rd, void *state)
+{
+    struct upstream_group *g = &((struct forward *)state)->group;
+    const char *word;
+    if (reader_one(rd, &word) < 0 || reader_duration(rd, word, &g->attempt_us) < 0)
+        return -1;
+    if (g->attempt_us <= 0)
+        return reader_error(rd, "read_timeout must be positive: %s", word);
+    return 0;
+}
+
+static int parse_attempts(struct reader *rd, void *state)
+{
+    struct forward *f = state;
+    const char *word;
+    f->attempts_written = true;
+    if (reader_one(rd, &word) < 0)
+        return -1;
+    return reader_u32(rd, word, 0, UINT32_MAX, &f->group.attempts_max);
+}
+
+static int parse_source(struct reader *rd, void *state)
+{
+    struct forward *f = state;
+    const char *word;
+    if (reader_one(rd, &word) < 0)
+        return -1;
+    if (addr_parse_ip(&f->source, text_of(word)) < 0)
+        return reader_error(rd, "invalid IP address: %s", word);
+    return 0;
+}
+
+static int parse_resolver(struct reader *rd, void *state)
+{
+    struct forward *f = state;
+    struct token_list args = reader_args(rd);
+    if (args.n == 0)
+        return reader_error_args(rd);
+    for (uint32_t i = 0; i < args.n; i++) {
+        if (forward_to_server(rd, &f->servers, args.list[i].text) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int parse_tls(struct reader *rd, void *state)
+{
+    return forward_tls_parse(rd, &((struct forward *)state)->tls);
+}
+
+static int parse_servername(struct reader *rd, void *state)
+{
+    return reader_one(rd, &((struct forward *)state)->tls.servername);
+}
+
+#define FIELD(name) offsetof(struct forward, name)
 
 const struct option forward_options[FORWARD_OPTIONS_N] = {
     {.name = "except",
@@ -113,197 +192,72 @@ const struct option forward_options[FORWARD_OPTIONS_N] = {
      .args = "random|round_robin|sequential",
      .fallback = "random",
      .help = "order in which several upstreams are asked"},
-    LATER("next"),
-    LATER("next_on_nodata"),
-    LATER("failover"),
-    LATER("failfast_all_unhealthy_upstreams"),
-    LATER("read_timeout"),
-    LATER("max_connect_attempts"),
-    LATER("max_idle_conns"),
-    LATER("source_address"),
-    LATER("resolver"),
-    LATER("tls"),
-    LATER("tls_servername"),
-    LATER("doh_method"),
+    {.name = "next",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_next,
+     .args = "RCODE...",
+     .help = "answers after which the following forward of the block is asked instead"},
+    {.name = "next_on_nodata",
+     .kind = OPTION_FLAG,
+     .offset = FIELD(next_on_nodata),
+     .help = "likewise after an answer without records"},
+    {.name = "failover",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_failover,
+     .args = "RCODE...",
+     .help = "answers after which the next upstream is asked instead"},
+    {.name = "failfast_all_unhealthy_upstreams",
+     .kind = OPTION_FLAG,
+     .offset = FIELD(group.failfast),
+     .help = "SERVFAIL at once while all upstreams are down, instead of trying one"},
+    {.name = "read_timeout",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_read_timeout,
+     .args = "DURATION",
+     .fallback = "2s",
+     .help = "silence after which an attempt has failed"},
+    {.name = "max_connect_attempts",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_attempts,
+     .args = "N",
+     .fallback = "2 for each upstream",
+     .help = "failed attempts after which a question has failed; 0: until 5 s have "
+             "passed"},
+    {.name = "max_idle_conns",
+     .kind = OPTION_U32,
+     .offset = FIELD(idle_max),
+     .args = "N",
+     .fallback = "0",
+     .help = "idle connections kept for each upstream and worker; 0: no limit but our "
+             "own"},
+    {.name = "source_address",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_source,
+     .args = "IP",
+     .help = "address to ask from, for upstreams of its family"},
+    {.name = "resolver",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_resolver,
+     .args = "IP[:PORT]...",
+     .fallback = "the servers of /etc/resolv.conf",
+     .help = "servers that are asked, once and at start, for host names among TO"},
+    {.name = "tls",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_tls,
+     .args = "[CERT KEY [CA]] | CA",
+     .help = "files (PEM): our certificate and key, and whom to trust; else the "
+             "system's CAs"},
+    {.name = "tls_servername",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_servername,
+     .args = "NAME",
+     .fallback = "the address",
+     .help = "name the certificates of tls:// upstreams must have"},
+    {.name = "doh_method",
+     .kind = OPTION_REFUSED,
+     .help = "it is for https:// destinations, which are not offered: use tls:// or "
+             "dns://"},
 };
-
-/* ---- addresses ---- */
-
-/* Addresses found for one directive, in order, each once. */
-struct targets {
-    struct addr *list;
-    uint32_t n, cap;
-};
-
-static int add_target(struct reader *rd, struct targets *to, const struct addr *addr)
-{
-    for (uint32_t i = 0; i < to->n; i++) {
-        if (addr_equal(&to->list[i], addr))
-            return 0;
-    }
-    if (to->n == to->cap) {
-        uint32_t cap = to->cap == 0 ? TOS_MAX : to->cap * 2;
-        struct addr *more = arena_array(rd->arena, cap, sizeof *more);
-        if (more == NULL || cap < to->cap)
-            return reader_error(rd, "out of memory");
-        if (to->n > 0)
-            memcpy(more, to->list, to->n * sizeof *more);
-        to->list = more;
-        to->cap = cap;
-    }
-    to->list[to->n++] = *addr;
-    return 0;
-}
-
-/* Takes the next word off a line; empty at its end. */
-static struct text cut_word(struct text *line)
-{
-    static const char blanks[] = " \t\r";
-    size_t from = 0;
-    while (from < line->len && strchr(blanks, line->at[from]) != NULL)
-        from++;
-    size_t to = from;
-    while (to < line->len && strchr(blanks, line->at[to]) == NULL)
-        to++;
-    struct text word = {.at = line->at + from, .len = to - from};
-    *line = text_from(*line, to);
-    return word;
-}
-
-static struct text cut_line(struct text *rest)
-{
-    size_t len = 0;
-    while (len < rest->len && rest->at[len] != '\n')
-        len++;
-    struct text line = {.at = rest->at, .len = len};
-    *rest = text_from(*rest, len + 1);
-    return line;
-}
-
-/* Without the zone, as CoreDNS. */
-static struct text strip_scope(struct text ip)
-{
-    for (size_t i = 0; i < ip.len; i++) {
-        if (ip.at[i] == '%')
-            return (struct text){.at = ip.at, .len = i};
-    }
-    return ip;
-}
-
-/* `nameserver` lines of a file in the manner of resolv.conf; the rest is none of our
- * business, comments included. */
-static int add_file(struct reader *rd, struct targets *to, const char *path)
-{
-    struct text rest;
-    if (source_read(rd->arena, path, reader_token(rd)->at, &rest, rd->errs) < 0)
-        return -1;
-    while (rest.len > 0) {
-        struct text line = cut_line(&rest);
-        if (!text_is(cut_word(&line), "nameserver"))
-            continue;
-        struct text ip = cut_word(&line);
-        struct addr addr;
-        if (addr_parse_ip(&addr, strip_scope(ip)) < 0)
-            return reader_error(rd, "%s: nameserver '%.*s' is no address", path,
-                                (int)ip.len, ip.at);
-        addr.port = 53;
-        if (add_target(rd, to, &addr) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static bool is_file(struct reader *rd, const char *path)
-{
-    struct paths found;
-    return source_glob(rd->arena, path, &found) == 0 && found.n == 1 &&
-           strcmp(found.list[0], path) == 0;
-}
-
-/* CoreDNS takes any number for a port. One above 65535 cannot be reached: port 0 stands
- * for that. */
-static bool parse_bad_port(struct addr *addr, const char *word)
-{
-    const char *colon = strrchr(word, ':');
-    if (colon == NULL || colon[1] == '\0' ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1))
-        return false;
-    struct text host = {.at = word, .len = (size_t)(colon - word)};
-    if (addr_parse(addr, host, 0) < 0 || strtoul(colon + 1, NULL, 10) <= UINT16_MAX)
-        return false;
-    return true;
-}
-
-static int not_an_address(struct reader *rd, const char *word)
-{
-    struct name name;
-    if (name_parse(&name, text_of(word)) < 0 || strpbrk(word, "/:") != NULL)
-        return reader_error(rd,
-                            "not an IP address, file, or valid domain: \"%s\": "
-                            "expected ADDRESS, ADDRESS:PORT, [V6]:PORT or a file such "
-                            "as /etc/resolv.conf",
-                            word);
-    return reader_error(rd,
-                        "'%s' is no address: host names as destination come with a "
-                        "later version; write the address",
-                        word);
-}
-
-static int add_dns(struct reader *rd, struct targets *to, const char *word)
-{
-    struct addr addr;
-    const struct token *token = reader_token(rd);
-    if (addr_parse(&addr, text_of(word), 53) == 0)
-        return add_target(rd, to, &addr);
-    if (parse_bad_port(&addr, word)) {
-        log_warning("plugin/forward: %s:%u: no port is as high as that of '%s': it "
-                    "will never be reached",
-                    token->at.file, token->at.line, word);
-        return add_target(rd, to, &addr);
-    }
-    if (is_file(rd, word))
-        return add_file(rd, to, word);
-    return not_an_address(rd, word);
-}
-
-static int refuse_scheme(struct reader *rd, enum scheme scheme, const char *host)
-{
-    struct addr addr;
-    char text[ADDR_TEXT_MAX];
-    const char *name = scheme_name(scheme);
-    if (addr_parse(&addr, text_of(host), scheme_port(scheme)) == 0)
-        host = addr_print(&addr, text);
-    if (scheme == SCHEME_TLS || scheme == SCHEME_HTTPS)
-        return reader_error(rd,
-                            "'%s' as a destination protocol comes with a later "
-                            "version: %s://%s",
-                            name, name, host);
-    return reader_error(
-        rd, "'%s' is not supported as a destination protocol in forward: %s://%s", name,
-        name, host);
-}
-
-static int add_to(struct reader *rd, struct targets *to, const char *word)
-{
-    static const enum scheme schemes[] = {SCHEME_DNS,  SCHEME_TLS,   SCHEME_QUIC,
-                                          SCHEME_GRPC, SCHEME_HTTPS, SCHEME_HTTPS3,
-                                          SCHEME_UNIX};
-    enum scheme scheme = SCHEME_DNS;
-    const char *host = word;
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t len = strlen(scheme_name(schemes[i]));
-        if (strncmp(word, scheme_name(schemes[i]), len) == 0 &&
-            strncmp(word + len, "://", 3) == 0) {
-            scheme = schemes[i];
-            host = word + len + 3;
-        }
-    }
-    if (*host == '\0')
-        return reader_error(rd, "invalid address: \"%s\": is a variable not set?",
-                            word);
-    return scheme == SCHEME_DNS ? add_dns(rd, to, host)
-                                : refuse_scheme(rd, scheme, host);
-}
 
 /* ---- one directive ---- */
 
@@ -325,24 +279,6 @@ static int read_from(struct reader *rd, struct forward *f)
                     word, text);
     }
     return 0;
-}
-
-static int read_tos(struct reader *rd, struct targets *to)
-{
-    const char *word;
-    uint32_t n = 0;
-    int rc = 0;
-    while (reader_arg(rd, &word)) {
-        if (++n <= TOS_MAX && add_to(rd, to, word) < 0)
-            rc = -1;
-    }
-    if (n > TOS_MAX)
-        return reader_error(rd, "more than %d TOs configured: %u", TOS_MAX, n);
-    if (n == 0)
-        return reader_error_args(rd);
-    if (rc == 0 && to->n == 0)
-        return reader_error(rd, "no valid upstream addresses found");
-    return rc;
 }
 
 static int check_options(const struct setup *s, const struct forward *f)
@@ -389,26 +325,55 @@ static struct span shared_key(const struct setup *s, uint32_t place)
                          .len = text == NULL ? 0 : strlen(text)};
 }
 
-static int make_group(struct setup *s, struct forward *f, const struct targets *to,
-                      uint32_t place)
+/* A source address is for upstreams of its family; the others have none. */
+static struct endpoint endpoint_of(const struct forward *f, const struct addr *addr)
+{
+    struct endpoint e = {.addr = *addr,
+                         .idle_us = f->group.expire_us,
+                         .life_us = f->group.max_age_us,
+                         .streams_idle_max = f->idle_max};
+    if (f->source.family == addr->family)
+        e.source = f->source;
+    return e;
+}
+
+static int add_upstream(struct setup *s, struct forward *f,
+                        const struct forward_target *to)
 {
     struct upstream_group *g = &f->group;
-    struct span key = shared_key(s, place);
+    struct endpoint e = endpoint_of(f, &to->addr);
+    if (to->transport == TRANSPORT_TLS) {
+        struct forward_tls_claim *claim = forward_tls_claim(s, f->at, &f->tls, to);
+        if (claim == NULL)
+            return -1;
+        f->claims[f->claims_n++] = claim;
+        e.tls = claim->settings;
+    }
+    struct upstream *up =
+        upstream_claim(s->registry, &e, to->transport, TEXT("forward"));
+    if (up == NULL)
+        return no_memory(s);
+    g->list[g->n++] = up;
+    return 0;
+}
+
+static int make_group(struct setup *s, struct forward *f,
+                      const struct forward_targets *to)
+{
+    struct upstream_group *g = &f->group;
+    struct span key = shared_key(s, f->place);
     g->list = arena_array(s->arena, to->n, sizeof(struct upstream *));
-    if (key.at == NULL || g->list == NULL)
+    f->claims = arena_array(s->arena, to->n, sizeof(struct forward_tls_claim *));
+    if (key.at == NULL || g->list == NULL || f->claims == NULL)
         return no_memory(s);
     g->shared = upstream_claim_shared(s->registry, key);
     if (g->shared == NULL)
         return no_memory(s);
-    g->attempts_max = 2 * to->n; /* CoreDNS's default of max_connect_attempts */
+    if (!f->attempts_written)
+        g->attempts_max = 2 * to->n;
     for (uint32_t i = 0; i < to->n; i++) {
-        struct endpoint e = {
-            .addr = to->list[i], .idle_us = g->expire_us, .life_us = g->max_age_us};
-        struct upstream *up =
-            upstream_claim(s->registry, &e, TRANSPORT_UDP, TEXT("forward"));
-        if (up == NULL)
-            return no_memory(s);
-        g->list[g->n++] = up;
+        if (add_upstream(s, f, &to->list[i]) < 0)
+            return -1;
     }
     return 0;
 }
@@ -425,6 +390,7 @@ static int keep(struct setup *s, struct forward_plugin *p, struct forward *f)
         p->list = more;
         p->cap = cap;
     }
+    f->place = p->n;
     p->list[p->n++] = f;
     return 0;
 }
@@ -432,20 +398,21 @@ static int keep(struct setup *s, struct forward_plugin *p, struct forward *f)
 /* Reads to the end of the directive whatever is wrong in it, so that all is told. */
 static int set_up_one(struct setup *s, struct forward_plugin *p, struct reader *rd)
 {
-    struct targets to = {0};
+    struct forward_targets to = {0};
     struct forward *f = forward_new(rd);
     if (f == NULL || keep(s, p, f) < 0)
         return no_memory(s);
     int rc = read_from(rd, f);
     if (rc == 0 || f->from.n > 0)
-        rc = read_tos(rd, &to);
+        rc = forward_to_read(rd, &to);
     else
         reader_args(rd);
     if (reader_options(rd, forward_options, FORWARD_OPTIONS_N, f) < 0 || rc < 0)
         return -1;
-    if (check_options(s, f) < 0)
+    if (check_options(s, f) < 0 || forward_tls_read(s, f->at, &f->tls) < 0 ||
+        forward_to_look_up(s, f->at, &to, f->servers) < 0)
         return -1;
-    return make_group(s, f, &to, p->n - 1);
+    return make_group(s, f, &to);
 }
 
 int forward_setup(struct setup *s, const struct directive *d)
@@ -465,6 +432,11 @@ int forward_setup(struct setup *s, const struct directive *d)
 void forward_release(struct registry *reg, void *state)
 {
     struct forward_plugin *p = state;
-    for (uint32_t i = 0; i < p->n; i++)
-        upstream_group_release(reg, &p->list[i]->group);
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct forward *f = p->list[i];
+        upstream_group_release(reg, &f->group);
+        for (uint32_t n = 0; n < f->claims_n; n++)
+            registry_drop(reg, f->claims[n]);
+        f->claims_n = 0;
+    }
 }

@@ -3,15 +3,25 @@
 #ifndef ISTHMUS_RESOLVER_PLUGINS_FORWARD_SETUP_H
 #define ISTHMUS_RESOLVER_PLUGINS_FORWARD_SETUP_H
 
-#include "resolver/plugin.h"
+#include "resolver/plugins/forward_tls.h"
 #include "resolver/upstream.h"
 
 /* One `forward FROM TO...`. */
 struct forward {
     struct where at;
+    uint32_t place;    /* in its list */
     struct zones from; /* the first counts */
     struct zones except;
     struct upstream_group group;
+    uint64_t next; /* bit per rcode: the following `forward` is asked instead */
+    bool next_on_nodata;
+    bool attempts_written; /* max_connect_attempts */
+    uint32_t idle_max;
+    struct addr source;
+    struct forward_addrs servers; /* that know the host names among the destinations */
+    struct forward_tls tls;
+    struct forward_tls_claim **claims; /* of the TLS destinations */
+    uint32_t claims_n;
 };
 
 /* All of a block, in file order. */

@@ -44,6 +44,10 @@ static void what_is_accepted(void **unused)
         {". 127.0.0.1", "expire 1h30m\nhealth_check .5s no_rec domain example.org"},
         {". 127.0.0.1", "max_concurrent 0\nmax_fails 0\nforce_tcp\nprefer_udp"},
         {". 127.0.0.1", "policy round_robin"},
+        {". 127.0.0.1", "next NXDOMAIN refused\nnext_on_nodata\nfailover SERVFAIL"},
+        {". 127.0.0.1", "failfast_all_unhealthy_upstreams\nread_timeout 1s"},
+        {". 127.0.0.1", "max_connect_attempts 0\nmax_idle_conns 3"},
+        {". 127.0.0.1 ::1", "source_address 127.0.0.2\nresolver 127.0.0.1 ::1"},
         {". 127.0.0.1", "expire 5s\nmax_age 5s"},
         {". 127.0.0.1", "health_check 0"},
         {". 127.0.0.1 { max_fails 1 }", ""},
@@ -68,7 +72,8 @@ static void what_is_refused_and_why(void **unused)
         {". not_a..name", "",
          "not an IP address, file, or valid domain: \"not_a..name\""},
         {". /nonexistent/resolv.conf", "", "not an IP address, file, or valid domain"},
-        {". dns.example.org", "", "host names as destination come with a later"},
+        {". dns.example.org", "resolver 127.0.0.1", "failed to resolve"},
+        {". dns.example.org:53", "", "not an IP address, file, or valid domain"},
         {". \"\"", "", "invalid address: \"\""},
         {". dns://", "", "invalid address: \"dns://\""},
         {sixteen, "", "more than 15 TOs configured: 16"},
@@ -76,8 +81,13 @@ static void what_is_refused_and_why(void **unused)
          "'quic' is not supported as a destination protocol in forward: "
          "quic://127.0.0.1:853"},
         {". unix:///run/dns", "", "'unix' is not supported as a destination protocol"},
-        {". tls://1.1.1.1", "", "'tls' as a destination protocol comes with a later"},
-        {". https://1.1.1.1", "", "'https' as a destination protocol comes with"},
+        {". tls://1.1.1.1", "tls /nonexistent.pem",
+         "error reading /nonexistent.pem: could not read /nonexistent.pem: No such file"},
+        {". tls://1.1.1.1", "tls a b c d", "Wrong argument count"},
+        {". tls://127.0.0.1%a.test", "tls_servername b.test",
+         "both forward ('b.test') and proxy level ('a.test') TLS servernames are set "
+         "for upstream proxy 'tls://127.0.0.1:853'"},
+        {". https://1.1.1.1", "", "'https' as a destination protocol is not offered"},
         {". /dev/null", "", "null"},
         {". 127.0.0.1", "policy fastest", "unknown policy 'fastest'"},
         {". 127.0.0.1", "expire -1s", "expire can't be negative: -1s"},
@@ -95,9 +105,15 @@ static void what_is_refused_and_why(void **unused)
         {". 127.0.0.1", "max_fails -1", "invalid number '-1'"},
         {". 127.0.0.1", "max_concurrent many", "invalid number 'many'"},
         {". 127.0.0.1", "max_fail 1", "did you mean 'max_fails'?"},
-        {". 127.0.0.1", "next NXDOMAIN",
-         "property 'next' is not supported: it comes with a later version"},
-        {". 127.0.0.1", "read_timeout 1s", "it comes with a later version"},
+        {". 127.0.0.1", "next", "Wrong argument count"},
+        {". 127.0.0.1", "next NONSENSE", "NONSENSE is not a valid rcode"},
+        {". 127.0.0.1", "failover NOERROR", "NoError cannot be used in failover"},
+        {". 127.0.0.1", "read_timeout 0s", "read_timeout must be positive: 0s"},
+        {". 127.0.0.1", "max_connect_attempts -1", "invalid number '-1'"},
+        {". 127.0.0.1", "max_idle_conns -1", "invalid number '-1'"},
+        {". 127.0.0.1", "source_address nowhere", "invalid IP address: nowhere"},
+        {". 127.0.0.1", "resolver nowhere", "resolver: 'nowhere' is no address"},
+        {". 127.0.0.1", "doh_method POST", "it is for https:// destinations"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[512] = "";
@@ -433,6 +449,103 @@ static void the_probe_is_what_health_check_says(void **unused)
     }
 }
 
+/* ---- one after the other ---- */
+
+static void next_hands_over_to_the_following_forward(void **unused)
+{
+    static const struct {
+        const char *option;
+        struct world_answer first;
+        bool goes_on;
+    } rows[] = {
+        {"next NXDOMAIN refused", {.rcode = DNS_NXDOMAIN}, true},
+        {"next NXDOMAIN refused", {.rcode = DNS_REFUSED}, true},
+        {"next NXDOMAIN refused", {.rcode = DNS_SERVFAIL}, false},
+        {"next NXDOMAIN", {.rcode = DNS_NOERROR}, false},
+        {"next_on_nodata", {.rcode = DNS_NOERROR}, true},
+        {"next_on_nodata", {.rcode = DNS_NXDOMAIN}, false},
+        {"next_on_nodata", {.address = "192.0.2.1"}, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world w;
+        char corefile[256], text[ADDR_TEXT_MAX];
+        snprintf(corefile, sizeof corefile,
+                 ". {\n forward . 10.0.0.1 {\n  %s\n }\n forward other 10.0.0.3\n"
+                 " forward . 10.0.0.2\n}\n",
+                 rows[i].option);
+        world_load(&w, corefile);
+        uint64_t client = world_ask(&w, "www.test");
+        world_answer(&w, world_expect(&w, A, TRANSPORT_UDP), &rows[i].first);
+        if (rows[i].goes_on) {
+            world_answer(&w, world_expect(&w, B, TRANSPORT_UDP), &good);
+            assert_string_equal(world_address(&w, client, text), "192.0.2.7");
+        } else {
+            assert_int_equal(world_rcode(&w, client), rows[i].first.rcode);
+        }
+        world_expect_silence(&w);
+        world_close(&w);
+    }
+}
+
+static void the_last_forward_has_none_to_hand_over_to(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n forward . 10.0.0.1 {\n  next NXDOMAIN\n }\n}\n");
+    uint64_t client = world_ask(&w, "www.test");
+    world_answer(&w, world_expect(&w, A, TRANSPORT_UDP),
+                 &(struct world_answer){.rcode = DNS_NXDOMAIN});
+    assert_int_equal(world_rcode(&w, client), DNS_NXDOMAIN);
+    world_close(&w);
+}
+
+static void failover_asks_the_next_upstream_and_gives_the_last_answer(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n forward . 10.0.0.1 10.0.0.2 {\n  policy sequential\n"
+                   "  failover SERVFAIL REFUSED\n }\n}\n");
+    uint64_t client = world_ask(&w, "www.test");
+    world_answer(&w, world_expect(&w, A, TRANSPORT_UDP),
+                 &(struct world_answer){.rcode = DNS_SERVFAIL});
+    world_answer(&w, world_expect(&w, B, TRANSPORT_UDP),
+                 &(struct world_answer){.rcode = DNS_REFUSED});
+    assert_int_equal(world_rcode(&w, client), DNS_REFUSED);
+    world_close(&w);
+}
+
+static void attempts_and_read_timeout_bound_a_question(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n forward . 10.0.0.1 {\n  read_timeout 300ms\n"
+                   "  max_connect_attempts 1\n }\n}\n");
+    uint64_t client = world_ask(&w, "www.test");
+    world_run(&w, 299);
+    assert_int_equal(world_rcode(&w, client), -1);
+    world_run(&w, 10);
+    assert_int_equal(world_rcode(&w, client), DNS_SERVFAIL);
+    client = world_ask(&w, "www.test");
+    while (fake_io_take(w.io) != NULL)
+        continue;
+    world_close(&w);
+}
+
+static void failfast_asks_nobody_while_all_are_down(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n forward . 10.0.0.1 {\n  max_fails 1\n"
+                   "  failfast_all_unhealthy_upstreams\n }\n}\n");
+    struct fake_sent *s;
+    uint64_t client = world_ask(&w, "www.test");
+    world_run(&w, 12000); /* neither the question nor the probes are answered */
+    assert_int_equal(world_rcode(&w, client), DNS_SERVFAIL);
+    uint32_t before = w.io->sent_n;
+    client = world_ask(&w, "www2.test");
+    assert_int_equal(world_rcode(&w, client), DNS_SERVFAIL);
+    assert_int_equal(w.io->sent_n, before);
+    while ((s = fake_io_take(w.io)) != NULL)
+        continue;
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +564,11 @@ int main(void)
         cmocka_unit_test(failures_name_the_upstream_and_the_reason),
         cmocka_unit_test(beyond_max_concurrent_is_refused),
         cmocka_unit_test(the_probe_is_what_health_check_says),
+        cmocka_unit_test(next_hands_over_to_the_following_forward),
+        cmocka_unit_test(the_last_forward_has_none_to_hand_over_to),
+        cmocka_unit_test(failover_asks_the_next_upstream_and_gives_the_last_answer),
+        cmocka_unit_test(attempts_and_read_timeout_bound_a_question),
+        cmocka_unit_test(failfast_asks_nobody_while_all_are_down),
     };
     return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
 }

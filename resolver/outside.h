@@ -1,0 +1,39 @@
+/* The seam, outward, of set-up: what a plugin's setup needs of the world besides files.
+ * server/outside.c implements it, tests with a script. Used on the control thread only;
+ * a call may take seconds. */
+#ifndef ISTHMUS_RESOLVER_OUTSIDE_H
+#define ISTHMUS_RESOLVER_OUTSIDE_H
+
+#include "base/addr.h"
+#include "base/name.h"
+
+#define OUTSIDE_ADDRS_MAX 32 /* of one name and family; a server with more has enough  \
+                              */
+#define OUTSIDE_REASON_MAX 160
+
+struct outside_addrs {
+    struct addr list[OUTSIDE_ADDRS_MAX]; /* ports are 0 */
+    uint32_t n;
+    char reason[OUTSIDE_REASON_MAX]; /* why there are none */
+};
+
+/* PEM text, NUL-terminated; NULL: none. */
+struct outside_tls {
+    const char *cert, *key; /* of the client; both or none */
+    const char *ca;         /* NULL: those the system trusts */
+    const char *servername; /* whose certificate it must be; NULL: the address's */
+};
+
+struct outside {
+    /* Asks each server in turn for the addresses of a family (4 or 6), 2 s each. 0, or
+     * -1: no server said anything, or that there is no such name. */
+    int (*lookup)(const struct name *name, uint8_t family, const struct addr *servers,
+                  uint32_t servers_n, struct outside_addrs *out);
+
+    /* Settings for connections by TLS. NULL: `reason`, which holds OUTSIDE_REASON_MAX,
+     * says why. tls_free() may be called while connections made with them are open. */
+    void *(*tls_new)(const struct outside_tls *files, char *reason);
+    void (*tls_free)(void *tls);
+};
+
+#endif

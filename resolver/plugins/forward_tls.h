@@ -1,0 +1,37 @@
+/* `tls`, `tls_servername` and tls://ADDRESS%NAME of `forward`: what a connection to a
+ * destination has to know and to show (coredns-reference 2.1). */
+#ifndef ISTHMUS_RESOLVER_PLUGINS_FORWARD_TLS_H
+#define ISTHMUS_RESOLVER_PLUGINS_FORWARD_TLS_H
+
+#include "resolver/outside.h"
+#include "resolver/plugins/forward_to.h"
+
+#define FORWARD_TLS_FILES 3
+
+struct forward_tls {
+    const char *words[FORWARD_TLS_FILES]; /* file names as written */
+    uint32_t words_n;
+    const char *servername;  /* for all destinations; NULL: not written */
+    struct outside_tls text; /* what the files hold */
+};
+
+/* One destination's settings, in the registry under what they are made of: a reload
+ * that changes nothing keeps its connections. */
+struct forward_tls_claim {
+    const struct outside *outside;
+    void *settings; /* for struct endpoint */
+};
+
+/* Reads the arguments of `tls`: none, CA, CERT KEY, or CERT KEY CA. */
+int forward_tls_parse(struct reader *rd, struct forward_tls *tls);
+
+/* Reads the files that were named. 0, or -1 after adding errors. */
+int forward_tls_read(struct setup *s, struct where at, struct forward_tls *tls);
+
+/* The settings for a destination, to be dropped from the registry by the caller. NULL
+ * after adding errors. */
+struct forward_tls_claim *forward_tls_claim(struct setup *s, struct where at,
+                                            const struct forward_tls *tls,
+                                            const struct forward_target *to);
+
+#endif
