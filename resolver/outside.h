@@ -7,8 +7,9 @@
 #include "base/addr.h"
 #include "base/name.h"
 
-#define OUTSIDE_ADDRS_MAX 32 /* of one name and family; a server with more has enough  \
-                              */
+#define OUTSIDE_ADDRS_MAX                                                              \
+    32 /* of one name and family; a server with more has enough                        \
+        */
 #define OUTSIDE_REASON_MAX 160
 
 struct outside_addrs {

@@ -26,7 +26,7 @@ HEADERS = [
     (r'curl/.*', ['config/discovery/http.']),
     (r'cjson/.*', ['config/inventory.', 'config/discovery/kube.']),
     (r'pcre2\.h', ['resolver/pattern.']),
-    (r'openssl/.*', ['server/tls.', 'tests/']),
+    (r'openssl/.*', ['server/tls.', 'server/tls_test.', 'tests/']),
 ]
 # Calls that must not be in a file of the given folders: name, folders, what to use.
 CALLS = [

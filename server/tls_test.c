@@ -1,0 +1,313 @@
+/* Who is believed, who is not, and what is kept. Both ends are in this process, on a
+ * socket pair. */
+#include "server/tls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A certificate that signs itself, and its key. */
+struct identity {
+    X509 *cert;
+    EVP_PKEY *key;
+    char cert_pem[2048], key_pem[512];
+};
+
+static void add_extension(X509 *cert, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    assert_non_null(e);
+    assert_int_equal(X509_add_ext(cert, e, -1), 1);
+    X509_EXTENSION_free(e);
+}
+
+static void print_pem(BIO *bio, char *out, size_t cap)
+{
+    int n = BIO_read(bio, out, (int)cap - 1);
+    assert_true(n > 0);
+    out[n] = '\0';
+    BIO_free(bio);
+}
+
+static void make_identity(struct identity *who, const char *names)
+{
+    who->key = EVP_EC_gen("P-256");
+    who->cert = X509_new();
+    assert_non_null(who->key);
+    assert_non_null(who->cert);
+    X509_set_version(who->cert, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(who->cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(who->cert), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(who->cert), 3600);
+    X509_set_pubkey(who->cert, who->key);
+    X509_NAME *name = X509_get_subject_name(who->cert);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)names,
+                               -1, -1, 0);
+    X509_set_issuer_name(who->cert, name);
+    add_extension(who->cert, NID_subject_alt_name, names);
+    add_extension(who->cert, NID_basic_constraints, "critical,CA:TRUE");
+    assert_true(X509_sign(who->cert, who->key, EVP_sha256()) > 0);
+    BIO *bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(bio, who->cert);
+    print_pem(bio, who->cert_pem, sizeof who->cert_pem);
+    bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_PrivateKey(bio, who->key, NULL, NULL, 0, NULL, NULL);
+    print_pem(bio, who->key_pem, sizeof who->key_pem);
+}
+
+static void drop_identity(struct identity *who)
+{
+    X509_free(who->cert);
+    EVP_PKEY_free(who->key);
+}
+
+static SSL_CTX *server_of(const struct identity *who)
+{
+    SSL_CTX *c = SSL_CTX_new(TLS_server_method());
+    assert_non_null(c);
+    assert_int_equal(SSL_CTX_use_certificate(c, who->cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(c, who->key), 1);
+    return c;
+}
+
+struct pair {
+    int fd[2];
+    struct tls_stream *client;
+    SSL *server;
+};
+
+/* Lets both sides talk until the client's handshake is over; what that came to. */
+static int meet(struct pair *p, const void *tls, SSL_CTX *server,
+                struct tls_session **session)
+{
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fd), 0);
+    p->client = tls_open(tls, p->fd[0], session);
+    assert_non_null(p->client);
+    p->server = SSL_new(server);
+    SSL_set_fd(p->server, p->fd[1]);
+    SSL_set_accept_state(p->server);
+    int error = EAGAIN;
+    for (int i = 0; i < 100 && error == EAGAIN; i++) {
+        error = tls_handshake(p->client);
+        SSL_do_handshake(p->server);
+    }
+    return error;
+}
+
+static void part(struct pair *p)
+{
+    tls_close(p->client);
+    SSL_free(p->server);
+    close(p->fd[0]);
+    close(p->fd[1]);
+}
+
+static void only_the_right_name_of_a_trusted_server_is_believed(void **unused)
+{
+    static const struct {
+        const char *has, *wanted;
+        bool trusted;
+        int error;
+    } rows[] = {
+        {"DNS:dns.test", "dns.test", true, 0},
+        {"DNS:dns.test", "DNS.Test", true, 0},
+        {"DNS:*.up.test", "dns.up.test", true, 0},
+        {"DNS:dns.test", "wrong.test", true, EKEYREJECTED},
+        {"DNS:dns.test", "dns.test", false, EKEYREJECTED},
+        {"IP:127.0.0.1", "127.0.0.1", true, 0},
+        {"IP:127.0.0.1", "127.0.0.2", true, EKEYREJECTED},
+        {"DNS:127.0.0.1", "127.0.0.1", true, EKEYREJECTED},
+        {"IP:::1", "::1", true, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct identity server, other;
+        struct pair p;
+        struct tls_session *session = NULL;
+        char reason[OUTSIDE_REASON_MAX];
+        make_identity(&server, rows[i].has);
+        make_identity(&other, rows[i].has);
+        struct outside_tls files = {.ca = rows[i].trusted ? server.cert_pem
+                                                          : other.cert_pem,
+                                    .servername = rows[i].wanted};
+        void *tls = tls_new(&files, reason);
+        SSL_CTX *context = server_of(&server);
+        assert_non_null(tls);
+        assert_int_equal(meet(&p, tls, context, &session), rows[i].error);
+        assert_true(rows[i].error == 0 || strlen(tls_flaw(p.client)) > 0);
+        part(&p);
+        tls_session_free(session);
+        tls_free(tls);
+        SSL_CTX_free(context);
+        drop_identity(&server);
+        drop_identity(&other);
+    }
+}
+
+static void old_versions_are_not_spoken(void **unused)
+{
+    struct identity server;
+    struct pair p;
+    struct tls_session *session = NULL;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&server, "DNS:dns.test");
+    struct outside_tls files = {.ca = server.cert_pem, .servername = "dns.test"};
+    void *tls = tls_new(&files, reason);
+    SSL_CTX *context = server_of(&server);
+    SSL_CTX_set_security_level(context, 0);
+    SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
+    assert_int_equal(meet(&p, tls, context, &session), EPROTO);
+    part(&p);
+    tls_free(tls);
+    SSL_CTX_free(context);
+    drop_identity(&server);
+}
+
+/* Sends "ping" there and "pong" back: tickets come before what is read first. */
+static void talk(struct pair *p)
+{
+    char got[8];
+    assert_int_equal(tls_write(p->client, "ping", 4), 4);
+    assert_int_equal(SSL_read(p->server, got, sizeof got), 4);
+    assert_int_equal(SSL_write(p->server, "pong", 4), 4);
+    assert_int_equal(tls_read(p->client, got, 2), 2);
+    assert_true(tls_has_more(p->client));
+    assert_int_equal(tls_read(p->client, got + 2, sizeof got - 2), 2);
+    assert_memory_equal(got, "pong", 4);
+    assert_false(tls_has_more(p->client));
+    assert_int_equal(tls_read(p->client, got, sizeof got), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void the_next_connection_takes_up_the_session(void **unused)
+{
+    struct identity server;
+    struct tls_session *session = NULL;
+    char reason[OUTSIDE_REASON_MAX], octet;
+    make_identity(&server, "DNS:dns.test");
+    struct outside_tls files = {.ca = server.cert_pem, .servername = "dns.test"};
+    void *tls = tls_new(&files, reason);
+    SSL_CTX *context = server_of(&server);
+    for (int i = 0; i < 2; i++) {
+        struct pair p;
+        assert_int_equal(meet(&p, tls, context, &session), 0);
+        assert_int_equal(SSL_session_reused(p.server), i);
+        talk(&p);
+        assert_non_null(session);
+        SSL_shutdown(p.server);
+        assert_int_equal(tls_read(p.client, &octet, 1), 0);
+        part(&p);
+    }
+    tls_session_free(session);
+    tls_free(tls);
+    SSL_CTX_free(context);
+    drop_identity(&server);
+}
+
+static void settings_outlive_their_maker_while_someone_keeps_them(void **unused)
+{
+    struct identity server;
+    struct pair p;
+    struct tls_session *session = NULL;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&server, "DNS:dns.test");
+    struct outside_tls files = {.ca = server.cert_pem, .servername = "dns.test"};
+    void *tls = tls_new(&files, reason);
+    tls_keep(tls);
+    tls_free(tls);
+    SSL_CTX *context = server_of(&server);
+    assert_int_equal(meet(&p, tls, context, &session), 0);
+    tls_free(tls);
+    talk(&p);
+    part(&p);
+    tls_session_free(session);
+    SSL_CTX_free(context);
+    drop_identity(&server);
+}
+
+static int accept_any(int good, X509_STORE_CTX *context)
+{
+    return 1;
+}
+
+static void our_own_certificate_is_shown_when_asked_for(void **unused)
+{
+    struct identity server, client;
+    struct pair p;
+    struct tls_session *session = NULL;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&server, "DNS:dns.test");
+    make_identity(&client, "DNS:client.test");
+    struct outside_tls files = {.cert = client.cert_pem,
+                                .key = client.key_pem,
+                                .ca = server.cert_pem,
+                                .servername = "dns.test"};
+    void *tls = tls_new(&files, reason);
+    SSL_CTX *context = server_of(&server);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                       accept_any);
+    assert_int_equal(meet(&p, tls, context, &session), 0);
+    SSL_do_handshake(p.server);
+    X509 *shown = SSL_get1_peer_certificate(p.server);
+    assert_non_null(shown);
+    assert_int_equal(X509_cmp(shown, client.cert), 0);
+    X509_free(shown);
+    part(&p);
+    tls_session_free(session);
+    tls_free(tls);
+    SSL_CTX_free(context);
+    drop_identity(&server);
+    drop_identity(&client);
+}
+
+static void files_that_will_not_do_say_why(void **unused)
+{
+    struct identity a, b;
+    make_identity(&a, "DNS:a.test");
+    make_identity(&b, "DNS:b.test");
+    const struct {
+        struct outside_tls files;
+        const char *reason;
+    } rows[] = {
+        {{.ca = "no PEM"}, "error reading the CA's certificates"},
+        {{.cert = "no PEM", .key = a.key_pem, .ca = a.cert_pem},
+         "error reading the certificate"},
+        {{.cert = a.cert_pem, .key = "no PEM", .ca = a.cert_pem},
+         "error reading the key"},
+        {{.cert = a.cert_pem, .key = b.key_pem, .ca = a.cert_pem}, "key"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char reason[OUTSIDE_REASON_MAX] = "";
+        struct outside_tls files = rows[i].files;
+        files.servername = "dns.test";
+        assert_null(tls_new(&files, reason));
+        assert_non_null(strstr(reason, rows[i].reason));
+    }
+    drop_identity(&a);
+    drop_identity(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_right_name_of_a_trusted_server_is_believed),
+        cmocka_unit_test(old_versions_are_not_spoken),
+        cmocka_unit_test(the_next_connection_takes_up_the_session),
+        cmocka_unit_test(settings_outlive_their_maker_while_someone_keeps_them),
+        cmocka_unit_test(our_own_certificate_is_shown_when_asked_for),
+        cmocka_unit_test(files_that_will_not_do_say_why),
+    };
+    return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
+}
