@@ -40,6 +40,16 @@ static struct error *next_place(struct errors *errs)
     return &list[errs->n];
 }
 
+/* What was found in a file may hold anything; what is printed stays one line, and
+ * leaves a terminal alone. */
+static void blank_controls(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    }
+}
+
 int error_at(struct errors *errs, struct where at, const char *fmt, ...)
 {
     struct error *e = next_place(errs);
@@ -58,6 +68,7 @@ int error_at(struct errors *errs, struct where at, const char *fmt, ...)
         memcpy(e->text, "?", 2);
     if (len >= ERROR_TEXT_MAX)
         memcpy(e->text + ERROR_TEXT_MAX - 4, "...", 4);
+    blank_controls(e->text);
     return -1;
 }
 

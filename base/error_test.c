@@ -84,9 +84,19 @@ static void errors_beyond_the_list_are_counted(void **unused)
     errors_release(&errs);
 }
 
+static void control_characters_do_not_reach_the_terminal(void **unused)
+{
+    struct errors errs;
+    errors_init(&errs);
+    error_at(&errs, (struct where){0}, "found '%s'", "a\n\x1b[31mb\x7f");
+    assert_string_equal(errs.list[0].text, "found 'a??[31mb?'");
+    errors_release(&errs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(errors_print_with_their_place),
         cmocka_unit_test(the_place_outlives_the_text_it_names),
         cmocka_unit_test(long_texts_end_in_dots),

@@ -136,12 +136,13 @@ static enum verdict on_query(struct query *q, const void *state)
 {
     const struct cluster_plugin *plugin = state;
     bool reverse;
-    if (q->request.class != DNS_IN)
-        return PASS;
     const struct cluster_zone *z =
         cluster_map_find(&plugin->map, query_key(q), &reverse);
     if (z == NULL)
         return PASS;
+    if (q->request.class != DNS_IN) /* nor is the name for others to see */
+        return query_fail_ede(q, DNS_REFUSED, NULL, EDE_NOT_AUTHORITATIVE,
+                              "clusters have class IN only");
     struct frame *f = query_frame(q, state, sizeof *f);
     if (f == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
@@ -212,6 +213,13 @@ static enum verdict chased(struct query *q)
     const struct child_result *child = q->child;
     if (!child->done || child->failed || child->msg.rcode != DNS_NOERROR)
         return DONE;
+    if ((child->msg.flags & DNS_TC) != 0) {
+        /* The client has to come over TCP for what was cut. */
+        q->response.msg.flags |= DNS_TC;
+        q->response.msg.rr_n = 0;
+        q->response.msg.edited = true;
+        return DONE;
+    }
     msg_each_rr (rr, &child->msg) {
         if (rr->section == SECTION_ANSWER &&
             msg_add_rr(&q->response.msg, &q->arena, rr) < 0)
