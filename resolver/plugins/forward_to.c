@@ -344,7 +344,9 @@ static int look_up(struct looking *l, const struct forward_target *target)
 {
     static const uint8_t families[] = {4, 6};
     const struct outside *outside = l->s->plan->outside;
-    struct outside_addrs found = {.reason = "nothing can be looked up here"};
+    const char *why =
+        outside == NULL ? "nothing can be looked up here" : "it has no address";
+    struct outside_addrs failed = {0};
     struct name name;
     uint32_t n = 0;
     if (name_parse(&name, text_of(target->host)) < 0 || find_servers(l) < 0)
@@ -353,7 +355,7 @@ static int look_up(struct looking *l, const struct forward_target *target)
         struct outside_addrs more = {0};
         if (outside->lookup(&name, families[i], l->servers.list, l->servers.n, &more) <
             0) {
-            found = more;
+            failed = more;
             break;
         }
         n += more.n;
@@ -363,8 +365,7 @@ static int look_up(struct looking *l, const struct forward_target *target)
     if (n > 0)
         return 0;
     return error_at(l->s->errs, l->at, "plugin/forward: failed to resolve \"%s\": %s",
-                    target->host,
-                    found.reason[0] == '\0' ? "it has no address" : found.reason);
+                    target->host, failed.reason[0] == '\0' ? why : failed.reason);
 }
 
 int forward_to_look_up(struct setup *s, struct where at, struct forward_targets *to,
