@@ -187,7 +187,9 @@ static bool must_chase(const struct query *q, struct name *target)
 {
     const struct msg *m = &q->response.msg;
     bool plain = q->request.type != DNS_CNAME && q->request.type != DNS_ANY;
-    return q->depth == 0 && plain && (q->request.flags & DNS_RD) != 0 &&
+    /* What `cache` asks anew stands for a client's question, a level below it. */
+    bool first = q->depth == (q->refresh ? 1 : 0);
+    return first && plain && (q->request.flags & DNS_RD) != 0 &&
            m->rcode == DNS_NOERROR && (m->flags & DNS_TC) == 0 && dangling(q, target);
 }
 
