@@ -187,8 +187,10 @@ static bool parse_u32(const char *word, uint32_t min, uint32_t max, uint32_t *ou
         if (*p < '0' || *p > '9' || n > UINT32_MAX)
             return false;
     }
+    if (n < min || n > max)
+        return false;
     *out = (uint32_t)n;
-    return n >= min && n <= max;
+    return true;
 }
 
 int reader_u32(struct reader *rd, const char *word, uint32_t min, uint32_t max,

@@ -298,7 +298,7 @@ static void wrong_options_are_told_with_a_mend(void **state)
          "policy, except, pair or timeout"},
         {"policy fastest",
          "unknown policy 'fastest': expected random, round_robin or sequential"},
-        {"max_fails 1001", "invalid number '1001': expected 0 to 1000"},
+        {"max_fails 1001", "max_fails: invalid number '1001': expected 0 to 1000"},
         {"max_fails",
          "Wrong argument count or unexpected line ending after 'max_fails'"},
         {"max_fails 1 2", "Wrong argument count or unexpected line ending after '2'"},

@@ -250,6 +250,9 @@ static struct attempt *room_for_attempt(struct inquiry *in)
 static void plan_hedge(struct inquiry *in, const struct upstream *up)
 {
     uint64_t wait_us = health_hedge_us(in->group, up);
+    /* A plain `forward` to one address has no next: CoreDNS would ask it once. */
+    if (!in->group->cluster && in->group->n == 1)
+        wait_us = (uint64_t)in->group->attempt_us / 2;
     if (in->group->cluster)
         wait_us <<= in->sent_n > 1 ? (in->sent_n > 5 ? 4 : in->sent_n - 1) : 0;
     if (in->group->cluster && in->sent_n < in->group->n) {

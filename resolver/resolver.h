@@ -1,11 +1,12 @@
-/* One resolver per worker: the seam, inward. It does no I/O of its own (io.h) and knows the
- * time only from resolver_tick().
+/* One resolver per worker: the seam, inward. It does no I/O of its own (io.h) and knows
+ * the time only from resolver_tick().
  *
- *     resolver_tick(r, now_us);                     // once per turn, before anything else
- *     resolver_query(r, &client, wire, len);        // a client's message, any transport
- *     resolver_datagram(r, conn, wire, len);        // an upstream's message, any transport
- *     resolver_lost(r, conn, errno);                // a conn is gone
- *     ... then the worker flushes what io collected and sleeps until resolver_next_us(r).
+ *     resolver_tick(r, now_us);                     // once per turn, before anything
+ * else resolver_query(r, &client, wire, len);        // a client's message, any
+ * transport resolver_datagram(r, conn, wire, len);        // an upstream's message, any
+ * transport resolver_lost(r, conn, errno);                // a conn is gone
+ *     ... then the worker flushes what io collected and sleeps until
+ * resolver_next_us(r).
  *
  * Every resolver_query() ends in exactly one io->reply(), at once or later. */
 #ifndef ISTHMUS_RESOLVER_RESOLVER_H
@@ -22,9 +23,9 @@ struct resolver *resolver_new(struct io *io, unsigned worker);
 /* Ends everything in flight without replies, lets go of the plan. */
 void resolver_free(struct resolver *r);
 
-/* Uses `plan` for queries from now on; those in flight keep theirs. The resolver holds one
- * use of each plan it needs (plan_use/plan_done). 0, or -1: no memory, the old plan stays. A
- * resolver without a plan must not be given queries. */
+/* Uses `plan` for queries from now on; those in flight keep theirs. The resolver holds
+ * one use of each plan it needs (plan_use/plan_done). 0, or -1: no memory, the old plan
+ * stays. A resolver without a plan must not be given queries. */
 int resolver_adopt(struct resolver *r, struct plan *plan)
     __attribute__((warn_unused_result));
 
@@ -36,8 +37,9 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
 void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
                        size_t len);
 
-/* The conn broke with this errno (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT...; 0: closed by the
- * peer). For UDP (an ICMP error) the socket lives on: questions pending on it are told. */
+/* The conn broke with this errno (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT...; 0: closed
+ * by the peer). For UDP (an ICMP error) the socket lives on: questions pending on it
+ * are told. */
 void resolver_lost(struct resolver *r, uint32_t conn, int error);
 
 /* When resolver_tick() is needed next; UINT64_MAX: not at all. */
