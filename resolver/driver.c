@@ -163,8 +163,12 @@ static bool step(struct query *q, bool *woken)
     *woken = false;
     switch (v) {
     case DROP:
-        finish(q, true);
-        return false;
+        if (q->depth == 0) {
+            finish(q, true);
+            return false;
+        }
+        v = query_fail(q, DNS_SERVFAIL, "dropped"); /* someone waits for a child */
+        break;
     case WAIT:
         if (fall_asleep(q))
             return false;
@@ -234,6 +238,19 @@ void query_run_ready(struct resolver *r)
 
 /* ---- children ---- */
 
+/* A child stays with its parent's plan, whose servers and blocks it goes on with: a
+ * reload may have come while the parent waited. */
+static struct query *begin_child(struct query *q)
+{
+    struct query *child = query_begin(q->r, &q->client);
+    if (child == NULL)
+        return NULL;
+    child->hold->queries--;
+    child->hold = q->hold;
+    child->hold->queries++;
+    return child;
+}
+
 static int ask_question(struct query *child, const uint8_t *name, uint16_t type,
                         uint16_t class)
 {
@@ -264,7 +281,7 @@ int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t cl
     if (q->depth >= QUERY_DEPTH_MAX)
         return -1;
     struct child_result *result = arena_alloc(&q->arena, sizeof *result);
-    struct query *child = result == NULL ? NULL : query_begin(q->r, &q->client);
+    struct query *child = result == NULL ? NULL : begin_child(q);
     if (child == NULL)
         return -1;
     if (ask_question(child, name, type, class) < 0) {
@@ -288,7 +305,7 @@ void query_alarm(struct query *q, uint64_t at_us)
 /* A child of the same block that begins behind the present plugin. */
 static struct query *child_below(struct query *q)
 {
-    struct query *child = query_begin(q->r, &q->client);
+    struct query *child = begin_child(q);
     const struct request *req = &q->request;
     if (child == NULL)
         return NULL;

@@ -1,11 +1,14 @@
 /* acl: who may ask for what (coredns-reference 2.10). Within one line the first policy
  * that fits decides; `allow` ends the matter, and what no policy fits is allowed.
  *
- * A policy is judged on the name the client asked and on the name it became by
- * `rewrite`: one that guards either cannot be gone around through the other. Without
- * zones it guards all that its block serves. */
+ * The question is judged twice: as the client asked it and as `rewrite` left it. What
+ * either judgement denies is denied, so that a policy cannot be gone around through
+ * another name, nor by an `allow` for that other name. Without zones a line guards all
+ * that its block serves. */
 #include "resolver/plugin.h"
 
+#include "base/cursor.h"
+#include "base/log.h"
 #include "resolver/plan.h"
 #include "resolver/rdata.h"
 
@@ -28,7 +31,8 @@ struct policy {
 };
 
 struct rules {
-    struct zones zones; /* empty: all */
+    bool everywhere; /* no zones are written */
+    struct zones zones;
     struct policy *list;
     uint32_t n, cap;
 };
@@ -207,6 +211,24 @@ static const struct option options[] = {
 
 #define OPTIONS_N (sizeof options / sizeof *options)
 
+/* A line whose zones are all misspelt guards nothing, as in CoreDNS, but not silently.
+ */
+static int read_zones(struct reader *rd, struct rules *r)
+{
+    struct token_list args = reader_args(rd);
+    r->everywhere = args.n == 0;
+    for (uint32_t i = 0; i < args.n; i++) {
+        const struct token *t = &args.list[i];
+        int added = zones_add(rd->arena, &r->zones, t->text);
+        if (added < 0)
+            return reader_error(rd, "out of memory");
+        if (added > 0)
+            log_warning("plugin/acl: %s:%u: '%s' is no zone and is not guarded",
+                        t->at.file, t->at.line, t->text);
+    }
+    return 0;
+}
+
 static int setup(struct setup *s, const struct directive *d)
 {
     struct acl *a = arena_alloc(s->arena, sizeof *a);
@@ -221,12 +243,7 @@ static int setup(struct setup *s, const struct directive *d)
         a->list = list;
         struct rules *r = &a->list[a->n++];
         *r = (struct rules){0};
-        struct token_list args = reader_args(&rd);
-        for (uint32_t i = 0; i < args.n; i++) {
-            if (zones_add(s->arena, &r->zones, args.list[i].text) < 0)
-                return error_at(s->errs, d->at, "out of memory");
-        }
-        if (reader_options(&rd, options, OPTIONS_N, r) < 0)
+        if (read_zones(&rd, r) < 0 || reader_options(&rd, options, OPTIONS_N, r) < 0)
             return -1;
     }
     return 0;
@@ -234,42 +251,59 @@ static int setup(struct setup *s, const struct directive *d)
 
 /* ---- the question ---- */
 
-static bool guards(const struct rules *r, const struct request *req)
-{
-    if (r->zones.n == 0 || zones_match(&r->zones, req->lower) != NULL)
-        return true;
-    uint8_t asked[NAME_WIRE_MAX];
-    name_lower(asked, req->asked.at, req->asked.len - 4);
-    return zones_match(&r->zones, asked) != NULL;
-}
+/* A question as one of the two saw it. */
+struct face {
+    const uint8_t *name; /* lower case */
+    uint16_t type;
+    const struct addr *client;
+};
 
-static bool fits(const struct policy *p, const struct query *q)
+static bool fits(const struct policy *p, const struct face *f)
 {
     bool type = p->any_type, source = p->any_source;
     for (uint32_t i = 0; i < p->types_n && !type; i++)
-        type = p->types[i] == q->request.type;
+        type = p->types[i] == f->type;
     for (uint32_t i = 0; i < p->sources_n && type && !source; i++)
-        source = cidr_contains(&p->sources[i], &q->client.peer);
+        source = cidr_contains(&p->sources[i], f->client);
     return type && source;
 }
 
-static enum action judge(const struct acl *a, const struct query *q)
+static enum action judge(const struct acl *a, const struct face *f)
 {
     for (uint32_t i = 0; i < a->n; i++) {
         const struct rules *r = &a->list[i];
-        if (!guards(r, &q->request))
+        if (!r->everywhere && zones_match(&r->zones, f->name) == NULL)
             continue;
         for (uint32_t n = 0; n < r->n; n++) {
-            if (fits(&r->list[n], q))
+            if (fits(&r->list[n], f))
                 return r->list[n].action;
         }
     }
     return ACL_NONE;
 }
 
+static bool denies(enum action action)
+{
+    return action != ACL_NONE && action != ACL_ALLOW;
+}
+
+static enum action judge_both(const struct acl *a, const struct query *q)
+{
+    const struct request *req = &q->request;
+    size_t len = req->asked.len - 4;
+    struct face now = {req->lower, req->type, &q->client.peer};
+    enum action action = judge(a, &now);
+    if (denies(action))
+        return action;
+    uint8_t asked[NAME_WIRE_MAX];
+    name_lower(asked, req->asked.at, len);
+    struct face first = {asked, load_u16(req->asked.at + len), &q->client.peer};
+    return judge(a, &first);
+}
+
 static enum verdict on_query(struct query *q, const void *state)
 {
-    switch (judge(state, q)) {
+    switch (judge_both(state, q)) {
     case ACL_BLOCK:
         return query_fail_ede(q, DNS_REFUSED, NULL, EDE_BLOCKED, NULL);
     case ACL_FILTER:

@@ -136,7 +136,10 @@ static const uint8_t *zone_of(const struct local *l, const uint8_t *name)
         if (name_under(name, zones[i], NULL))
             return zones[i];
     }
-    bool prefixed = memcmp(name, localhost, sizeof localhost - 1) == 0;
+    /* A name whose first label is shorter has fewer octets than there are to compare.
+     */
+    bool prefixed =
+        name[0] == localhost[0] && memcmp(name, localhost, 1 + (size_t)name[0]) == 0;
     return prefixed && !l->no_prefix ? localhost : NULL;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/unit/show.h"
 
 #include "resolver/msg.h"
+#include "tests/unit/build.h"
 
 #include <ldns/ldns.h>
 #include <setjmp.h>
@@ -85,4 +86,18 @@ const char *show_asked(struct world *w, const char *name, uint16_t type,
 {
     struct world_question q = {.name = name, .type = type, .transport = TRANSPORT_TCP};
     return show_reply(w, world_ask_as(w, &q), text);
+}
+
+const char *show_through(struct world *w, const struct world_question *q,
+                         const char *answer, char text[SHOW_MAX])
+{
+    uint64_t client = world_ask_as(w, q);
+    if (answer != NULL) {
+        enum transport t =
+            q->transport == TRANSPORT_UDP ? TRANSPORT_UDP : TRANSPORT_TCP;
+        struct world_answer a = {.message = build_answer(answer)};
+        world_answer(w, world_expect(w, "10.0.0.1:53", t), &a);
+    }
+    world_expect_silence(w);
+    return show_reply(w, client, text);
 }

@@ -21,4 +21,10 @@ const char *show_reply(const struct world *w, uint64_t client, char text[SHOW_MA
 const char *show_asked(struct world *w, const char *name, uint16_t type,
                        char text[SHOW_MAX]);
 
+/* A question on its way through a block that ends in `forward . 10.0.0.1`: the upstream
+ * must be asked and gives `answer` (as for build_answer()); NULL: it must not be asked.
+ * Shows the reply. */
+const char *show_through(struct world *w, const struct world_question *q,
+                         const char *answer, char text[SHOW_MAX]);
+
 #endif

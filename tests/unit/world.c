@@ -119,6 +119,8 @@ uint64_t world_ask_as(struct world *w, const struct world_question *q)
     struct client client = {.transport = (uint8_t)q->transport,
                             .handle = ++w->client,
                             .peer = {.family = 4, .port = 1024, .ip = {192, 0, 2, 99}}};
+    if (q->peer != NULL)
+        assert_int_equal(addr_parse(&client.peer, text_of(q->peer), 1024), 0);
     wr_u16(&wr, (uint16_t)w->client);
     wr_u16(&wr, (uint16_t)(q->flags | (q->no_rd ? 0 : DNS_RD)));
     wr_u16(&wr, 1);
@@ -126,7 +128,7 @@ uint64_t world_ask_as(struct world *w, const struct world_question *q)
     wr_u16(&wr, q->edns);
     wr_bytes(&wr, name.wire, name.len);
     wr_u16(&wr, q->type == 0 ? DNS_A : q->type);
-    wr_u16(&wr, DNS_IN);
+    wr_u16(&wr, q->class == 0 ? DNS_IN : q->class);
     if (q->edns)
         edns_put_opt(&wr, q->udp_size == 0 ? 1232 : q->udp_size, 0, q->dnssec_ok,
                      q->options);
@@ -210,9 +212,23 @@ void world_expect_silence(struct world *w)
     assert_null(fake_io_take(w->io));
 }
 
+static void answer_with(struct world *w, const struct fake_sent *s, struct span message)
+{
+    uint8_t *wire = malloc(message.len);
+    assert_non_null(wire);
+    memcpy(wire, message.at, message.len);
+    memcpy(wire, s->wire, 2);
+    resolver_datagram(w->r, s->conn, wire, message.len);
+    free(wire);
+}
+
 void world_answer(struct world *w, const struct fake_sent *s,
                   const struct world_answer *answer)
 {
+    if (answer->message.at != NULL) {
+        answer_with(w, s, answer->message);
+        return;
+    }
     uint8_t wire[1024];
     struct wr wr = wr_init(wire, sizeof wire);
     size_t question = name_len(s->wire + DNS_HEADER_LEN) + 4;

@@ -52,12 +52,14 @@ uint64_t world_ask(struct world *w, const char *name);
 struct world_question {
     const char *name;
     uint16_t type;  /* 0: A */
+    uint16_t class; /* 0: IN */
     uint16_t flags; /* besides: RD is set unless `no_rd` */
     bool no_rd;
     enum transport transport;
     bool edns, dnssec_ok;
     uint16_t udp_size;
     struct span options; /* RDATA of OPT */
+    const char *peer;    /* the client's address; NULL: 192.0.2.99 */
 };
 uint64_t world_ask_as(struct world *w, const struct world_question *q);
 
@@ -68,6 +70,7 @@ struct fake_sent *world_expect(struct world *w, const char *to, enum transport t
 void world_expect_silence(struct world *w);
 
 struct world_answer {
+    struct span message; /* the whole of it but for the ID, as of build_answer() */
     const char *address; /* one A record; NULL: none */
     uint16_t rcode;
     uint16_t flags;      /* besides QR */
