@@ -316,23 +316,8 @@ static int add_ruled(struct setup *s, struct cluster *c)
     return 0;
 }
 
-static int make_group(struct setup *s, struct cluster *c)
+static int add_addresses(struct setup *s, struct cluster *c)
 {
-    struct upstream_group *g = &c->group;
-    uint32_t most = c->dns_n > 0 ? c->dns_n : c->services.n;
-    g->label = c->label;
-    g->list = arena_array(s->arena, most, sizeof(struct upstream *));
-    g->shared =
-        upstream_claim_shared(s->registry, (struct span){.at = c->zones.list[0].wire,
-                                                         .len = c->zones.list[0].len});
-    if (g->list == NULL || g->shared == NULL)
-        return error_at(s->errs, c->at, "out of memory");
-    struct name probe;
-    size_t label = 1 + (size_t)g->probe.name.wire[0];
-    if (name_join(&probe, g->probe.name.wire, label, c->domain.wire) < 0)
-        return error_at(s->errs, c->at, "plugin/cluster: domain of %s is too long",
-                        c->label);
-    g->probe.name = probe;
     if (c->dns_n == 0)
         return add_ruled(s, c);
     for (uint32_t i = 0; i < c->dns_n; i++) {
@@ -340,6 +325,41 @@ static int make_group(struct setup *s, struct cluster *c)
             return -1;
     }
     return 0;
+}
+
+/* What workers count together is the cluster's: another block may give the same zone to
+ * another cluster. An upstream is one object as long as anybody has it claimed. */
+static struct upstream_shared *claim_shared(struct setup *s, const struct cluster *c)
+{
+    const struct name *zone = &c->zones.list[0];
+    size_t list_len = c->group.n * sizeof(struct upstream *);
+    uint8_t *key = arena_alloc(s->arena, zone->len + list_len);
+    if (key == NULL)
+        return NULL;
+    memcpy(key, zone->wire, zone->len);
+    memcpy(key + zone->len, c->group.list, list_len);
+    return upstream_claim_shared(s->registry,
+                                 (struct span){.at = key, .len = zone->len + list_len});
+}
+
+static int make_group(struct setup *s, struct cluster *c)
+{
+    struct upstream_group *g = &c->group;
+    uint32_t most = c->dns_n > 0 ? c->dns_n : c->services.n;
+    g->label = c->label;
+    g->list = arena_array(s->arena, most, sizeof(struct upstream *));
+    if (g->list == NULL)
+        return error_at(s->errs, c->at, "out of memory");
+    struct name probe;
+    size_t label = 1 + (size_t)g->probe.name.wire[0];
+    if (name_join(&probe, g->probe.name.wire, label, c->domain.wire) < 0)
+        return error_at(s->errs, c->at, "plugin/cluster: domain of %s is too long",
+                        c->label);
+    g->probe.name = probe;
+    if (add_addresses(s, c) < 0)
+        return -1;
+    g->shared = claim_shared(s, c);
+    return g->shared == NULL ? error_at(s->errs, c->at, "out of memory") : 0;
 }
 
 /* ---- the block around it ---- */
