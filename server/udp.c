@@ -14,6 +14,9 @@
 /* Calls in a row that may fail for want of buffers before the rest of a batch is
  * dropped. */
 #define FULL_MAX 4
+/* Batches taken at the end: more than a receive buffer holds of small questions.
+ * Without an end a flood would hold up the end of the program. */
+#define PAUSE_ROUNDS 256
 
 struct udp_socket {
     uv_poll_t poll;
@@ -211,7 +214,7 @@ void udp_pause(struct udp *u, uint32_t number)
 {
     struct udp_socket *s = conns_at(&u->sockets, number);
     uv_poll_stop(&s->poll);
-    receive_rounds(s, UINT32_MAX);
+    receive_rounds(s, PAUSE_ROUNDS);
 }
 
 void udp_close(struct udp *u, uint32_t number)
