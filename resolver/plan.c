@@ -277,7 +277,8 @@ static void build_blocks(struct plan *p, const struct plan_flags *flags,
             p->workers = b->sockets;
         add_listeners(p, b, flags->dns_port, errs);
     }
-    tell_uncached(p);
+    if (errs->n == 0)
+        tell_uncached(p);
     if (p->servers_n == 0 && errs->n == 0 && !p->config->flawed)
         error_at(errs, (struct where){.file = p->config->file},
                  "nothing to listen on: every block's addresses are excepted by bind");
