@@ -222,6 +222,8 @@ static enum verdict chased(struct query *q)
         q->response.msg.edited = true;
         return DONE;
     }
+    /* AD speaks of every record (RFC 4035 section 3.2.3); nobody validated them all. */
+    q->response.msg.flags &= (uint16_t)~DNS_AD;
     msg_each_rr (rr, &child->msg) {
         if (rr->section == SECTION_ANSWER &&
             msg_add_rr(&q->response.msg, &q->arena, rr) < 0)
