@@ -176,8 +176,11 @@ static bool expect_peer(SSL *ssl, const struct tls *t)
     if (t->is_address)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), t->name) == 1;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* OpenSSL's macro for this drops the const that OpenSSL keeps. */
+    void *name = (void *)(uintptr_t)t->name;
     return SSL_set1_host(ssl, t->name) == 1 &&
-           SSL_set_tlsext_host_name(ssl, t->name) == 1;
+           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    name) == 1;
 }
 
 struct tls_stream *tls_open(const void *tls, int fd, struct tls_session **session)
