@@ -38,7 +38,14 @@ static void what_it_cannot_do_is_refused(void **unused)
         {"errors\n errors", "this plugin can only be used once per Server Block"},
         {"errors /var/log/x", "invalid log file: /var/log/x"},
         {"errors stdout stdout", "Wrong argument count"},
-        {"errors {\n consolidate 5m .*\n }", "'consolidate' is not supported"},
+        {"errors {\n consolidate 5m\n }", "Wrong argument count"},
+        {"errors {\n consolidate 0s .*\n }", "needs a period above 0: 0s"},
+        {"errors {\n consolidate soon .*\n }", "invalid duration"},
+        {"errors {\n consolidate 5m (a\n }", "invalid pattern '(a'"},
+        {"errors {\n consolidate 5m a show_first warning\n }",
+         "unknown option 'warning' in consolidate"},
+        {"errors {\n consolidate 5m a loud\n }", "unknown option 'loud'"},
+        {"errors {\n consolidate 5m a info show_first b\n }", "Wrong argument count"},
         {"errors {\n stacktrace yes\n }", "Wrong argument count"},
         {"errors {\n stacktraces\n }", "did you mean 'stacktrace'"},
     };
@@ -49,6 +56,75 @@ static void what_it_cannot_do_is_refused(void **unused)
         assert_non_null(strstr(text, "plugin/errors: "));
         assert_non_null(strstr(text, cases[i][1]));
     }
+}
+
+/* Loads, asks `n` times, lets the period pass, and gives what was logged. */
+static const char *told(const char *corefile, unsigned n, struct capture *c)
+{
+    struct world w;
+    world_load(&w, corefile);
+    assert_true(feeds_due_us(&w.plan->feeds, w.now_us) != UINT64_MAX);
+    capture_start(c);
+    for (unsigned i = 0; i < n; i++)
+        world_ask(&w, "www.test");
+    feeds_refresh(&w.plan->feeds, w.now_us + 60 * UINT64_C(1000000));
+    const char *text = capture_stop(c);
+    world_close(&w);
+    return text;
+}
+
+static void alike_errors_are_counted_and_told_each_period(void **unused)
+{
+    struct capture c;
+    assert_string_equal(
+        told("test {\n errors {\n consolidate 1m \"no next plugin\"\n }\n}\n", 3, &c),
+        "[ERROR] plugin/errors: 3 errors like 'no next plugin' occurred in last 1m0s\n");
+    assert_string_equal(
+        told("test {\n errors {\n consolidate 1m \"no next plugin\"\n }\n}\n", 0, &c),
+        "");
+    assert_string_equal(
+        told("test {\n errors {\n consolidate 1m ^never\n consolidate 1m plugin$\n "
+             "}\n}\n",
+             1, &c),
+        "[ERROR] plugin/errors: 2 www.test. A: plugin/errors: no next plugin found\n");
+}
+
+static void first_pattern_that_matches_counts(void **unused)
+{
+    struct capture c;
+    assert_string_equal(
+        told("test {\n errors {\n consolidate 1m next warning\n consolidate 1m found\n "
+             "}\n}\n",
+             2, &c),
+        "[WARNING] plugin/errors: 2 errors like 'next' occurred in last 1m0s\n");
+}
+
+static void first_of_them_can_have_its_line(void **unused)
+{
+    struct capture c;
+    static const char corefile[] =
+        "test {\n errors {\n consolidate 1m next info show_first\n }\n}\n";
+    static const char line[] =
+        "[INFO] plugin/errors: 2 www.test. A: plugin/errors: no next plugin found\n";
+    char both[400];
+    assert_string_equal(told(corefile, 1, &c), line);
+    snprintf(both, sizeof both,
+             "%s[INFO] plugin/errors: 3 errors like 'next' occurred in last 1m0s\n",
+             line);
+    assert_string_equal(told(corefile, 3, &c), both);
+}
+
+static void what_was_counted_is_told_when_the_plan_ends(void **unused)
+{
+    struct world w;
+    struct capture c;
+    world_load(&w, "test {\n errors {\n consolidate 1h next\n }\n}\n");
+    capture_start(&c);
+    world_ask(&w, "www.test");
+    world_close(&w);
+    assert_string_equal(
+        capture_stop(&c),
+        "[ERROR] plugin/errors: 1 errors like 'next' occurred in last 1h0m0s\n");
 }
 
 static void stacktrace_is_accepted_with_a_warning(void **unused)
@@ -68,6 +144,10 @@ int main(void)
         cmocka_unit_test(failure_has_a_line_with_code_name_and_type),
         cmocka_unit_test(answers_and_failures_without_a_reason_have_no_line),
         cmocka_unit_test(what_it_cannot_do_is_refused),
+        cmocka_unit_test(alike_errors_are_counted_and_told_each_period),
+        cmocka_unit_test(first_pattern_that_matches_counts),
+        cmocka_unit_test(first_of_them_can_have_its_line),
+        cmocka_unit_test(what_was_counted_is_told_when_the_plan_ends),
         cmocka_unit_test(stacktrace_is_accepted_with_a_warning),
     };
     return cmocka_run_group_tests_name("errors", tests, NULL, NULL);
