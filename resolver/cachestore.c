@@ -40,7 +40,7 @@ struct shard {
     struct entry **buckets;
     uint32_t mask, n;
     struct queue queue[CACHE_KINDS];
-    uint64_t bytes, evictions;
+    uint64_t bytes, evictions[CACHE_KINDS];
 };
 
 struct cachestore {
@@ -168,7 +168,7 @@ static void evict(struct shard *s, struct queue *q)
     }
     q->hand = e;
     drop(s, e);
-    s->evictions++;
+    s->evictions[q - s->queue]++;
 }
 
 /* ---- storing ---- */
@@ -355,10 +355,11 @@ void cachestore_counts(struct cachestore *c, struct cache_counts *out)
     for (unsigned i = 0; i < SHARDS; i++) {
         struct shard *s = &c->shard[i];
         pthread_mutex_lock(&s->lock);
-        for (unsigned kind = 0; kind < CACHE_KINDS; kind++)
+        for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
             out->entries[kind] += s->queue[kind].n;
+            out->evictions[kind] += s->evictions[kind];
+        }
         out->bytes += s->bytes;
-        out->evictions += s->evictions;
         pthread_mutex_unlock(&s->lock);
     }
 }

@@ -84,7 +84,7 @@ void cachestore_failed(struct cachestore *c, const struct cache_key *key,
                        uint64_t retry_us);
 
 struct cache_counts {
-    uint64_t entries[CACHE_KINDS], bytes, evictions;
+    uint64_t entries[CACHE_KINDS], evictions[CACHE_KINDS], bytes;
 };
 void cachestore_counts(struct cachestore *c, struct cache_counts *out);
 

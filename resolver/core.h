@@ -4,6 +4,7 @@
 #define ISTHMUS_RESOLVER_CORE_H
 
 #include "resolver/encode.h"
+#include "resolver/metrics.h"
 #include "resolver/query.h"
 #include "resolver/resolver.h"
 #include "resolver/wire.h"
@@ -34,6 +35,7 @@ struct resolver {
     struct io *io;
     unsigned worker;
     uint64_t now_us;
+    struct metrics_desk desk;
     struct plan_hold
         *hold;       /* the newest; older ones behind it have queries in flight */
     bool holds_idle; /* some older hold has no query any more */

@@ -316,6 +316,7 @@ static struct query *child_below(struct query *q)
     child->request.flags = req->flags;
     child->request.opt = req->opt;
     child->request.opt.options = (struct span){0};
+    child->zone = q->zone;
     child->block = q->block;
     child->top = q->at;
     child->at = (uint16_t)(q->at + 1);

@@ -348,6 +348,9 @@ static void probe_done(struct probe *p, enum probe_result result)
 {
     struct health_of of = of_probe(p);
     bool forward = !p->group->cluster;
+    if (result == PROBE_FAILED)
+        metrics_add(&p->owner->r->desk, upstream_meter(p->group, p->up),
+                    PROXY_PROBE_FAILURES, 1);
     if (result == PROBE_ANSWERED)
         set_alive(&of, p->up);
     else if (result == PROBE_FAILED && forward)

@@ -215,7 +215,10 @@ static bool choose_any(struct inquiry *in, struct shot *shot)
 {
     const struct upstream_group *g = in->group;
     uint32_t draw;
-    if (g->cluster || g->failfast || in->sent_n > 0 || in->errors_n > 0)
+    if (g->cluster || in->sent_n > 0 || in->errors_n > 0)
+        return false;
+    metrics_add(&resolver_of(in)->desk, g->meter, FORWARD_BROKEN, 1);
+    if (g->failfast)
         return false;
     in->last_resort = true;
     resolver_of(in)->io->random(resolver_of(in)->io, &draw, sizeof draw);
@@ -301,6 +304,17 @@ static void note_error(struct inquiry *in, struct attempt *a, int error)
         in->reached = true;
 }
 
+/* CoreDNS's connection cache: whether a socket was there, or had to be opened. */
+static void count_conn(const struct inquiry *in, const struct shot *shot, bool opened)
+{
+    const struct meter *m = upstream_meter(in->group, shot->up);
+    uint32_t proto = shot->transport == TRANSPORT_UDP   ? 0
+                     : shot->transport == TRANSPORT_TCP ? 1
+                                                        : 2;
+    uint32_t cell = opened ? PROXY_CONN_MISSES : PROXY_CONN_HITS;
+    metrics_add(&resolver_of(in)->desk, m, cell + proto, 1);
+}
+
 /* Sends in the room of `a`, whatever was there. False: it failed, and that is noted. */
 static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
 {
@@ -309,6 +323,7 @@ static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
     *a = (struct attempt){.inquiry = in, .blamed = blamed};
     shot->wire = in->wire;
     shot->wire_len = in->wire_len;
+    uint64_t before = resolver_of(in)->io->opened;
     int error = attempt_send(in->owner, a, shot);
     if (error != 0) {
         note_error(in, a, error);
@@ -317,6 +332,7 @@ static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
         return false;
     }
     struct health_of of = health_of(in);
+    count_conn(in, shot, resolver_of(in)->io->opened != before);
     in->sent_n++;
     health_used(&of, shot->up);
     plan_hedge(in, shot->up);
@@ -567,6 +583,14 @@ static void note_size(struct inquiry *in, const struct attempt *a)
         upstreams_cut(in->owner);
 }
 
+static void count_answer(const struct inquiry *in, const struct attempt *a)
+{
+    uint32_t rcode = metrics_rcode(in->owner->msg.rcode);
+    metrics_add_time(&resolver_of(in)->desk, upstream_meter(in->group, a->up),
+                     PROXY_DURATION + rcode * METRICS_TIME_CELLS,
+                     now_of(in) - a->sent_us);
+}
+
 void inquiry_answered(struct attempt *a, struct span wire)
 {
     struct inquiry *in = a->inquiry;
@@ -580,6 +604,7 @@ void inquiry_answered(struct attempt *a, struct span wire)
     note_size(in, a);
     struct health_of of = health_of(in);
     health_alive(&of, a->up, now_of(in) - a->sent_us);
+    count_answer(in, a);
     note_tcp_only(in, a);
     if (wants_tcp(in, a))
         repeat_over_tcp(in, a, wire);

@@ -41,6 +41,8 @@ struct endpoint {
 #define CONN_NONE UINT32_MAX
 
 struct io {
+    uint64_t opened; /* sockets and connections that connect() has opened so far */
+
     /* Octets nobody can guess. Cannot fail: the worker does not start without entropy.
      */
     void (*random)(struct io *io, void *out, size_t len);

@@ -300,6 +300,8 @@ struct plan *plan_build(struct config *config, struct registry *reg,
     p->uses = 1;
     uint32_t before = errs->n;
     build_blocks(p, flags, errs);
+    if (errs->n == before && metrics_measure(p) < 0)
+        error_at(errs, (struct where){0}, "out of memory");
     if (errs->n == before && !config->flawed)
         return p;
     plan_free(p);
@@ -318,6 +320,7 @@ void plan_free(struct plan *p)
                 s->plugin->release(p->registry, (void *)(uintptr_t)s->state);
         }
     }
+    metrics_release(p);
     feeds_release(&p->feeds);
     arena_release(&p->arena);
     config_free(p->config);
@@ -361,22 +364,17 @@ int plan_zones(struct setup *s, struct reader *rd, struct zones *out)
 
 /* ---- look-up ---- */
 
-const struct plan_block *plan_find(const struct plan_server *s,
-                                   const struct name_key *key, uint16_t qtype)
+const struct plan_zone *plan_find(const struct plan_server *s,
+                                  const struct name_key *key, uint16_t qtype)
 {
     unsigned label = 0;
     const struct plan_zone *zone = zonetab_find(&s->zones, key, 0, &label);
-    if (qtype != DNS_DS)
-        return zone == NULL ? NULL : zone->blocks[0];
-    const struct plan_zone *next = zone;
-    while (next != NULL) {
-        if (label < key->labels)
-            zone = next;
-        else
-            break;
+    const struct plan_zone *next = qtype == DNS_DS ? zone : NULL;
+    while (next != NULL && label < key->labels) {
+        zone = next;
         next = zonetab_find(&s->zones, key, label + 1, &label);
     }
-    return zone == NULL ? NULL : zone->blocks[0];
+    return zone;
 }
 
 uint16_t plan_server_index(const struct plan *p, enum scheme scheme,

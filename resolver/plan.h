@@ -7,6 +7,8 @@
 #include "config/config.h"
 #include "config/key.h"
 #include "resolver/feed.h"
+#include "resolver/metrics.h"
+#include "resolver/pages.h"
 #include "resolver/plugin.h"
 #include "resolver/zonetab.h"
 
@@ -23,6 +25,7 @@ struct plan_timeouts {
 
 struct cluster_map;
 struct outside;
+struct cachestore;
 
 struct plan_block {
     struct key *keys;
@@ -32,6 +35,9 @@ struct plan_block {
     uint16_t chain_n;
     bool any_class; /* a plugin lets classes other than IN into the chain */
     const struct cluster_map *clusters; /* of its cluster lines; NULL = none */
+    bool measured;                      /* prometheus stands in it */
+    struct cachestore *cache;           /* NULL = none */
+    const struct zones *cached;         /* what it keeps */
     struct where at;
     const struct block *source;
     struct slot *setup_done; /* all plugins set up, for release */
@@ -49,12 +55,20 @@ struct plan_server {
     struct addr addr; /* family 0: every address of the host, v4 and v6; port is set */
     struct zonetab zones; /* zone -> struct plan_zone */
     bool any_class;
+    const struct meter *refused; /* what reaches no block; NULL: not measured */
 };
 
 struct plan_zone {
     struct name zone;
     const struct plan_block **blocks; /* more than one only with views */
     uint32_t blocks_n;
+    const struct meter *meter, *cache_meter; /* of the first; NULL: not measured */
+};
+
+/* When the Corefile is looked at again. */
+struct plan_reload {
+    int64_t interval_us; /* 0 = never */
+    int64_t jitter_us;
 };
 
 struct plan {
@@ -67,8 +81,12 @@ struct plan {
     struct plan_server *servers;
     uint32_t servers_n, servers_cap;
     struct feeds feeds; /* files that are read again while it is in use */
-    bool debug;         /* debug lines are wanted */
-    uint32_t workers;   /* multisocket: the number of worker threads; 0 = one a CPU */
+    struct meters meters;
+    struct pages pages; /* served over HTTP */
+    struct plan_reload reload;
+    int64_t lameduck_us; /* served so long after being told to end */
+    bool debug;          /* debug lines are wanted */
+    uint32_t workers;    /* multisocket: the number of worker threads; 0 = one a CPU */
     _Atomic uint32_t uses;
 
     /* Called when the last user is done, on that user's thread; NULL in tests. */
@@ -109,10 +127,12 @@ const char *plan_path(const struct plan_block *b, struct arena *a, const char *p
  */
 int plan_zones(struct setup *s, struct reader *rd, struct zones *out);
 
-/* The block for a question on a server, or NULL (REFUSED). DS questions go to the
- * parent's side: the shortest matching zone but the root (coredns-reference 1.11). */
-const struct plan_block *plan_find(const struct plan_server *s,
-                                   const struct name_key *key, uint16_t qtype);
+/* The zone for a question on a server, or NULL (REFUSED). DS questions go
+ * to the parent's side: the shortest matching zone but the root
+ * (coredns-reference 1.11).
+ */
+const struct plan_zone *plan_find(const struct plan_server *s,
+                                  const struct name_key *key, uint16_t qtype);
 
 /* The server of a plan with this scheme and address; UINT16_MAX when it has none. */
 uint16_t plan_server_index(const struct plan *p, enum scheme scheme,

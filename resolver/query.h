@@ -25,6 +25,7 @@
 
 struct plan_block;
 struct plan_hold;
+struct plan_zone;
 struct resolver;
 struct query;
 
@@ -85,6 +86,7 @@ struct child_result {
 
 struct query {
     struct resolver *r;
+    const struct plan_zone *zone; /* of the server, that the block was chosen by */
     const struct plan_block *block;
     struct client client;
     struct request request;

@@ -60,8 +60,10 @@ int resolver_adopt(struct resolver *r, struct plan *plan)
     if (r->hold != NULL && r->hold->plan == plan)
         return 0;
     struct plan_hold *hold = calloc(1, sizeof *hold);
-    if (hold == NULL)
+    if (hold == NULL || metrics_attach(&r->desk, plan, r->worker) < 0) {
+        free(hold);
         return -1;
+    }
     plan_use(plan);
     hold->plan = plan;
     hold->next = r->hold;
@@ -95,6 +97,7 @@ void resolver_free(struct resolver *r)
     free(r->spare_rr);
     free(r->spare);
     pattern_scratch_free(r->patterns);
+    metrics_desk_release(&r->desk);
     free(r);
 }
 
@@ -106,11 +109,21 @@ static const struct plan_server *server_of(const struct query *q)
     return q->client.server < plan->servers_n ? &plan->servers[q->client.server] : NULL;
 }
 
+/* Such questions have no zone: CoreDNS shows them as of zone "dropped". */
+static void count_refused(const struct resolver *r, const struct plan_server *server,
+                          uint16_t rcode)
+{
+    if (server != NULL)
+        metrics_add(&r->desk, server->refused, SERVED_RESPONSES + metrics_rcode(rcode),
+                    1);
+}
+
 /* No block took the question: the answer that the driver would have given. */
 static void refuse(struct query *q, const char *why)
 {
     struct resolver *r = q->r;
     r->counters.refused++;
+    count_refused(r, server_of(q), DNS_REFUSED);
     query_fail_ede(q, DNS_REFUSED, NULL, EDE_NOT_AUTHORITATIVE, why);
     query_finish(q);
 }
@@ -127,7 +140,8 @@ void resolver_start(struct query *q)
         refuse(q, "class not served here");
         return;
     }
-    q->block = plan_find(server, query_key(q), q->request.type);
+    q->zone = plan_find(server, query_key(q), q->request.type);
+    q->block = q->zone == NULL ? NULL : q->zone->blocks[0];
     if (q->block == NULL || q->block->chain_n == 0) {
         refuse(q, "no server block for this name");
         return;
@@ -161,6 +175,7 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
         return;
     case ACCEPT_ERROR:
         r->counters.formerr++;
+        count_refused(r, server_of(q), rcode);
         respond_error(c, packet, question ? &q->request : NULL, rcode, r->io);
         query_end(q);
         return;

@@ -106,6 +106,16 @@ void upstream_group_release(struct registry *reg, struct upstream_group *g)
     g->shared = NULL;
 }
 
+const struct meter *upstream_meter(const struct upstream_group *g,
+                                   const struct upstream *up)
+{
+    for (uint32_t i = 0; g->meters != NULL && i < g->n; i++) {
+        if (g->list[i] == up)
+            return g->meters[i];
+    }
+    return NULL;
+}
+
 /* ---- inquiries: a pool ---- */
 
 #define SLAB_INQUIRIES 64
@@ -417,8 +427,11 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
         health_trial(&of);
         return wake_with(q, asked, &res);
     }
-    if (!take_place(g))
+    if (!take_place(g)) {
+        if (!g->cluster)
+            metrics_add(&q->r->desk, g->meter, FORWARD_REJECTS, 1);
         return too_many(q, asked, 0);
+    }
     if (join_or_start(q, asked, &w) < 0) {
         atomic_fetch_sub_explicit(&g->shared->in_flight, 1, memory_order_relaxed);
         return too_many(q, asked, ENOMEM);

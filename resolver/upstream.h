@@ -19,6 +19,7 @@
 #define ISTHMUS_RESOLVER_UPSTREAM_H
 
 #include "config/reader.h"
+#include "resolver/metrics.h"
 #include "resolver/query.h"
 #include "resolver/registry.h"
 
@@ -81,6 +82,8 @@ struct upstream_group {
     int64_t attempt_us;    /* silence that counts as failure of one attempt */
     int64_t expire_us, max_age_us;
     struct upstream_probe probe;
+    const struct meter *meter; /* METER_FORWARD or METER_CLUSTER; NULL: not measured */
+    const struct meter **meters; /* METER_PROXY of each address; NULL likewise */
     uint64_t
         failover;  /* bit per rcode: ask the next address instead of passing it on */
     bool failfast; /* forward: with all down nobody is tried */
@@ -93,6 +96,10 @@ struct upstream_group {
 struct upstream *upstream_claim(struct registry *reg, const struct endpoint *e,
                                 uint8_t transport, struct text group_key);
 struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span key);
+
+/* The meter of one of its addresses; NULL: not measured. */
+const struct meter *upstream_meter(const struct upstream_group *g,
+                                   const struct upstream *up);
 
 /* Gives back what the group holds, also when it was built in part. */
 void upstream_group_release(struct registry *reg, struct upstream_group *g);

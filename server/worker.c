@@ -76,9 +76,12 @@ static void io_reply(struct io *io, const struct client *c, size_t len)
 static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
                       uint32_t avoid, uint32_t *conn)
 {
-    if (t == TRANSPORT_UDP)
-        return dial_udp_connect(&worker_of(io)->dial_udp, e, avoid, conn);
-    return dial_stream_connect(&worker_of(io)->dial_stream, e, t, avoid, conn);
+    struct worker *w = worker_of(io);
+    int error = t == TRANSPORT_UDP
+                    ? dial_udp_connect(&w->dial_udp, e, avoid, conn)
+                    : dial_stream_connect(&w->dial_stream, e, t, avoid, conn);
+    io->opened = w->dial_udp.counters.opened + w->dial_stream.counters.opened;
+    return error;
 }
 
 static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)

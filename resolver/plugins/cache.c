@@ -29,6 +29,11 @@ struct frame {
     bool asked;                         /* the answer is to be kept */
 };
 
+static void count(const struct query *q, uint32_t cell)
+{
+    metrics_add(&q->r->desk, q->zone->cache_meter, cell, 1);
+}
+
 /* ---- the key ---- */
 
 static const struct cluster_zone *cluster_of(struct query *q)
@@ -83,6 +88,7 @@ static enum verdict give(struct query *q, const struct cache_hit *hit)
     struct msg m = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
     if (wire_walk(packet, &m) != WIRE_OK)
         return query_fail(q, DNS_SERVFAIL, "cached answer unreadable");
+    count(q, CACHED_HITS + hit->facts.kind);
     m.rcode = hit->facts.rcode;
     m.flags =
         (uint16_t)(DNS_AA | (hit->facts.flags & DNS_RA) | (q->request.flags & DNS_CD));
@@ -96,6 +102,7 @@ static enum verdict give_stale(struct query *q, const struct cache_hit *hit,
                                const char *why)
 {
     give(q, hit);
+    count(q, CACHED_STALE);
     query_set_ede(q, EDE_STALE, why);
     return DONE;
 }
@@ -127,17 +134,19 @@ static void ask_with_ad(struct query *q)
     q->request.flags |= DNS_AD;
 }
 
-static void refresh(struct query *q, const struct cache_plugin *c,
+static bool refresh(struct query *q, const struct cache_plugin *c,
                     const struct cluster_zone *cluster)
 {
     struct cache_key key = key_of(q, cluster);
     uint16_t flags = q->request.flags;
     if (!cachestore_claim(c->store, &key, q->r->now_us))
-        return;
+        return false;
     ask_with_ad(q);
-    if (query_spawn_below(q, false) < 0)
+    bool begun = query_spawn_below(q, false) == 0;
+    if (!begun)
         cachestore_failed(c->store, &key, q->r->now_us);
     q->request.flags = flags;
+    return begun;
 }
 
 static void prefetch(struct query *q, const struct cache_plugin *c,
@@ -145,8 +154,9 @@ static void prefetch(struct query *q, const struct cache_plugin *c,
 {
     uint64_t left_us = end_of(&hit->facts) - q->r->now_us;
     uint64_t limit_s = ((uint64_t)hit->facts.life_s * c->prefetch_percent + 99) / 100;
-    if (c->prefetch > 0 && hit->hits >= c->prefetch && left_us <= limit_s * SECOND_US)
-        refresh(q, c, cluster);
+    if (c->prefetch > 0 && hit->hits >= c->prefetch && left_us <= limit_s * SECOND_US &&
+        refresh(q, c, cluster))
+        count(q, CACHED_PREFETCH);
 }
 
 /* ---- down ---- */
@@ -191,6 +201,7 @@ static enum verdict on_query(struct query *q, const void *state)
     if (!is_ours(c, &q->request))
         return PASS;
     const struct cluster_zone *cluster = cluster_of(q);
+    count(q, CACHED_REQUESTS);
     bool found = look_up(q, c, cluster, &hit);
     if (found && q->r->now_us < end_of(&hit.facts)) {
         prefetch(q, c, cluster, &hit);
@@ -206,6 +217,7 @@ static enum verdict on_query(struct query *q, const void *state)
             return v;
     }
     f->asked = true;
+    count(q, CACHED_MISSES);
     ask_with_ad(q);
     return PASS;
 }

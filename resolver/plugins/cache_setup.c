@@ -1,7 +1,9 @@
 #include "resolver/plugins/cache_setup.h"
 
+#include "base/hash.h"
 #include "resolver/plan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define SECOND  INT64_C(1000000)
@@ -316,11 +318,43 @@ static int read_arguments(struct reader *rd, struct cache_plugin *c)
     return 0;
 }
 
-/* The same block keeps its store over a reload, whatever else changes. */
+/* Whether what is kept could be another answer under another text of this directive: it
+ * stands below the cache, or says where those below look for files. Not so `cluster`,
+ * whose entries end by themselves when its mapping changes (cache_key.mapping). */
+static bool shapes_answers(const char *name)
+{
+    bool below = false;
+    if (strcmp(name, "root") == 0)
+        return true;
+    for (const struct plugin *const *p = plugin_list; *p != NULL; p++) {
+        if (below && strcmp((*p)->name, name) == 0)
+            return strcmp(name, "cluster") != 0;
+        below = below || strcmp((*p)->name, "cache") == 0;
+    }
+    return false;
+}
+
+static uint64_t hash_answers(const struct block *b)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < b->directives_n; i++) {
+        const struct directive *d = &b->directives[i];
+        if (!shapes_answers(d->name))
+            continue;
+        for (uint32_t t = 0; t < d->tokens_n; t++) {
+            const char *text = d->tokens[t].text;
+            hash = hash_mix(hash, hash_bytes(text, strlen(text)));
+        }
+    }
+    return hash;
+}
+
+/* The same block keeps its store over a reload while what makes its answers stays the
+ * same; another `hosts` or `forward` line is to be seen at once. */
 static struct cachestore *claim_store(struct setup *s)
 {
     const struct block *source = s->block->source;
-    char *key = arena_text(s->arena, TEXT("cache"));
+    char *key = arena_printf(s->arena, "%016" PRIx64, hash_answers(source));
     char ip[ADDR_TEXT_MAX];
     for (uint32_t i = 0; i < source->keys_n && key != NULL; i++)
         key = arena_printf(s->arena, "%s %s", key, source->keys[i].text);
@@ -349,6 +383,8 @@ int cache_setup(struct setup *s, const struct directive *d)
     if (c->prefer_positive && !c->stale.on)
         return reader_error(&rd, "serve_stale_policy needs serve_stale");
     c->store = claim_store(s);
+    s->block->cache = c->store;
+    s->block->cached = &c->zones;
     if (c->store == NULL)
         return error_at(s->errs, d->at, "out of memory");
     struct cache_limits limits = {

@@ -147,6 +147,7 @@ static enum verdict on_query(struct query *q, const void *state)
     if (f == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
+    metrics_add(&q->r->desk, z->cluster->group.meter, CLUSTER_REQUESTS, 1);
     if (z->renamed && is_signature_type(q->request.type))
         return negative(q, z, DNS_NOERROR, "no DNSSEC where names are renamed");
     if (!z->renamed)
@@ -243,6 +244,7 @@ static int take_renamed(struct query *q, const struct cluster_zone *z,
     if (rename_response(r->encoder, from, &how, &out) < 0)
         return -1;
     q->response.msg = out;
+    metrics_add(&r->desk, z->cluster->group.meter, CLUSTER_RENAMES, 1);
     return 0;
 }
 

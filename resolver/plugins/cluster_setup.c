@@ -422,6 +422,8 @@ static int set_up_one(struct setup *s, struct cluster_plugin *p, struct reader *
         return error_at(s->errs, reader_token(rd)->at, "out of memory");
     if (read_cluster(rd, c) < 0 || make_group(s, c) < 0 || check_keys(s, c) < 0)
         return -1;
+    if (s->block->measured && metrics_measure_group(s->plan, &c->group) < 0)
+        return error_at(s->errs, c->at, "out of memory");
     warn_reverse(s, c);
     return cluster_map_add(&p->map, s->arena, c, s->errs);
 }

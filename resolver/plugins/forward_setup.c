@@ -375,6 +375,8 @@ static int make_group(struct setup *s, struct forward *f,
         if (add_upstream(s, f, &to->list[i]) < 0)
             return -1;
     }
+    if (s->block->measured && metrics_measure_group(s->plan, g) < 0)
+        return no_memory(s);
     return 0;
 }
 

@@ -1,0 +1,349 @@
+#include "resolver/metrics.h"
+
+#include "base/cursor.h"
+#include "resolver/plan.h"
+#include "resolver/registry.h"
+#include "resolver/upstream.h"
+
+#include <stdlib.h>
+
+/* ---- meters ---- */
+
+static const uint32_t cells_of[METER_KINDS] = {
+    [METER_SERVED] = SERVED_CELLS,   [METER_CACHE] = CACHED_CELLS,
+    [METER_FORWARD] = FORWARD_CELLS, [METER_PROXY] = PROXY_CELLS,
+    [METER_CLUSTER] = CLUSTER_CELLS,
+};
+
+struct wish {
+    enum meter_kind kind;
+    const char *labels;
+};
+
+static int start(void *object, const void *argument)
+{
+    struct meter *m = object;
+    const struct wish *w = argument;
+    m->kind = w->kind;
+    m->labels = strdup(w->labels);
+    return m->labels == NULL ? -1 : 0;
+}
+
+static void stop(void *object)
+{
+    struct meter *m = object;
+    struct meter_cells *c = atomic_load(&m->cells);
+    while (c != NULL) {
+        struct meter_cells *next = c->next;
+        free(c);
+        c = next;
+    }
+    free(m->labels);
+}
+
+static const struct registry_kind meter_kind = {
+    .name = "meter", .size = sizeof(struct meter), .init = start, .release = stop};
+
+static struct meter *claim(struct plan *p, const struct wish *w)
+{
+    size_t len = 1 + strlen(w->labels);
+    uint8_t *key = arena_alloc(&p->arena, len);
+    uint32_t id;
+    if (key == NULL)
+        return NULL;
+    key[0] = (uint8_t)w->kind;
+    memcpy(key + 1, w->labels, len - 1);
+    struct meter *m = registry_claim(p->registry, &meter_kind,
+                                     (struct span){.at = key, .len = len}, w, &id);
+    if (m != NULL)
+        m->id = id;
+    return m;
+}
+
+const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
+                                  const char *labels, const void *context)
+{
+    struct wish w = {.kind = kind, .labels = labels};
+    struct meter_use *use = arena_alloc(&p->arena, sizeof *use);
+    struct meter *m = use == NULL || labels == NULL ? NULL : claim(p, &w);
+    if (m == NULL)
+        return NULL;
+    if (m->listed == p) { /* shown once, however often it is claimed */
+        registry_drop(p->registry, m);
+        return m;
+    }
+    m->listed = p;
+    *use = (struct meter_use){.meter = m, .context = context};
+    if (p->meters.first == NULL)
+        p->meters.first = use;
+    else
+        p->meters.last->next = use;
+    p->meters.last = use;
+    return m;
+}
+
+void metrics_release(struct plan *p)
+{
+    for (struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
+        /* Another plan may come to lie where this one was. */
+        if (use->meter->listed == p)
+            use->meter->listed = NULL;
+        registry_drop(p->registry, use->meter);
+    }
+    p->meters = (struct meters){0};
+}
+
+const char *metrics_label(struct arena *a, const char *name, const char *value)
+{
+    char *text = value == NULL ? NULL : arena_alloc(a, 2 * strlen(value) + 1);
+    char *to = text;
+    if (text == NULL)
+        return NULL;
+    for (; *value != '\0'; value++) {
+        if (*value == '\\' || *value == '"' || *value == '\n')
+            *to++ = '\\';
+        *to++ = *value == '\n' ? 'n' : *value;
+    }
+    return arena_printf(a, "%s=\"%s\"", name, text);
+}
+
+/* ---- a plan's servers, zones and caches ---- */
+
+/* `server="dns://:53"`, with an address in front of the port for a bound one. */
+static const char *server_label(struct plan *p, const struct plan_server *s)
+{
+    char ip[ADDR_TEXT_MAX] = "";
+    if (s->addr.family != 0)
+        addr_print_ip(&s->addr, ip);
+    bool v6 = s->addr.family == 6;
+    return metrics_label(&p->arena, "server",
+                         arena_printf(&p->arena, "%s://%s%s%s:%u",
+                                      scheme_name(s->scheme), v6 ? "[" : "", ip,
+                                      v6 ? "]" : "", s->addr.port));
+}
+
+static const char *zones_label(struct plan *p, const struct zones *zones)
+{
+    const char *text = "";
+    char name[NAME_TEXT_MAX];
+    for (uint32_t i = 0; text != NULL && i < zones->n; i++) {
+        name_print(zones->list[i].wire, name);
+        text = arena_printf(&p->arena, "%s%s%s", text, i > 0 ? "," : "", name);
+    }
+    return metrics_label(&p->arena, "zones", text);
+}
+
+/* The labels after each other; NULL: no memory, also for one of them. */
+static const char *join(struct plan *p, const char *server, const char *zone)
+{
+    if (server == NULL || zone == NULL)
+        return NULL;
+    return arena_printf(&p->arena, "%s,%s,view=\"\"", server, zone);
+}
+
+static int measure_cache(struct plan *p, struct plan_zone *z, const char *server)
+{
+    const struct plan_block *b = z->blocks[0];
+    if (b->cache == NULL)
+        return 0;
+    const struct zones *zones = b->cached->n > 0 ? b->cached : &b->zones;
+    const char *labels = join(p, server, zones_label(p, zones));
+    z->cache_meter = metrics_claim(p, METER_CACHE, labels, b->cache);
+    return z->cache_meter == NULL ? -1 : 0;
+}
+
+static int measure_zone(struct plan *p, struct plan_zone *z, const char *server)
+{
+    char name[NAME_TEXT_MAX];
+    name_print(z->zone.wire, name);
+    const char *labels = join(p, server, metrics_label(&p->arena, "zone", name));
+    z->meter = metrics_claim(p, METER_SERVED, labels, z);
+    return z->meter == NULL ? -1 : measure_cache(p, z, server);
+}
+
+static int measure_server(struct plan *p, struct plan_server *s)
+{
+    const char *server = NULL;
+    for (uint32_t i = 0; i < s->zones.n; i++) {
+        struct plan_zone *z = s->zones.entries[i].value;
+        if (!z->blocks[0]->measured)
+            continue;
+        if (server == NULL)
+            server = server_label(p, s);
+        if (measure_zone(p, z, server) < 0)
+            return -1;
+    }
+    if (server == NULL)
+        return 0;
+    s->refused =
+        metrics_claim(p, METER_SERVED, join(p, server, "zone=\"dropped\""), NULL);
+    return s->refused == NULL ? -1 : 0;
+}
+
+int metrics_measure(struct plan *p)
+{
+    for (uint32_t i = 0; i < p->servers_n; i++) {
+        if (measure_server(p, &p->servers[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- upstream servers ---- */
+
+static const struct meter *claim_proxy(struct plan *p, const struct upstream *up,
+                                       const char *proxy)
+{
+    const char *to = metrics_label(&p->arena, "to", up->text);
+    const char *labels = NULL;
+    if (to != NULL)
+        labels = arena_printf(&p->arena, "proxy_name=\"%s\",%s", proxy, to);
+    return metrics_claim(p, METER_PROXY, labels, NULL);
+}
+
+int metrics_measure_group(struct plan *p, struct upstream_group *g)
+{
+    const struct meter **list = arena_array(&p->arena, g->n, sizeof(struct meter *));
+    if (list == NULL)
+        return -1;
+    for (uint32_t i = 0; i < g->n; i++) {
+        list[i] = claim_proxy(p, g->list[i], g->cluster ? "cluster" : "forward");
+        if (list[i] == NULL)
+            return -1;
+    }
+    g->meters = list;
+    if (g->cluster)
+        g->meter = metrics_claim(p, METER_CLUSTER,
+                                 metrics_label(&p->arena, "cluster", g->label), g);
+    else
+        g->meter = metrics_claim(p, METER_FORWARD, "", NULL);
+    return g->meter == NULL ? -1 : 0;
+}
+
+/* ---- workers ---- */
+
+static struct meter_cells *cells_for(const struct meter *m, unsigned worker)
+{
+    struct meter_cells *c = atomic_load_explicit(&m->cells, memory_order_acquire);
+    while (c != NULL && c->worker != worker)
+        c = c->next;
+    return c;
+}
+
+/* Lines of the cache to themselves: no two workers write to one. */
+static struct meter_cells *add_cells(struct meter *m, unsigned worker)
+{
+    enum { LINE = 64 };
+    size_t len = sizeof(struct meter_cells) + cells_of[m->kind] * sizeof(uint64_t);
+    len = (len + LINE - 1) / LINE * LINE;
+    struct meter_cells *c = aligned_alloc(LINE, len);
+    if (c == NULL)
+        return NULL;
+    memset(c, 0, len);
+    c->worker = worker;
+    c->next = atomic_load_explicit(&m->cells, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+        &m->cells, &c->next, c, memory_order_release, memory_order_relaxed))
+        ;
+    return c;
+}
+
+static int reserve(struct metrics_desk *desk, uint32_t id)
+{
+    if (id < desk->n)
+        return 0;
+    uint32_t n = desk->n == 0 ? 16 : desk->n;
+    while (n <= id)
+        n *= 2;
+    struct meter_cells **list = realloc(desk->list, n * sizeof(struct meter_cells *));
+    if (list == NULL)
+        return -1;
+    memset(list + desk->n, 0, (n - desk->n) * sizeof(struct meter_cells *));
+    desk->list = list;
+    desk->n = n;
+    return 0;
+}
+
+int metrics_attach(struct metrics_desk *desk, const struct plan *p, unsigned worker)
+{
+    for (struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
+        struct meter *m = use->meter;
+        if (reserve(desk, m->id) < 0)
+            return -1;
+        struct meter_cells *c = cells_for(m, worker);
+        desk->list[m->id] = c != NULL ? c : add_cells(m, worker);
+        if (desk->list[m->id] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+void metrics_desk_release(struct metrics_desk *desk)
+{
+    free(desk->list);
+    *desk = (struct metrics_desk){0};
+}
+
+/* ---- counting ---- */
+
+/* 0.25 ms doubling, as CoreDNS. */
+const uint64_t metrics_times_us[METRICS_TIME_CELLS - 2] = {
+    250,   500,    1000,   2000,   4000,    8000,    16000,   32000,
+    64000, 128000, 256000, 512000, 1024000, 2048000, 4096000, 8192000};
+
+const uint64_t metrics_sizes[METRICS_SIZE_CELLS - 2] = {
+    0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000};
+
+void metrics_add_time(const struct metrics_desk *desk, const struct meter *m,
+                      uint32_t cell, uint64_t us)
+{
+    uint32_t bucket = 0;
+    while (bucket < METRICS_TIME_CELLS - 2 && us > metrics_times_us[bucket])
+        bucket++;
+    metrics_add(desk, m, cell + bucket, 1);
+    metrics_add(desk, m, cell + METRICS_TIME_CELLS - 1, us);
+}
+
+void metrics_add_size(const struct metrics_desk *desk, const struct meter *m,
+                      uint32_t cell, uint64_t octets)
+{
+    uint32_t bucket = 0;
+    while (bucket < METRICS_SIZE_CELLS - 2 && octets > metrics_sizes[bucket])
+        bucket++;
+    metrics_add(desk, m, cell + bucket, 1);
+    metrics_add(desk, m, cell + METRICS_SIZE_CELLS - 1, octets);
+}
+
+const char *const metrics_types[METRICS_TYPES] = {
+    "A",     "AAAA", "CNAME", "DNSKEY", "DS",  "MX",   "NSEC3",
+    "NSEC",  "NS",   "PTR",   "RRSIG",  "SOA", "SRV",  "TXT",
+    "HTTPS", "SVCB", "IXFR",  "AXFR",   "ANY", "other"};
+
+uint32_t metrics_type(uint16_t type)
+{
+    /* In the order of metrics_types. */
+    static const uint16_t numbers[METRICS_TYPES - 1] = {
+        DNS_A,     DNS_AAAA, DNS_CNAME, DNS_DNSKEY, DNS_DS,  DNS_MX,  DNS_NSEC3,
+        DNS_NSEC,  DNS_NS,   DNS_PTR,   DNS_RRSIG,  DNS_SOA, DNS_SRV, DNS_TXT,
+        DNS_HTTPS, DNS_SVCB, DNS_IXFR,  DNS_AXFR,   DNS_ANY};
+    uint32_t i = 0;
+    while (i < METRICS_TYPES - 1 && numbers[i] != type)
+        i++;
+    return i;
+}
+
+uint32_t metrics_rcode(uint16_t rcode)
+{
+    return rcode < METRICS_RCODES - 1 ? rcode : METRICS_RCODES - 1;
+}
+
+/* ---- reading ---- */
+
+uint64_t metrics_sum(const struct meter *m, uint32_t cell)
+{
+    uint64_t sum = 0;
+    const struct meter_cells *c = atomic_load_explicit(&m->cells, memory_order_acquire);
+    for (; c != NULL; c = c->next)
+        sum += atomic_load_explicit(&c->at[cell], memory_order_relaxed);
+    return sum;
+}

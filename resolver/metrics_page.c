@@ -1,0 +1,440 @@
+#include "resolver/metrics_page.h"
+
+#include "resolver/cachestore.h"
+#include "resolver/cluster_map.h"
+#include "resolver/health.h"
+#include "resolver/plan.h"
+#include "resolver/rdata.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- text that grows ---- */
+
+struct sheet {
+    char *text;
+    size_t len, cap;
+    bool failed;
+};
+
+static bool make_room(struct sheet *s, size_t more)
+{
+    if (s->cap - s->len > more)
+        return true;
+    size_t cap = s->cap == 0 ? 16384 : s->cap;
+    while (cap - s->len <= more)
+        cap *= 2;
+    char *text = realloc(s->text, cap);
+    s->failed = text == NULL;
+    if (s->failed)
+        return false;
+    s->text = text;
+    s->cap = cap;
+    return true;
+}
+
+__attribute__((format(printf, 2, 3))) static void put(struct sheet *s, const char *form,
+                                                      ...)
+{
+    va_list args, again;
+    va_start(args, form);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, form, args);
+    if (!s->failed && len >= 0 && make_room(s, (size_t)len)) {
+        vsnprintf(s->text + s->len, s->cap - s->len, form, again);
+        s->len += (size_t)len;
+    }
+    va_end(again);
+    va_end(args);
+}
+
+static void put_head(struct sheet *s, const char *name, const char *type,
+                     const char *help)
+{
+    put(s, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* `name{labels,more} `, without braces where there are no labels. */
+static void put_name(struct sheet *s, const char *name, const char *labels,
+                     const char *more)
+{
+    bool both = labels[0] != '\0' && more[0] != '\0';
+    if (labels[0] == '\0' && more[0] == '\0')
+        put(s, "%s ", name);
+    else
+        put(s, "%s{%s%s%s} ", name, labels, both ? "," : "", more);
+}
+
+static void put_count(struct sheet *s, const char *name, const char *labels,
+                      const char *more, uint64_t n)
+{
+    put_name(s, name, labels, more);
+    put(s, "%" PRIu64 "\n", n);
+}
+
+/* ---- histograms ---- */
+
+#define LABELS_MAX 128 /* of what varies within a meter: protocols, codes, bounds */
+
+static uint64_t bucket_sum(const struct meter *m, uint32_t cell, uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += metrics_sum(m, cell + i);
+    return sum;
+}
+
+struct histogram {
+    const uint64_t *bounds;
+    uint32_t cells; /* buckets, the rest, the sum */
+    double unit;    /* that the bounds and the sum are shown in */
+};
+
+static const struct histogram times = {metrics_times_us, METRICS_TIME_CELLS, 1e6};
+static const struct histogram sizes = {metrics_sizes, METRICS_SIZE_CELLS, 1};
+
+/* Where a series of buckets is, and what it is called. */
+struct series {
+    const char *name;
+    const struct meter *meter;
+    uint32_t cell;
+    const char *more; /* labels besides those of the meter */
+};
+
+static void put_part(struct sheet *s, const struct series *of, const char *part,
+                     const char *bound, uint64_t count)
+{
+    char name[LABELS_MAX], more[LABELS_MAX];
+    snprintf(name, sizeof name, "%s_%s", of->name, part);
+    snprintf(more, sizeof more, "%s%s%s", of->more,
+             of->more[0] != '\0' && bound[0] != '\0' ? "," : "", bound);
+    put_count(s, name, of->meter->labels, more, count);
+}
+
+/* Nothing where nothing was counted. */
+static void put_histogram(struct sheet *s, const struct histogram *h,
+                          const struct series *of)
+{
+    char bound[40], sum[LABELS_MAX];
+    uint64_t count = 0, all = bucket_sum(of->meter, of->cell, h->cells - 1);
+    if (all == 0)
+        return;
+    for (uint32_t i = 0; i + 2 < h->cells; i++) {
+        count += metrics_sum(of->meter, of->cell + i);
+        snprintf(bound, sizeof bound, "le=\"%.9g\"", (double)h->bounds[i] / h->unit);
+        put_part(s, of, "bucket", bound, count);
+    }
+    count += metrics_sum(of->meter, of->cell + h->cells - 2);
+    put_part(s, of, "bucket", "le=\"+Inf\"", count);
+    snprintf(sum, sizeof sum, "%s_sum", of->name);
+    put_name(s, sum, of->meter->labels, of->more);
+    put(s, "%.9g\n", (double)metrics_sum(of->meter, of->cell + h->cells - 1) / h->unit);
+    put_part(s, of, "count", "", count);
+}
+
+/* ---- families ---- */
+
+static const char *const protos[] = {"udp", "tcp", "tcp-tls"};
+static const char *const kinds[CACHE_KINDS] = {"success", "denial"};
+
+struct family {
+    const char *name, *type, *help;
+    enum meter_kind kind;
+    void (*show)(struct sheet *s, const struct family *f, const struct meter_use *use);
+    uint32_t cell;
+};
+
+static void show_count(struct sheet *s, const struct family *f,
+                       const struct meter_use *use)
+{
+    put_count(s, f->name, use->meter->labels, "", metrics_sum(use->meter, f->cell));
+}
+
+static void show_requests(struct sheet *s, const struct family *f,
+                          const struct meter_use *use)
+{
+    char more[LABELS_MAX];
+    for (uint32_t i = 0; i < 2 * 2 * METRICS_TYPES; i++) {
+        uint64_t n = metrics_sum(use->meter, f->cell + i);
+        if (n == 0)
+            continue;
+        snprintf(more, sizeof more, "proto=\"%s\",family=\"%u\",type=\"%s\"",
+                 protos[i / METRICS_TYPES / 2], 1 + i / METRICS_TYPES % 2,
+                 metrics_types[i % METRICS_TYPES]);
+        put_count(s, f->name, use->meter->labels, more, n);
+    }
+}
+
+static const char *rcode_text(uint32_t rcode, char out[LABELS_MAX])
+{
+    if (rcode == METRICS_RCODES - 1)
+        snprintf(out, LABELS_MAX, "other");
+    else
+        rcode_print((uint16_t)rcode, out);
+    return out;
+}
+
+/* CoreDNS's label `plugin` names the plugin right behind prometheus in the chain. */
+static const char *plugin_behind(const struct plan_zone *z)
+{
+    const struct plan_block *b = z == NULL ? NULL : z->blocks[0];
+    for (uint16_t i = 0; b != NULL && i + 1 < b->chain_n; i++) {
+        if (b->chain[i].plugin == &plugin_prometheus)
+            return b->chain[i + 1].plugin->name;
+    }
+    return "";
+}
+
+static void show_responses(struct sheet *s, const struct family *f,
+                           const struct meter_use *use)
+{
+    char more[LABELS_MAX], rcode[LABELS_MAX];
+    for (uint32_t i = 0; i < METRICS_RCODES; i++) {
+        uint64_t n = metrics_sum(use->meter, f->cell + i);
+        if (n == 0)
+            continue;
+        snprintf(more, sizeof more, "rcode=\"%.40s\",plugin=\"%.40s\"",
+                 rcode_text(i, rcode), plugin_behind(use->context));
+        put_count(s, f->name, use->meter->labels, more, n);
+    }
+}
+
+static void show_times(struct sheet *s, const struct family *f,
+                       const struct meter_use *use)
+{
+    struct series of = {
+        .name = f->name, .meter = use->meter, .cell = f->cell, .more = ""};
+    put_histogram(s, &times, &of);
+}
+
+static void show_sizes(struct sheet *s, const struct family *f,
+                       const struct meter_use *use)
+{
+    char more[LABELS_MAX];
+    for (uint32_t proto = 0; proto < 2; proto++) {
+        snprintf(more, sizeof more, "proto=\"%s\"", protos[proto]);
+        struct series of = {.name = f->name,
+                            .meter = use->meter,
+                            .cell = f->cell + proto * METRICS_SIZE_CELLS,
+                            .more = more};
+        put_histogram(s, &sizes, &of);
+    }
+}
+
+static void show_enabled(struct sheet *s, const struct family *f,
+                         const struct meter_use *use)
+{
+    char more[LABELS_MAX];
+    const struct plan_zone *z = use->context;
+    for (uint32_t i = 0; z != NULL && i < z->blocks[0]->setup_n; i++) {
+        snprintf(more, sizeof more, "name=\"%s\"",
+                 z->blocks[0]->setup_done[i].plugin->name);
+        put_count(s, f->name, use->meter->labels, more, 1);
+    }
+}
+
+/* ---- of caches ---- */
+
+static void show_kind_counts(struct sheet *s, const struct family *f,
+                             const struct meter_use *use, const uint64_t *counts)
+{
+    char more[LABELS_MAX];
+    for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
+        snprintf(more, sizeof more, "type=\"%s\"", kinds[kind]);
+        put_count(s, f->name, use->meter->labels, more, counts[kind]);
+    }
+}
+
+static void show_hits(struct sheet *s, const struct family *f,
+                      const struct meter_use *use)
+{
+    uint64_t counts[CACHE_KINDS];
+    for (uint32_t kind = 0; kind < CACHE_KINDS; kind++)
+        counts[kind] = metrics_sum(use->meter, f->cell + kind);
+    show_kind_counts(s, f, use, counts);
+}
+
+static struct cache_counts counts_of(const struct meter_use *use)
+{
+    struct cache_counts counts;
+    cachestore_counts((struct cachestore *)(uintptr_t)use->context, &counts);
+    return counts;
+}
+
+static void show_entries(struct sheet *s, const struct family *f,
+                         const struct meter_use *use)
+{
+    show_kind_counts(s, f, use, counts_of(use).entries);
+}
+
+static void show_evictions(struct sheet *s, const struct family *f,
+                           const struct meter_use *use)
+{
+    show_kind_counts(s, f, use, counts_of(use).evictions);
+}
+
+/* ---- of upstream servers ---- */
+
+static void show_conns(struct sheet *s, const struct family *f,
+                       const struct meter_use *use)
+{
+    char more[LABELS_MAX];
+    for (uint32_t proto = 0; proto < METRICS_PROXY_PROTOS; proto++) {
+        uint64_t n = metrics_sum(use->meter, f->cell + proto);
+        if (n == 0)
+            continue;
+        snprintf(more, sizeof more, "proto=\"%s\"", protos[proto]);
+        put_count(s, f->name, use->meter->labels, more, n);
+    }
+}
+
+static void show_exchanges(struct sheet *s, const struct family *f,
+                           const struct meter_use *use)
+{
+    char more[LABELS_MAX], rcode[LABELS_MAX];
+    for (uint32_t i = 0; i < METRICS_RCODES; i++) {
+        snprintf(more, sizeof more, "rcode=\"%.40s\"", rcode_text(i, rcode));
+        struct series of = {.name = f->name,
+                            .meter = use->meter,
+                            .cell = f->cell + i * METRICS_TIME_CELLS,
+                            .more = more};
+        put_histogram(s, &times, &of);
+    }
+}
+
+static void show_up(struct sheet *s, const struct family *f,
+                    const struct meter_use *use)
+{
+    put_count(s, f->name, use->meter->labels, "", !health_all_down(use->context));
+}
+
+/* The shortest of its addresses that are not down; none while nothing is known. */
+static void show_rtt(struct sheet *s, const struct family *f,
+                     const struct meter_use *use)
+{
+    const struct upstream_group *g = use->context;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < g->n; i++) {
+        uint32_t us = atomic_load_explicit(&g->list[i]->srtt_us, memory_order_relaxed);
+        if (us > 0 && us < least && !health_down(g, g->list[i]))
+            least = us;
+    }
+    if (least == UINT32_MAX)
+        return;
+    put_name(s, f->name, use->meter->labels, "");
+    put(s, "%.9g\n", least / 1e6);
+}
+
+/* ---- the page ---- */
+
+static const struct family families[] = {
+    {"coredns_plugin_enabled", "gauge", "Whether a plugin stands in a server block.",
+     METER_SERVED, show_enabled, 0},
+    {"coredns_dns_requests_total", "counter",
+     "DNS requests per zone, protocol, family "
+     "and type.",
+     METER_SERVED, show_requests, SERVED_REQUESTS},
+    {"coredns_dns_do_requests_total", "counter", "DNS requests with the DO bit.",
+     METER_SERVED, show_count, SERVED_DO},
+    {"coredns_dns_request_duration_seconds", "histogram",
+     "Time from request to response.", METER_SERVED, show_times, SERVED_DURATION},
+    {"coredns_dns_request_size_bytes", "histogram", "Size of requests.", METER_SERVED,
+     show_sizes, SERVED_REQUEST_SIZE},
+    {"coredns_dns_response_size_bytes", "histogram",
+     "Size of responses before compression.", METER_SERVED, show_sizes,
+     SERVED_RESPONSE_SIZE},
+    {"coredns_dns_responses_total", "counter", "DNS responses per zone and code.",
+     METER_SERVED, show_responses, SERVED_RESPONSES},
+    {"coredns_cache_entries", "gauge", "Answers in the cache.", METER_CACHE,
+     show_entries, 0},
+    {"coredns_cache_evictions_total", "counter",
+     "Answers that went out of the cache for others.", METER_CACHE, show_evictions, 0},
+    {"coredns_cache_hits_total", "counter", "Questions answered from the cache.",
+     METER_CACHE, show_hits, CACHED_HITS},
+    {"coredns_cache_requests_total", "counter", "Questions that came to the cache.",
+     METER_CACHE, show_count, CACHED_REQUESTS},
+    {"coredns_cache_misses_total", "counter", "Questions that went on from the cache.",
+     METER_CACHE, show_count, CACHED_MISSES},
+    {"coredns_cache_prefetch_total", "counter", "Answers asked for before their end.",
+     METER_CACHE, show_count, CACHED_PREFETCH},
+    {"coredns_cache_drops_total", "counter",
+     "Answers not kept because they answer another question.", METER_CACHE, show_count,
+     CACHED_DROPS},
+    {"coredns_cache_served_stale_total", "counter", "Answers given after their end.",
+     METER_CACHE, show_count, CACHED_STALE},
+    {"coredns_forward_healthcheck_broken_total", "counter",
+     "Questions that found every upstream down.", METER_FORWARD, show_count,
+     FORWARD_BROKEN},
+    {"coredns_forward_max_concurrent_rejects_total", "counter",
+     "Questions refused because of max_concurrent.", METER_FORWARD, show_count,
+     FORWARD_REJECTS},
+    {"coredns_proxy_request_duration_seconds", "histogram",
+     "Time until an upstream answered.", METER_PROXY, show_exchanges, PROXY_DURATION},
+    {"coredns_proxy_healthcheck_failures_total", "counter", "Probes that failed.",
+     METER_PROXY, show_count, PROXY_PROBE_FAILURES},
+    {"coredns_proxy_conn_cache_hits_total", "counter",
+     "Questions sent on a socket that was open.", METER_PROXY, show_conns,
+     PROXY_CONN_HITS},
+    {"coredns_proxy_conn_cache_misses_total", "counter",
+     "Questions for which a socket was opened.", METER_PROXY, show_conns,
+     PROXY_CONN_MISSES},
+    {"isthmus_cluster_up", "gauge", "Whether some DNS address of the cluster answers.",
+     METER_CLUSTER, show_up, 0},
+    {"isthmus_cluster_rtt_seconds", "gauge",
+     "Smoothed round trip to the nearest DNS address of the cluster.", METER_CLUSTER,
+     show_rtt, 0},
+    {"isthmus_cluster_requests_total", "counter",
+     "Questions for names or addresses of the cluster.", METER_CLUSTER, show_count,
+     CLUSTER_REQUESTS},
+    {"isthmus_cluster_renames_total", "counter",
+     "Answers of the cluster whose names were mapped.", METER_CLUSTER, show_count,
+     CLUSTER_RENAMES},
+};
+
+static void show_family(struct sheet *s, const struct family *f, const struct plan *p)
+{
+    bool head = false;
+    for (const struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
+        if (use->meter->kind != f->kind)
+            continue;
+        if (!head)
+            put_head(s, f->name, f->type, f->help);
+        head = true;
+        f->show(s, f, use);
+    }
+}
+
+static void show_facts(struct sheet *s, const struct plan *p,
+                       const struct metrics_facts *facts)
+{
+    put_head(s, "coredns_build_info", "gauge", "The program's version.");
+    put(s, "coredns_build_info{version=\"%s\",revision=\"\",goversion=\"%s\"} 1\n",
+        facts->version, facts->build);
+    put_head(s, "coredns_panics_total", "counter", "Always 0: a panic is Go's.");
+    put(s, "coredns_panics_total 0\n");
+    put_head(s, "coredns_reload_failed_total", "counter",
+             "Configurations that were not taken over.");
+    put(s, "coredns_reload_failed_total %" PRIu64 "\n", facts->reload_failures);
+    if (p->reload.interval_us == 0)
+        return;
+    put_head(s, "coredns_reload_version_info", "gauge",
+             "Digest of the configuration in use.");
+    put(s, "coredns_reload_version_info{hash=\"sha512\",value=\"%s\"} 1\n",
+        facts->digest);
+}
+
+char *metrics_page(const struct plan *p, const struct metrics_facts *facts, size_t *len)
+{
+    struct sheet s = {0};
+    show_facts(&s, p, facts);
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        show_family(&s, &families[i], p);
+    if (s.failed) {
+        free(s.text);
+        return NULL;
+    }
+    *len = s.len;
+    return s.text;
+}
