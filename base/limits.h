@@ -64,6 +64,13 @@
     LIMIT(TCP_BUFFERS_MAX, 32 * 1024 * 1024, "octets per worker",                      \
           "of all connections: answers not taken, queries not whole")
 
+#define LIMITS_ADMIN(LIMIT)                                                            \
+    LIMIT(ADMIN_CLIENTS_MAX, 64, "connections per address",                            \
+          "scrapers and probes of health: more is somebody else")                      \
+    LIMIT(ADMIN_IDLE_S, 10, "s", "then a connection for pages is closed")              \
+    LIMIT(ADMIN_REQUEST_MAX, 16384, "octets per connection",                           \
+          "for the head of a request and that of the answer")
+
 #define LIMITS_UPSTREAM(LIMIT)                                                         \
     LIMIT(UPSTREAM_UDP_SOCKETS, 4, "sockets per upstream and worker",                  \
           "each on a random port, which a forger must guess (RFC 5452, 9.2)")          \
@@ -105,6 +112,7 @@
 #define LIMITS(LIMIT)                                                                  \
     LIMITS_QUERY(LIMIT)                                                                \
     LIMITS_CLIENT(LIMIT)                                                               \
+    LIMITS_ADMIN(LIMIT)                                                                \
     LIMITS_UPSTREAM(LIMIT)                                                             \
     LIMITS_CONFIG(LIMIT)
 

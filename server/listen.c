@@ -160,6 +160,13 @@ static int open_pair(const struct addr *addr, struct listen_fds *fds,
     return 0;
 }
 
+int listen_tcp(const struct addr *addr, struct errors *errs)
+{
+    struct trouble t = {0};
+    int fd = open_socket(SOCK_STREAM, addr, &t);
+    return fd >= 0 ? fd : report("tcp", addr, &t, errs);
+}
+
 static const struct listen_address *find(const struct listen_set *set,
                                          const struct addr *addr)
 {

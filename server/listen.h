@@ -39,6 +39,10 @@ struct listen_set {
 struct listen_set *listen_open(const struct plan *plan, const struct listen_set *old,
                                unsigned workers, struct errors *errs);
 
+/* One listening TCP socket, bound as those of a set are; the caller closes it. -1 after
+ * adding an error. */
+int listen_tcp(const struct addr *addr, struct errors *errs);
+
 /* Closes descriptors that nobody took. NULL is fine. */
 void listen_free(struct listen_set *set);
 

@@ -6,6 +6,7 @@
 #include "server/reload.h"
 #include "server/turn.h"
 #include "server/version.h"
+#include "server/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +20,11 @@
 
 enum process_state {
     PROCESS_SERVING,
-    PROCESS_ENDING, /* workers answer what is in flight */
+    PROCESS_LEAVING, /* lame duck: serves on, and says that it is about to end */
+    PROCESS_ENDING,  /* workers answer what is in flight */
 };
 
-#define SIGNALS 5
+#define SIGNALS 6
 
 struct process {
     const struct arguments *args;
@@ -34,6 +36,7 @@ struct process {
     uv_timer_t files;    /* the next look at what plugins read */
     uv_signal_t signals[SIGNALS];
     struct reload reload;
+    struct watch watch;
 };
 
 /* ---- ending ---- */
@@ -51,14 +54,35 @@ static void on_out_of_patience(uv_timer_t *timer)
     end_workers(p, WORKER_STOP);
 }
 
-static void begin_end(struct process *p, const char *words)
+static void drain(struct process *p)
 {
-    if (p->state == PROCESS_ENDING)
-        return;
-    log_info("%s", words);
     p->state = PROCESS_ENDING;
     end_workers(p, WORKER_DRAIN);
     uv_timer_start(&p->patience, on_out_of_patience, DRAIN_MS, 0);
+}
+
+static void on_left(uv_timer_t *timer)
+{
+    drain(timer->data);
+}
+
+static void begin_end(struct process *p, const char *words)
+{
+    char text[DURATION_TEXT_MAX];
+    int64_t lameduck_us = p->reload.plan->lameduck_us;
+    if (p->state != PROCESS_SERVING)
+        return;
+    log_info("%s", words);
+    admin_leave(&p->reload.admin);
+    watch_stop(&p->watch);
+    if (lameduck_us <= 0) {
+        drain(p);
+        return;
+    }
+    log_info("plugin/health: Going into lameduck mode for %s",
+             duration_print(lameduck_us, text));
+    p->state = PROCESS_LEAVING;
+    uv_timer_start(&p->patience, on_left, (uint64_t)lameduck_us / 1000, 0);
 }
 
 static void end_at_once(struct process *p, int status)
@@ -84,7 +108,7 @@ static void look_at_files(uv_timer_t *timer)
 {
     struct process *p = timer->data;
     uint64_t now_us = turn_clock_us(), due_us;
-    if (p->state != PROCESS_SERVING)
+    if (p->state == PROCESS_ENDING)
         return;
     due_us = reload_refresh(&p->reload, now_us);
     if (due_us != UINT64_MAX)
@@ -92,6 +116,13 @@ static void look_at_files(uv_timer_t *timer)
 }
 
 /* ---- events ---- */
+
+static void reload_for(struct process *p, const char *signal)
+{
+    log_info("%s: Reloading", signal);
+    if (p->state == PROCESS_SERVING)
+        reload_begin(&p->reload, signal);
+}
 
 static void on_signal(uv_signal_t *handle, int number)
 {
@@ -101,7 +132,7 @@ static void on_signal(uv_signal_t *handle, int number)
         begin_end(p, "SIGTERM: Shutting down servers then terminating");
         break;
     case SIGINT:
-        if (p->state == PROCESS_ENDING)
+        if (p->state != PROCESS_SERVING)
             end_at_once(p, 2);
         else
             begin_end(p, "SIGINT: Shutting down");
@@ -110,9 +141,10 @@ static void on_signal(uv_signal_t *handle, int number)
         end_at_once(p, 0);
         break;
     case SIGUSR1:
-        log_info("SIGUSR1: Reloading");
-        if (p->state == PROCESS_SERVING)
-            reload_begin(&p->reload);
+        reload_for(p, "SIGUSR1");
+        break;
+    case SIGHUP:
+        reload_for(p, "SIGHUP");
         break;
     case SIGUSR2:
         log_warning("SIGUSR2: replacing the program in place is not offered: start the "
@@ -126,8 +158,9 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_wake(uv_async_t *async)
 {
     struct process *p = async->data;
-    if (p->state == PROCESS_SERVING) {
+    if (p->state != PROCESS_ENDING) {
         reload_poll(&p->reload);
+        watch_follow(&p->watch);
         look_at_files(&p->files);
     } else if (all_ended(p)) {
         uv_stop(&p->loop);
@@ -136,9 +169,9 @@ static void on_wake(uv_async_t *async)
 
 static int open_loop(struct process *p, struct errors *errs)
 {
-    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT,  SIGQUIT,
+                                         SIGUSR1, SIGUSR2, SIGHUP};
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     int rc = uv_loop_init(&p->loop);
     if (rc == 0)
         rc = uv_async_init(&p->loop, &p->wake, on_wake);
@@ -160,7 +193,8 @@ static int open_loop(struct process *p, struct errors *errs)
 
 static void close_handle(uv_handle_t *handle, void *unused)
 {
-    uv_close(handle, NULL);
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
 }
 
 static void close_loop(struct process *p)
@@ -228,6 +262,8 @@ static int start(struct process *p, struct errors *errs)
 /* Serves until the end; the start has succeeded. */
 static void serve(struct process *p)
 {
+    watch_init(&p->watch, &p->loop, &p->reload);
+    watch_follow(&p->watch);
     look_at_files(&p->files);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     if (p->args->pidfile != NULL)

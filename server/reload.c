@@ -1,11 +1,13 @@
 #include "server/reload.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "resolver/outside.h"
 #include "resolver/registry.h"
 #include "server/lookup.h"
 #include "server/tls.h"
+#include "server/version.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -26,6 +28,10 @@ int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake
                 struct errors *errs)
 {
     *r = (struct reload){.args = args, .wake = wake};
+    r->facts = (struct metrics_facts){
+        .version = VERSION_NUMBER, .build = VERSION_COMPILER, .digest = r->digest};
+    if (admin_init(&r->admin, wake->loop, &r->facts, errs) < 0)
+        return -1;
     r->registry = registry_new();
     r->quota = quota_new(TCP_CLIENTS_MAX, TCP_CLIENTS_PER_ADDRESS);
     if (r->registry != NULL && r->quota != NULL && uv_mutex_init(&r->lock) == 0)
@@ -63,9 +69,14 @@ static void free_retired(struct reload *r)
     }
 }
 
-static struct plan *load(struct reload *r, struct errors *errs)
+static bool is_from_stdin(const struct reload *r)
 {
-    struct config *config = config_load(r->args->conf, plugin_vocabulary(), errs);
+    return r->args->conf != NULL && strcmp(r->args->conf, "stdin") == 0;
+}
+
+/* Takes `config`; NULL: it could not be read, and why is in `errs`. */
+static struct plan *build(struct reload *r, struct config *config, struct errors *errs)
+{
     if (config == NULL)
         return NULL;
     static const struct outside outside = {
@@ -86,6 +97,48 @@ static struct plan *load(struct reload *r, struct errors *errs)
     return plan;
 }
 
+/* ---- what was read ---- */
+
+static uint64_t hash_errors(const struct errors *errs)
+{
+    uint64_t hash = errs->n;
+    for (uint32_t i = 0; errs->list != NULL && i < errs->n && i < ERRORS_MAX; i++) {
+        const struct error *e = &errs->list[i];
+        hash = hash_mix(hash, hash_bytes(e->text, strlen(e->text)));
+        hash = hash_mix(hash, e->at.line);
+    }
+    return hash;
+}
+
+/* Reads the file and notes what it says. True: that is new. */
+static bool read_file(struct reload *r, struct config **config, struct errors *errs)
+{
+    struct reload_text was = r->tried;
+    r->tried = (struct reload_text){0};
+    *config = config_load(r->args->conf, plugin_vocabulary(), errs);
+    r->tried.errors = hash_errors(errs);
+    if (*config != NULL)
+        memcpy(r->tried.digest, (*config)->digest, sizeof r->tried.digest);
+    return r->tried.errors != was.errors ||
+           memcmp(r->tried.digest, was.digest, sizeof was.digest) != 0;
+}
+
+/* Whether it is what the plan in use was made from. */
+static bool is_in_use(const struct reload *r)
+{
+    return r->tried.errors == 0 && memcmp(r->tried.digest, r->plan->config->digest,
+                                          sizeof r->tried.digest) == 0;
+}
+
+static void note_digest(struct reload *r)
+{
+    const uint8_t *digest = r->plan->config->digest;
+    for (size_t i = 0; i < sizeof r->plan->config->digest; i++)
+        snprintf(r->digest + 2 * i, 3, "%02x", digest[i]);
+    if (r->plan->reload.interval_us > 0)
+        log_info("plugin/reload: Running configuration SHA512 = %s", r->digest);
+}
+
 /* ---- the first ---- */
 
 static unsigned usable_cpus(void)
@@ -104,12 +157,16 @@ static unsigned workers_for(const struct plan *plan)
 
 int reload_first(struct reload *r, struct errors *errs)
 {
-    r->plan = load(r, errs);
+    struct config *config;
+    read_file(r, &config, errs);
+    r->plan = build(r, config, errs);
     if (r->plan == NULL)
         return -1;
     log_enable_debug(r->plan->debug);
     r->listeners = listen_open(r->plan, NULL, workers_for(r->plan), errs);
-    return r->listeners == NULL ? -1 : 0;
+    if (r->listeners == NULL)
+        return -1;
+    return admin_prepare(&r->admin, r->plan, errs);
 }
 
 static void write_order(struct reload *r, struct plan *plan,
@@ -140,6 +197,11 @@ int reload_start_workers(struct reload *r, struct errors *errs)
         if (worker_start(r->workers[i], errs) < 0)
             return -1;
     }
+    admin_commit(&r->admin, r->plan);
+    note_digest(r);
+    if (is_from_stdin(r) && r->plan->reload.interval_us > 0)
+        log_warning("plugin/reload: the configuration came from standard input, which "
+                    "cannot be read again: it is not watched");
     return 0;
 }
 
@@ -154,45 +216,49 @@ static void give_order(struct reload *r, struct plan *plan,
         worker_give(r->workers[i], &r->order);
 }
 
-/* The new plan with its new sockets, or errors. */
-static struct plan *prepare(struct reload *r, struct errors *errs)
+/* The plan with its new sockets, or errors. Takes `config`. */
+static struct plan *prepare(struct reload *r, struct config *config,
+                            struct errors *errs)
 {
-    if (r->args->conf != NULL && strcmp(r->args->conf, "stdin") == 0) {
-        error_at(errs, nowhere,
-                 "the configuration came from standard input, which cannot be read "
-                 "again: use a file");
-        return NULL;
-    }
-    struct plan *plan = load(r, errs);
+    struct plan *plan = build(r, config, errs);
     if (plan == NULL)
         return NULL;
     r->listeners_next = listen_open(plan, r->listeners, r->workers_n, errs);
-    if (r->listeners_next != NULL)
-        return plan;
+    if (r->listeners_next != NULL) {
+        if (admin_prepare(&r->admin, plan, errs) == 0)
+            return plan;
+        listen_free(r->listeners_next);
+        r->listeners_next = NULL;
+    }
     plan_done(plan);
     return NULL;
 }
 
-static void log_failure(const struct errors *errs)
+static void log_failure(struct reload *r, const struct errors *errs, const char *signal)
 {
+    const char *form = signal != NULL
+                           ? "Restart failed"
+                           : "plugin/reload: Corefile changed but reload failed";
+    r->facts.reload_failures++;
     for (uint32_t i = 0; i < errs->n && i < ERRORS_MAX && errs->list != NULL; i++) {
         const struct error *e = &errs->list[i];
         if (e->at.file != NULL && e->at.line > 0)
-            log_error("Restart failed: %s:%u - %s", e->at.file, e->at.line, e->text);
+            log_error("%s: %s:%u - %s", form, e->at.file, e->at.line, e->text);
         else
-            log_error("Restart failed: %s", e->text);
+            log_error("%s: %s", form, e->text);
     }
-    log_error("SIGUSR1: %u errors, the old configuration stays in use", errs->n);
+    if (signal != NULL)
+        log_error("%s: %u errors, the old configuration stays in use", signal, errs->n);
 }
 
-static void begin(struct reload *r)
+/* Goes over to what was read, or says why not. Takes `config`. */
+static void begin(struct reload *r, struct config *config, struct errors *errs,
+                  const char *signal)
 {
-    struct errors errs;
-    errors_init(&errs);
     log_info("Reloading");
-    struct plan *plan = prepare(r, &errs);
+    struct plan *plan = prepare(r, config, errs);
     if (plan == NULL) {
-        log_failure(&errs);
+        log_failure(r, errs, signal);
     } else {
         if (workers_for(plan) != r->workers_n)
             log_warning(
@@ -202,15 +268,39 @@ static void begin(struct reload *r)
         give_order(r, plan, r->listeners_next);
     }
     log_enable_debug(r->plan->debug);
+}
+
+void reload_begin(struct reload *r, const char *signal)
+{
+    struct errors errs;
+    struct config *config = NULL;
+    if (r->busy) {
+        r->again = signal;
+        return;
+    }
+    errors_init(&errs);
+    if (is_from_stdin(r))
+        error_at(&errs, nowhere,
+                 "the configuration came from standard input, which cannot be read "
+                 "again: use a file");
+    else
+        read_file(r, &config, &errs);
+    begin(r, config, &errs, signal);
     errors_release(&errs);
 }
 
-void reload_begin(struct reload *r)
+void reload_look(struct reload *r)
 {
-    if (r->busy)
-        r->again = true;
+    struct errors errs;
+    struct config *config;
+    if (r->busy || is_from_stdin(r))
+        return;
+    errors_init(&errs);
+    if (read_file(r, &config, &errs) && !is_in_use(r))
+        begin(r, config, &errs, NULL);
     else
-        begin(r);
+        config_free(config);
+    errors_release(&errs);
 }
 
 /* All workers are with the new plan. */
@@ -225,9 +315,11 @@ static void finish(struct reload *r)
     plan_done(r->plan);
     listen_free(r->listeners);
     r->plan = r->order.plan;
+    admin_commit(&r->admin, r->plan);
     r->listeners = r->listeners_next;
     r->listeners_next = NULL;
     log_enable_debug(r->plan->debug);
+    note_digest(r);
     if (failed > 0)
         log_error("Restart failed: %u workers could not go over: out of memory",
                   failed);
@@ -240,9 +332,10 @@ void reload_poll(struct reload *r)
     if (r->busy && atomic_load(&r->order.left) == 0)
         finish(r);
     free_retired(r);
-    if (r->again && !r->busy) {
-        r->again = false;
-        begin(r);
+    if (r->again != NULL && !r->busy) {
+        const char *signal = r->again;
+        r->again = NULL;
+        reload_begin(r, signal);
     }
 }
 
@@ -265,6 +358,7 @@ void reload_release(struct reload *r)
     for (unsigned i = 0; i < r->workers_n; i++)
         worker_join(r->workers[i]);
     free(r->workers);
+    admin_release(&r->admin);
     if (r->busy && r->order.plan != r->plan)
         plan_done(r->order.plan);
     if (r->plan != NULL)

@@ -14,10 +14,17 @@
 #ifndef ISTHMUS_SERVER_RELOAD_H
 #define ISTHMUS_SERVER_RELOAD_H
 
+#include "server/admin.h"
 #include "server/arguments.h"
 #include "server/worker.h"
 
 struct reload_retired;
+
+/* What was read, to know when it changes: also of what could not be used. */
+struct reload_text {
+    uint8_t digest[sizeof((struct config *)0)->digest];
+    uint64_t errors; /* a hash of those that reading gave; 0 = none */
+};
 
 struct reload {
     const struct arguments *args;
@@ -31,8 +38,13 @@ struct reload {
     struct listen_set *listeners;      /* in use */
     struct listen_set *listeners_next; /* while workers go over */
     struct worker_order order;
-    bool busy;  /* workers are going over */
-    bool again; /* asked for meanwhile */
+    bool busy;                /* workers are going over */
+    const char *again;        /* asked for meanwhile, by this signal; NULL = not */
+    struct reload_text tried; /* last */
+
+    struct admin admin;
+    struct metrics_facts facts;
+    char digest[2 * sizeof((struct config *)0)->digest + 1]; /* of the plan in use */
 
     uv_mutex_t lock; /* for `retired`: worker threads add to it when they end a plan */
     struct reload_retired *retired;
@@ -52,8 +64,11 @@ int reload_first(struct reload *r, struct errors *errs)
 int reload_start_workers(struct reload *r, struct errors *errs)
     __attribute__((warn_unused_result));
 
-/* Loads anew; logs how it went. */
-void reload_begin(struct reload *r);
+/* Loads anew because of a signal; logs how it went. */
+void reload_begin(struct reload *r, const char *signal);
+
+/* Loads anew if the file says something else than when it was last tried. */
+void reload_look(struct reload *r);
 
 /* Finishes what workers have done their part of. */
 void reload_poll(struct reload *r);
