@@ -239,9 +239,20 @@ static bool outranks(const struct entry *old, const struct cache_put *put)
            (put->keep_success && put->facts.kind == CACHE_DENIAL);
 }
 
+/* Before the new entry is in line: all others may have been asked for, and it would be
+ * the one to go. */
+static void make_room(struct shard *s, struct queue *q, uint32_t size)
+{
+    uint64_t budget =
+        (uint64_t)BYTES_AN_ENTRY * (s->queue[0].max + (uint64_t)s->queue[1].max);
+    while (q->n > 0 && (q->n >= q->max || s->bytes + size > budget))
+        evict(s, q);
+}
+
 static void enqueue(struct shard *s, struct entry *e)
 {
     struct queue *q = &s->queue[e->facts.kind];
+    make_room(s, q, e->size);
     struct entry **bucket = &s->buckets[e->hash & s->mask];
     e->chain = *bucket;
     *bucket = e;
@@ -254,23 +265,20 @@ static void enqueue(struct shard *s, struct entry *e)
     q->n++;
     s->n++;
     s->bytes += e->size;
-    uint64_t budget =
-        (uint64_t)BYTES_AN_ENTRY * (s->queue[0].max + (uint64_t)s->queue[1].max);
-    while (q->n > q->max || (s->bytes > budget && q->n > 1))
-        evict(s, q);
 }
 
-void cachestore_put(struct cachestore *c, const struct cache_key *key,
+bool cachestore_put(struct cachestore *c, const struct cache_key *key,
                     const struct cache_put *put)
 {
     struct entry *e = put->len > UINT16_MAX ? NULL : make_entry(key, put);
     if (e == NULL)
-        return;
+        return false;
     struct shard *s = shard_of(c, key);
     pthread_mutex_lock(&s->lock);
     struct entry *old = s->buckets == NULL ? NULL : *place_of(s, key);
-    if ((old != NULL && old->mapping == key->mapping && outranks(old, put)) ||
-        !grow_buckets(s)) {
+    bool kept = old == NULL || old->mapping != key->mapping || !outranks(old, put);
+    kept = kept && grow_buckets(s);
+    if (!kept) {
         free(e);
     } else {
         if (old != NULL) {
@@ -281,13 +289,20 @@ void cachestore_put(struct cachestore *c, const struct cache_key *key,
         enqueue(s, e);
     }
     pthread_mutex_unlock(&s->lock);
+    return kept;
 }
 
 /* ---- reading ---- */
 
+/* The clock of a worker may be a turn behind that of the one who stored. */
+static uint64_t since_us(uint64_t now_us, uint64_t then_us)
+{
+    return now_us > then_us ? now_us - then_us : 0;
+}
+
 static uint32_t ttl_now(const struct entry *e, const struct cache_lookup *how)
 {
-    uint64_t age_s = (how->now_us - e->facts.stored_us) / 1000000;
+    uint64_t age_s = since_us(how->now_us, e->facts.stored_us) / 1000000;
     if (age_s >= e->facts.life_s)
         return how->stale_s;
     return how->keep_ttl ? e->facts.life_s : e->facts.life_s - (uint32_t)age_s;
@@ -308,13 +323,15 @@ bool cachestore_get(struct cachestore *c, const struct cache_key *key,
     pthread_mutex_lock(&s->lock);
     struct entry *e = find(s, key);
     if (e != NULL) {
-        bool row = how->now_us - e->last_hit_us <= how->gap_us && e->hits > 0;
+        bool row = since_us(how->now_us, e->last_hit_us) <= how->gap_us && e->hits > 0;
         e->hits = row ? e->hits + 1 : 1;
         e->last_hit_us = how->now_us;
         e->flags |= ENTRY_VISITED;
         copy_out(e, ttl_now(e, how), out);
-        *hit =
-            (struct cache_hit){.facts = e->facts, .len = e->wire_len, .hits = e->hits};
+        *hit = (struct cache_hit){.facts = e->facts,
+                                  .len = e->wire_len,
+                                  .hits = e->hits,
+                                  .resting = how->now_us < e->retry_us};
     }
     pthread_mutex_unlock(&s->lock);
     return e != NULL;

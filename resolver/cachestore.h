@@ -73,7 +73,8 @@ struct cache_put {
     uint32_t keep_s;
     bool keep_success; /* a denial does not replace such a success either */
 };
-void cachestore_put(struct cachestore *c, const struct cache_key *key,
+/* False: what is there was worth more, or there is no memory. */
+bool cachestore_put(struct cachestore *c, const struct cache_key *key,
                     const struct cache_put *put);
 
 /* One at a time asks anew for an entry: true for that one. Storing an answer ends it,

@@ -233,6 +233,8 @@ static enum verdict on_wake(struct query *q, const void *state)
                 (child->msg.rcode == DNS_NOERROR || child->msg.rcode == DNS_NXDOMAIN);
     if (good) {
         q->response = (struct response){.msg = child->msg};
+        if (!wants_ad(&q->request, f->flags))
+            q->response.msg.flags &= (uint16_t)~DNS_AD;
         return DONE;
     }
     if (!look_up(q, c, f->cluster, &hit))
@@ -362,14 +364,15 @@ static bool is_disabled(const struct cache_bounds *b, const struct request *req)
                            zones_match(&b->disabled_for, req->lower) != NULL);
 }
 
-static void keep(struct query *q, const struct cache_plugin *c,
+/* Returns whether it was kept. */
+static bool keep(struct query *q, const struct cache_plugin *c,
                  const struct cluster_zone *cluster, enum worth worth, uint32_t life_s)
 {
     struct resolver *r = q->r;
     const struct msg *m = &q->response.msg;
     enum cache_kind kind = worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL;
     if (life_s == 0 || is_disabled(&c->bounds[kind], &q->request))
-        return;
+        return false;
     uint8_t question[NAME_WIRE_MAX + 4];
     memcpy(question, q->request.lower, q->request.name_len);
     store_u16(question + q->request.name_len, q->request.type);
@@ -384,8 +387,9 @@ static void keep(struct query *q, const struct cache_plugin *c,
     struct msg stored = {.rr = r->spare_rr, .rr_cap = WIRE_RR_MAX};
     if (encode_msg(r->encoder, &job, r->spare, &len) != ENCODE_OK ||
         wire_walk((struct span){.at = r->spare, .len = len}, &stored) != WIRE_OK)
-        return;
+        return false;
     struct cache_key key = key_of(q, cluster);
+    struct cache_stale stale = stale_rules(c, cluster);
     struct cache_put put = {
         .facts = {.kind = kind,
                   .rcode = m->rcode,
@@ -394,10 +398,10 @@ static void keep(struct query *q, const struct cache_plugin *c,
                   .stored_us = r->now_us},
         .msg = &stored,
         .len = len,
-        .keep_s = (uint32_t)((uint64_t)stale_rules(c, cluster).until_us / SECOND_US),
+        .keep_s = stale.on ? (uint32_t)((uint64_t)stale.until_us / SECOND_US) : 0,
         .keep_success = c->prefer_positive,
     };
-    cachestore_put(c->store, &key, &put);
+    return cachestore_put(c->store, &key, &put);
 }
 
 static void level_ttls(struct msg *m, uint32_t life_s)
@@ -408,41 +412,48 @@ static void level_ttls(struct msg *m, uint32_t life_s)
     }
 }
 
-static enum verdict on_failure(struct query *q, const struct cache_plugin *c,
-                               const struct cluster_zone *cluster)
+/* Asking anew brought nothing to keep: what is there may be asked for again. */
+static void refresh_failed(struct query *q, const struct cache_plugin *c,
+                           const struct cluster_zone *cluster)
 {
     struct cache_key key = key_of(q, cluster);
-    if (q->refresh)
-        cachestore_failed(c->store, &key,
-                          q->r->now_us + (uint64_t)stale_rules(c, cluster).recheck_us);
-    return PASS;
+    cachestore_failed(c->store, &key,
+                      q->r->now_us + (uint64_t)stale_rules(c, cluster).recheck_us);
+}
+
+/* Gives the answer the one TTL it leaves with. Returns whether it was kept. */
+static bool settle(struct query *q, const struct cache_plugin *c,
+                   const struct cluster_zone *cluster)
+{
+    if (q->response.failed)
+        return false;
+    struct msg *m = &q->response.msg;
+    struct content content = look_at(q, m);
+    enum worth worth = worth_of(m, &content);
+    q->response.options = (struct span){0};
+    if (worth == WORTH_NOTHING)
+        return false;
+    uint32_t life_s = life_of(c, cluster, worth, &content);
+    level_ttls(m, life_s);
+    return worth != WORTH_LEAST && keep(q, c, cluster, worth, life_s);
 }
 
 static enum verdict on_response(struct query *q, const void *state)
 {
     const struct cache_plugin *c = state;
-    struct frame *f = query_frame(q, state, sizeof *f);
-    if (!q->refresh && (f == NULL || !f->asked))
-        return PASS; /* not a name of ours */
-    const struct cluster_zone *cluster = cluster_of(q);
-    uint16_t flags = q->refresh ? 0 : f->flags;
-    bool ad = wants_ad(&q->request, flags);
-    if (!q->refresh)
-        q->request.flags = f->flags;
-    if (q->response.failed)
-        return on_failure(q, c, cluster);
-    struct msg *m = &q->response.msg;
-    struct content content = look_at(q, m);
-    enum worth worth = worth_of(m, &content);
-    if (worth != WORTH_NOTHING) {
-        uint32_t life_s = life_of(c, cluster, worth, &content);
-        level_ttls(m, life_s);
-        if (worth != WORTH_LEAST)
-            keep(q, c, cluster, worth, life_s);
+    if (q->refresh) {
+        const struct cluster_zone *cluster = cluster_of(q);
+        if (!settle(q, c, cluster))
+            refresh_failed(q, c, cluster);
+        return PASS;
     }
-    q->response.options = (struct span){0};
-    if (!ad)
-        m->flags = (uint16_t)(m->flags & ~DNS_AD);
+    struct frame *f = query_frame(q, state, sizeof *f);
+    if (f == NULL || !f->asked)
+        return PASS; /* not a name of ours */
+    q->request.flags = f->flags;
+    settle(q, c, cluster_of(q));
+    if (!q->response.failed && !wants_ad(&q->request, f->flags))
+        q->response.msg.flags &= (uint16_t)~DNS_AD;
     return PASS;
 }
 
