@@ -92,9 +92,10 @@ def ask(port, name, wait_s):
         udp.connect(('127.0.0.1', port))
         try:
             udp.send(question(name))
-            return udp.recv(4096)[3] & 15
+            answer = udp.recv(4096)
         except OSError:
             return None
+    return answer[3] & 15 if answer[:2] == question(name)[:2] else None
 
 
 def first_answer_s(process, port, name, limit_s=60.0):
