@@ -35,7 +35,9 @@ static int read_keys(struct plan *p, struct plan_block *b, struct errors *errs)
             continue;
         b->keys_n++;
         for (uint32_t z = 0; z < key->zones.n; z++) {
-            if (add_zone(&p->arena, &b->zones, &key->zones.list[z]) < 0)
+            struct name *zone = &key->zones.list[z];
+            if (add_zone(&p->arena, &b->zones, zone) < 0 ||
+                zonetab_add(&b->serves, &p->arena, zone->wire, zone, NULL) < 0)
                 return error_at(errs, b->at, "out of memory");
         }
     }
@@ -363,6 +365,13 @@ int plan_zones(struct setup *s, struct reader *rd, struct zones *out)
 }
 
 /* ---- look-up ---- */
+
+bool plan_serves(const struct plan_block *b, const uint8_t *name)
+{
+    struct name_key key;
+    name_key_init(&key, name);
+    return zonetab_find(&b->serves, &key, 0, NULL) != NULL;
+}
 
 const struct plan_zone *plan_find(const struct plan_server *s,
                                   const struct name_key *key, uint16_t qtype)

@@ -30,8 +30,9 @@ struct cachestore;
 struct plan_block {
     struct key *keys;
     uint32_t keys_n;
-    struct zones zones; /* of all keys */
-    struct slot *chain; /* plugins with a hook on the way of a query, in order */
+    struct zones zones;    /* of all keys */
+    struct zonetab serves; /* the same, for look-ups: there may be thousands */
+    struct slot *chain;    /* plugins with a hook on the way of a query, in order */
     uint16_t chain_n;
     bool any_class; /* a plugin lets classes other than IN into the chain */
     const struct cluster_map *clusters; /* of its cluster lines; NULL = none */
@@ -121,6 +122,9 @@ void plan_done(struct plan *p);
 /* `path` as a plugin of the block means it: under its `root` when it is relative. NULL:
  * no memory. */
 const char *plan_path(const struct plan_block *b, struct arena *a, const char *path);
+
+/* Whether a name (lower case) lies in one of the block's zones. */
+bool plan_serves(const struct plan_block *b, const uint8_t *name);
 
 /* The zones left on a directive's line; the block's own when there are none. What is no
  * zone is passed over with a warning, as CoreDNS does without one. 0, or -1: no memory.

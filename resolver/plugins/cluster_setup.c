@@ -368,7 +368,7 @@ static int check_keys(const struct setup *s, const struct cluster *c)
 {
     for (uint32_t i = 0; i < c->zones.n; i++) {
         const struct name *zone = &c->zones.list[i];
-        if (zones_match(&s->block->zones, zone->wire) != NULL)
+        if (plan_serves(s->block, zone->wire))
             continue;
         char text[NAME_TEXT_MAX];
         name_print(zone->wire, text);
@@ -387,16 +387,23 @@ static bool reverse_is_served(const struct setup *s, const struct subnets *subne
     for (uint32_t i = 0; i < subnets->n; i++) {
         struct name zone;
         cidr_reverse_zone(&subnets->list[i], 0, &zone);
-        if (zones_match(&s->block->zones, zone.wire) == NULL)
+        if (!plan_serves(s->block, zone.wire))
             return false;
     }
     return true;
 }
 
-static void warn_reverse(const struct setup *s, const struct cluster *c)
+/* Told of the first clusters, then counted: a fleet would fill the log with one thing.
+ */
+#define WARNINGS_MAX 5
+
+static void warn_reverse(const struct setup *s, struct cluster_plugin *p,
+                         const struct cluster *c)
 {
     char text[ADDR_TEXT_MAX];
     if (reverse_is_served(s, &c->services) && reverse_is_served(s, &c->pods))
+        return;
+    if (++p->unreversed > WARNINGS_MAX)
         return;
     const struct cidr *range =
         c->services.n > 0 ? &c->services.list[0] : &c->pods.list[0];
@@ -424,7 +431,7 @@ static int set_up_one(struct setup *s, struct cluster_plugin *p, struct reader *
         return -1;
     if (s->block->measured && metrics_measure_group(s->plan, &c->group) < 0)
         return error_at(s->errs, c->at, "out of memory");
-    warn_reverse(s, c);
+    warn_reverse(s, p, c);
     return cluster_map_add(&p->map, s->arena, c, s->errs);
 }
 
@@ -439,6 +446,10 @@ int cluster_setup(struct setup *s, const struct directive *d)
     uint32_t before = s->errs->n;
     while (reader_next(&rd))
         set_up_one(s, p, &rd);
+    if (p->unreversed > WARNINGS_MAX)
+        log_warning("plugin/cluster: reverse names of %u more clusters are never asked "
+                    "of their block",
+                    p->unreversed - WARNINGS_MAX);
     if (s->errs->n > before)
         return -1;
     return cluster_map_check(&p->map, (const struct cluster *const *)p->list, p->n,

@@ -10,6 +10,7 @@ struct cluster_plugin {
     struct cluster **list;
     uint32_t n, cap;
     struct cluster_map map;
+    uint32_t unreversed; /* clusters whose reverse names the block is never asked */
 };
 
 #define CLUSTER_OPTIONS_N 13
