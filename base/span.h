@@ -13,6 +13,17 @@ struct span {
     size_t len;
 };
 
+/* For large local buffers on the path of a query, which are written before they are read:
+ * -ftrivial-auto-var-init would clear them each time. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define UNSET __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNSET
+#define UNSET
+#endif
+
 /* Characters, not NUL-terminated. */
 struct text {
     const char *at;

@@ -9,7 +9,7 @@
 static int add_zone(struct arena *a, struct zones *zones, const struct name *zone)
 {
     if (zones->n == zones->cap) {
-        uint32_t cap = zones->cap == 0 ? 4 : zones->cap * 2;
+        uint32_t cap = zones->cap == 0 ? 1 : zones->cap * 2;
         struct name *list = arena_array(a, cap, sizeof *list);
         if (list == NULL)
             return -1;

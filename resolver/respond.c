@@ -46,7 +46,7 @@ void respond_finish(struct query *q, struct encoder *e, struct io *io)
         io->reply(io, &q->client, 0);
         return;
     }
-    uint8_t options[OPTIONS_MAX];
+    uint8_t options[OPTIONS_MAX] UNSET;
     struct msg *m = &q->response.msg;
     const struct opt *asked = &q->request.opt;
     if (m->rcode > 15 && !asked->present)
