@@ -18,6 +18,7 @@ static struct plan *plan_of(struct world *w, const char *corefile)
     errors_init(&errs);
     struct config *config =
         config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), &errs);
+    assert_non_null(config);
     struct plan *plan = plan_build(config, w->registry, &flags, &errs);
     errors_print(&errs, stderr);
     errors_release(&errs);

@@ -51,6 +51,7 @@ static void one_key_is_one_object_until_its_last_claim_is_dropped(void **unused)
     int alive = 0, *argument = &alive;
     uint32_t id, again;
     struct registry *reg = registry_new();
+    assert_non_null(reg);
     struct object *o = registry_claim(reg, &kind_a, key("x"), &argument, &id);
     o->value = 7;
     assert_ptr_equal(registry_claim(reg, &kind_a, key("x"), &argument, &again), o);
@@ -70,6 +71,7 @@ static void kinds_and_keys_are_told_apart(void **unused)
 {
     int alive = 0, *argument = &alive;
     struct registry *reg = registry_new();
+    assert_non_null(reg);
     void *ax = registry_claim(reg, &kind_a, key("x"), &argument, NULL);
     void *ay = registry_claim(reg, &kind_a, key("y"), &argument, NULL);
     void *bx = registry_claim(reg, &kind_b, key("x"), NULL, NULL);
@@ -88,6 +90,7 @@ static void numbers_are_dense_in_a_kind_and_free_again_with_the_object(void **un
     void *all[N];
     bool seen[N] = {false};
     struct registry *reg = registry_new();
+    assert_non_null(reg);
     for (uint32_t i = 0; i < N; i++) {
         char text[8];
         uint32_t id;
@@ -112,6 +115,7 @@ static void an_object_that_cannot_be_made_is_none(void **unused)
     int alive = 0, *argument = NULL;
     uint32_t id;
     struct registry *reg = registry_new();
+    assert_non_null(reg);
     assert_null(registry_claim(reg, &kind_a, key("x"), &argument, NULL));
     argument = &alive;
     assert_non_null(registry_claim(reg, &kind_a, key("x"), &argument, &id));

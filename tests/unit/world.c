@@ -70,6 +70,7 @@ bool world_loads(const char *corefile, char *text, size_t cap)
     errors_init(&errs);
     start();
     struct registry *reg = registry_new();
+    assert_non_null(reg);
     struct plan *plan = build(reg, corefile, &errs);
     if (plan == NULL)
         snprintf(text, cap, "%s", errs.n > 0 ? errs.list[0].text : "no error");
