@@ -338,6 +338,9 @@ static int data_by_ldns(struct scan *s, const struct entry *e)
     if (s->origin_rdf == NULL && set_origin(s, &s->origin) < 0)
         return -1;
     memcpy(line, lead, LEAD_LEN);
+    /* ldns takes a blank behind the last quoted word of CAA for one more word. */
+    for (size_t len = strlen(line); len > 0 && line[len - 1] == ' '; len--)
+        line[len - 1] = '\0';
     ldns_status status = ldns_rr_new_frm_str(&rr, line, 0, s->origin_rdf, NULL);
     if (status != LDNS_STATUS_OK)
         return flaw(s, ldns_get_errorstr_by_id(status), text_of(e->rest));

@@ -93,6 +93,7 @@ struct pair {
 static int meet(struct pair *p, const void *tls, SSL_CTX *server,
                 struct tls_session **session)
 {
+    assert_non_null(tls);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fd), 0);
     p->client = tls_open(tls, p->fd[0], session);
     assert_non_null(p->client);

@@ -19,7 +19,7 @@ CORPUS = os.path.join(os.path.dirname(ROOT), 'shared', 'corefiles')
 STARTED = re.compile(r'^isthmus-', re.M)
 # How CoreDNS's `env` files fail here: something outside the file is missing.
 MISSING = re.compile(r'not supported|no such file|File to import not found|failed to resolve|No such file|'
-                     r'invalid address|not an IP address|Unknown directive|is no ', re.I)
+                     r'invalid address|not an IP address|not a valid |Unknown directive|is no ', re.I)
 IN_A_NAMESPACE = 'ip link set lo up; exec "$0" "$@"'
 
 
