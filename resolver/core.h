@@ -40,6 +40,7 @@ struct resolver {
         *hold;       /* the newest; older ones behind it have queries in flight */
     bool holds_idle; /* some older hold has no query any more */
     struct timers timers;
+    struct timer starter; /* runs on_start of the newest plan */
     struct query_pool pool;
     struct query *ready, **ready_tail; /* woken, to be run */
     uint32_t detached_n;               /* refreshing children that nobody waits for */

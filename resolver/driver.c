@@ -297,6 +297,24 @@ int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t cl
     return 0;
 }
 
+int query_start(struct resolver *r, uint16_t server, const uint8_t *name, uint16_t type)
+{
+    struct client nobody = {.transport = TRANSPORT_UDP, .server = server};
+    struct query *q = r->detached_n >= DETACHED_MAX ? NULL : query_begin(r, &nobody);
+    if (q == NULL)
+        return -1;
+    if (ask_question(q, name, type, DNS_IN) < 0) {
+        query_end(q);
+        return -1;
+    }
+    q->depth = 1;
+    q->detached = true;
+    q->deadline_us = r->now_us + (uint64_t)QUERY_DEADLINE_MS * 1000;
+    r->detached_n++;
+    query_enqueue(q);
+    return 0;
+}
+
 void query_alarm(struct query *q, uint64_t at_us)
 {
     q->alarm_us = at_us;

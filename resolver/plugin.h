@@ -40,6 +40,13 @@ struct plugin {
     enum verdict (*on_query)(struct query *q, const void *state);
     enum verdict (*on_wake)(struct query *q, const void *state);
     enum verdict (*on_response)(struct query *q, const void *state);
+
+    /* What would answer this question, in words for messages: a cluster's zone, an
+     * upstream's address. NULL: this plugin would not take it. */
+    const char *(*label)(struct query *q, const void *state);
+    /* A worker has gone over to the plan: called once, a little later, by one worker,
+     * with a server (index) that the block is asked through. */
+    void (*on_start)(struct resolver *r, uint16_t server, const void *state);
 };
 
 struct slot {

@@ -52,6 +52,7 @@ struct request {
     uint8_t name_len;
     uint16_t type, class; /* current */
     struct opt opt;       /* the client's; a plugin may lower udp_size */
+    const uint8_t *mark;  /* goes along to upstreams (trail.h); NULL = none */
 };
 
 struct response {
@@ -164,6 +165,11 @@ int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t cl
  * and there is a cap on such (DETACHED_MAX). 0, or -1: too many, too deep or no memory.
  */
 int query_spawn_below(struct query *q, bool wait);
+
+/* Starts a query of our own that enters a server of the present plan from the top,
+ * class IN; nobody waits for it. 0, or -1: too many of the kind, or no memory. */
+int query_start(struct resolver *r, uint16_t server, const uint8_t *name,
+                uint16_t type);
 
 /* Wakes the query at this time even if nothing else has; for one WAIT. */
 void query_alarm(struct query *q, uint64_t at_us);

@@ -10,6 +10,57 @@
 
 #include <stdlib.h>
 
+/* ---- beginnings ---- */
+
+/* Others that a first question leads to may have been started together with us. */
+#define START_AFTER_US 500000
+
+/* The first server that asks the block; false when none does. */
+static bool server_with(const struct plan *p, const struct plan_block *b, uint16_t *out)
+{
+    for (uint32_t i = 0; i < p->servers_n; i++) {
+        const struct zonetab *zones = &p->servers[i].zones;
+        for (uint32_t z = 0; z < zones->n; z++) {
+            const struct plan_zone *zone = zones->entries[z].value;
+            for (uint32_t k = 0; k < zone->blocks_n; k++) {
+                *out = (uint16_t)i;
+                if (zone->blocks[k] == b)
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void start_plan(struct timer *t, void *context)
+{
+    struct resolver *r = context;
+    const struct plan *p = r->hold->plan;
+    uint16_t server;
+    for (uint32_t i = 0; i < p->blocks_n; i++) {
+        const struct plan_block *b = &p->blocks[i];
+        for (uint16_t n = 0; n < b->chain_n; n++) {
+            const struct slot *slot = &b->chain[n];
+            if (slot->plugin->on_start != NULL && server_with(p, b, &server))
+                slot->plugin->on_start(r, server, slot->state);
+        }
+    }
+}
+
+static bool has_starts(const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->blocks_n; i++) {
+        const struct plan_block *b = &p->blocks[i];
+        for (uint16_t n = 0; n < b->chain_n; n++) {
+            if (b->chain[n].plugin->on_start != NULL)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* ---- life ---- */
+
 struct resolver *resolver_new(struct io *io, unsigned worker)
 {
     struct resolver *r = calloc(1, sizeof *r);
@@ -19,6 +70,7 @@ struct resolver *resolver_new(struct io *io, unsigned worker)
     r->worker = worker;
     r->ready_tail = &r->ready;
     timers_init(&r->timers, r, 0);
+    r->starter.fire = start_plan;
     r->encoder = encoder_new();
     r->answer_rr = calloc(WIRE_RR_MAX, sizeof *r->answer_rr);
     r->edit_rr = calloc(WIRE_RR_MAX, sizeof *r->edit_rr);
@@ -69,6 +121,9 @@ int resolver_adopt(struct resolver *r, struct plan *plan)
     hold->next = r->hold;
     r->hold = hold;
     drop_holds(r, false);
+    timers_disarm(&r->timers, &r->starter);
+    if (r->worker == 0 && has_starts(plan))
+        timers_arm(&r->timers, &r->starter, r->now_us + START_AFTER_US);
     return 0;
 }
 

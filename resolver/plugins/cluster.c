@@ -11,6 +11,7 @@
 #include "resolver/edns.h"
 #include "resolver/plan.h"
 #include "resolver/plugins/cluster_setup.h"
+#include "resolver/trail.h"
 #include "base/cursor.h"
 #include "base/limits.h"
 
@@ -106,7 +107,8 @@ static bool is_signature_type(uint16_t type)
 static struct span build_question(const struct query *q, const uint8_t *name,
                                   bool dnssec, uint8_t *room, size_t cap)
 {
-    struct wr wr = wr_init(room, cap);
+    uint8_t options[TRAIL_OPTIONS_MAX];
+    struct wr wr = wr_init(room, cap), trail = wr_init(options, sizeof options);
     uint16_t passed = q->request.flags & (DNS_RD | DNS_CD);
     wr_u16(&wr, 0);
     wr_u16(&wr, passed);
@@ -116,14 +118,15 @@ static struct span build_question(const struct query *q, const uint8_t *name,
     wr_bytes(&wr, name, name_len(name));
     wr_u16(&wr, q->request.type);
     wr_u16(&wr, q->request.class);
-    edns_put_opt(&wr, UDP_SIZE_OURS, 0, dnssec, (struct span){0});
+    trail_put_all(&trail, &q->request);
+    edns_put_opt(&wr, UDP_SIZE_OURS, 0, dnssec, (struct span){options, trail.at});
     return (struct span){.at = room, .len = wr.at};
 }
 
 static enum verdict ask(struct query *q, const struct cluster_zone *z,
                         const uint8_t *name)
 {
-    uint8_t room[DNS_HEADER_LEN + NAME_WIRE_MAX + 4 + 16];
+    uint8_t room[DNS_HEADER_LEN + NAME_WIRE_MAX + 4 + 16 + TRAIL_OPTIONS_MAX];
     bool dnssec = !z->renamed && q->request.opt.present && q->request.opt.dnssec_ok;
     struct upstream_question question = {
         .wire = build_question(q, name, dnssec, room, sizeof room),
@@ -274,6 +277,15 @@ static enum verdict on_wake(struct query *q, const void *state)
     return answered(q, f, res->msg);
 }
 
+static const char *label(struct query *q, const void *state)
+{
+    const struct cluster_plugin *plugin = state;
+    bool reverse;
+    const struct cluster_zone *z =
+        cluster_map_find(&plugin->map, query_key(q), &reverse);
+    return z == NULL ? NULL : z->cluster->label;
+}
+
 const struct plugin plugin_cluster = {
     .name = "cluster",
     .help = "names of a Kubernetes cluster under a zone of their own, both ways",
@@ -284,4 +296,5 @@ const struct plugin plugin_cluster = {
     .release = cluster_release,
     .on_query = on_query,
     .on_wake = on_wake,
+    .label = label,
 };

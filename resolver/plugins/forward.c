@@ -12,6 +12,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/edns.h"
+#include "resolver/trail.h"
 #include "resolver/plugins/forward_setup.h"
 
 struct frame {
@@ -59,23 +60,35 @@ static struct span end_to_end(struct span options, uint8_t *room, size_t cap)
 
 #define QUESTION_MAX (DNS_HEADER_LEN + NAME_WIRE_MAX + 4 + 11 + EDNS_OPTIONS_MAX)
 
+/* With our mark where one was set, for which room is kept. */
+static struct span options_for(const struct request *req, uint8_t *room, size_t cap)
+{
+    struct wr wr = wr_init(room, cap);
+    size_t kept = req->mark == NULL ? 0 : 4 + TRAIL_MARK;
+    if (req->opt.present)
+        wr.at = end_to_end(req->opt.options, room, cap - kept).len;
+    trail_put_own(&wr, req);
+    return (struct span){.at = room, .len = wr.at};
+}
+
 static struct span build_question(const struct query *q, uint8_t *room, size_t cap)
 {
     const struct request *req = &q->request;
     uint8_t options[EDNS_OPTIONS_MAX];
     struct wr wr = wr_init(room, cap);
     uint16_t passed = 15u << 11 | DNS_RD | DNS_AD | DNS_CD;
+    bool opt = req->opt.present || req->mark != NULL;
     wr_u16(&wr, 0);
     wr_u16(&wr, req->flags & passed);
     wr_u16(&wr, 1);
     wr_u32(&wr, 0);
-    wr_u16(&wr, req->opt.present);
+    wr_u16(&wr, opt);
     wr_bytes(&wr, req->name, req->name_len);
     wr_u16(&wr, req->type);
     wr_u16(&wr, req->class);
-    if (req->opt.present)
-        edns_put_opt(&wr, req->opt.udp_size, 0, req->opt.dnssec_ok,
-                     end_to_end(req->opt.options, options, sizeof options));
+    if (opt)
+        edns_put_opt(&wr, req->opt.present ? req->opt.udp_size : UDP_SIZE_OURS, 0,
+                     req->opt.dnssec_ok, options_for(req, options, sizeof options));
     return (struct span){.at = room, .len = wr.at};
 }
 
@@ -176,6 +189,12 @@ static enum verdict on_wake(struct query *q, const void *state)
     return failed(q, res);
 }
 
+static const char *label(struct query *q, const void *state)
+{
+    const struct forward *f = find(state, 0, &q->request);
+    return f == NULL || f->group.n == 0 ? NULL : f->group.list[0]->text;
+}
+
 const struct plugin plugin_forward = {
     .name = "forward",
     .help = "asks upstream servers",
@@ -186,4 +205,5 @@ const struct plugin plugin_forward = {
     .release = forward_release,
     .on_query = on_query,
     .on_wake = on_wake,
+    .label = label,
 };
