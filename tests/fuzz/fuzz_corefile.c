@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     errors_init(&errs);
     struct config *c =
         config_load_text("/nonexistent/f", (struct text){text, len}, &words, &errs);
-    if ((c == NULL) != (errs.n > 0))
+    if ((c == NULL || c->flawed) != (errs.n > 0))
         abort();
     for (uint32_t i = 0; c != NULL && i < c->corefile.blocks_n; i++)
         read_block(c, &c->corefile.blocks[i], &errs);

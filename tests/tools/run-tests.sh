@@ -187,11 +187,17 @@ run_e2e() {
 }
 
 GOLDEN=${GOLDEN:-../shared/golden}
-GOLDEN_PLUGINS=bind,errors,log,whoami,multisocket,file,forward,cluster
+# The one recorded case that is not met: docs/coredns-differences.md says why.
+GOLDEN_MISSED=rewrite-type-class
 
 # golden_with OUT NAME SERVER-COMMAND
+# Every case whose plugins are here, with all their options.
 golden_with() {
-    run_program "$1" "golden-$2" "$PYTHON" "$GOLDEN/run" --plugins "$GOLDEN_PLUGINS" --server "$3"
+    local plugins cases
+    plugins=$("$1/isthmus" -plugins | sed -n 's/^  dns\.\(.*\)/\1,\1:*/p' | paste -sd, -)
+    cases=$(ls "$GOLDEN"/cases/*.case | grep -v "/$GOLDEN_MISSED.case")
+    # shellcheck disable=SC2086
+    run_program "$1" "golden-$2" "$PYTHON" "$GOLDEN/run" --plugins "$plugins" --server "$3" $cases
 }
 
 # There are as many workers as CPUs that the server may use.
