@@ -1,13 +1,10 @@
 #include "config/config.h"
 
-#include "base/hash.h"
 #include "config/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define CONFIG_LANES 4 /* hashes of 64 bits in a digest */
 
 static const char DEFAULT_FILE[] = "Corefile";
 static const char DEFAULT_TEXT[] = ". {\n"
@@ -39,40 +36,35 @@ void config_free(struct config *c)
 
 /* ---- digest ---- */
 
-struct digest {
-    uint64_t lanes[CONFIG_LANES];
-};
-
-/* The length goes in with the text, so that "a" "b" differs from "ab". */
-static void digest_text(struct digest *d, const char *text, uint64_t kind)
+/* The text with its final zero, so that "a" "b" differs from "ab", and what it is. */
+static void digest_text(struct sha512 *d, const char *text, char kind)
 {
-    size_t len = strlen(text);
-    uint64_t hash = hash_mix(hash_bytes(text, len), len);
-    for (uint64_t i = 0; i < CONFIG_LANES; i++)
-        d->lanes[i] = hash_mix(d->lanes[i], hash_mix(hash, kind * CONFIG_LANES + i));
+    sha512_add(d, &kind, 1);
+    sha512_add(d, text, strlen(text) + 1);
 }
 
 /* What a token is to those who read it: its text, and whether it begins a line. */
-static void digest_tokens(struct digest *d, const struct token *list, uint32_t n)
+static void digest_tokens(struct sha512 *d, const struct token *list, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         digest_text(d, list[i].text,
-                    i > 0 && token_same_line(&list[i - 1], &list[i]) ? 1 : 2);
-    digest_text(d, "", 3);
+                    i > 0 && token_same_line(&list[i - 1], &list[i]) ? 'w' : 'l');
+    digest_text(d, "", 'd');
 }
 
 static void config_digest(struct config *c)
 {
-    struct digest d = {{0}};
+    struct sha512 d;
+    sha512_init(&d);
     for (uint32_t i = 0; i < c->corefile.blocks_n; i++) {
         const struct block *b = &c->corefile.blocks[i];
         for (uint32_t k = 0; k < b->keys_n; k++)
-            digest_text(&d, b->keys[k].text, 4);
+            digest_text(&d, b->keys[k].text, 'k');
         for (uint32_t k = 0; k < b->directives_n; k++)
             digest_tokens(&d, b->directives[k].tokens, b->directives[k].tokens_n);
-        digest_text(&d, "", 5);
+        digest_text(&d, "", 'b');
     }
-    memcpy(c->digest, d.lanes, sizeof c->digest);
+    sha512_end(&d, c->digest);
 }
 
 /* ---- loading ---- */

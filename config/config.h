@@ -2,6 +2,7 @@
 #ifndef ISTHMUS_CONFIG_CONFIG_H
 #define ISTHMUS_CONFIG_CONFIG_H
 
+#include "base/sha512.h"
 #include "config/corefile.h"
 
 struct config {
@@ -9,7 +10,8 @@ struct config {
     const char *file;   /* as given; "stdin" for standard input */
     struct corefile corefile;
     bool flawed; /* some of it could not be read: only good for finding more errors */
-    uint8_t digest[32]; /* of the parsed form: comments and spacing do not matter */
+    uint8_t
+        digest[SHA512_LEN]; /* of the parsed form: comments and spacing do not matter */
 };
 
 /* Loads `path`; NULL means ./Corefile when it exists, else the built-in default (whoami

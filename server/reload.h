@@ -22,7 +22,7 @@ struct reload_retired;
 
 /* What was read, to know when it changes: also of what could not be used. */
 struct reload_text {
-    uint8_t digest[sizeof((struct config *)0)->digest];
+    uint8_t digest[SHA512_LEN];
     uint64_t errors; /* a hash of those that reading gave; 0 = none */
 };
 
@@ -44,7 +44,7 @@ struct reload {
 
     struct admin admin;
     struct metrics_facts facts;
-    char digest[2 * sizeof((struct config *)0)->digest + 1]; /* of the plan in use */
+    char digest[2 * SHA512_LEN + 1]; /* of the plan in use */
 
     uv_mutex_t lock; /* for `retired`: worker threads add to it when they end a plan */
     struct reload_retired *retired;
