@@ -169,11 +169,7 @@ static void show_requests(struct sheet *s, const struct family *f,
 
 static const char *rcode_text(uint32_t rcode, char out[LABELS_MAX])
 {
-    if (rcode == METRICS_RCODES - 1)
-        snprintf(out, LABELS_MAX, "other");
-    else
-        rcode_print((uint16_t)rcode, out);
-    return out;
+    return rcode == METRICS_RCODES - 1 ? "other" : rcode_print((uint16_t)rcode, out);
 }
 
 /* CoreDNS's label `plugin` names the plugin right behind prometheus in the chain. */

@@ -1,0 +1,282 @@
+#include "resolver/metrics.h"
+
+#include "resolver/metrics_page.h"
+#include "tests/unit/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static const struct metrics_facts facts = {
+    .version = "1.2.3", .build = "cc", .digest = "00ff"};
+
+static char *page_of(const struct plan *p)
+{
+    size_t len;
+    char *page = metrics_page(p, &facts, &len);
+    assert_non_null(page);
+    assert_int_equal(strlen(page), len);
+    return page;
+}
+
+/* The value of a series, which is written with its labels; -1: not there. */
+static double value_of(const char *page, const char *series)
+{
+    char line[400];
+    snprintf(line, sizeof line, "\n%s ", series);
+    const char *at = strstr(page, line);
+    return at == NULL ? -1 : strtod(at + strlen(line), NULL);
+}
+
+#define AT_ROOT "{server=\"dns://:53\",zone=\".\",view=\"\""
+
+struct row {
+    const char *series;
+    double value;
+};
+
+static void check(const struct plan *p, const struct row *rows, size_t n)
+{
+    char *page = page_of(p);
+    for (size_t i = 0; i < n; i++) {
+        double value = value_of(page, rows[i].series);
+        if (value > rows[i].value || value < rows[i].value)
+            fail_msg("%s is %g and not %g", rows[i].series, value, rows[i].value);
+    }
+    free(page);
+}
+#define CHECK(p, rows) check(p, rows, sizeof(rows) / sizeof *(rows))
+
+static void questions_and_answers_are_counted_by_kind(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n prometheus\n whoami\n}\n");
+    world_ask(&w, "www.test");
+    world_ask(&w, "WWW.test");
+    world_ask_as(&w, &(struct world_question){.name = "www.test",
+                                              .type = DNS_MX,
+                                              .transport = TRANSPORT_TCP});
+    world_ask_as(&w, &(struct world_question){.name = "www.test",
+                                              .type = 65280,
+                                              .edns = true,
+                                              .udp_size = 1232,
+                                              .dnssec_ok = true});
+    static const struct row rows[] = {
+        {"coredns_dns_requests_total" AT_ROOT ",proto=\"udp\",family=\"1\",type=\"A\"}",
+         2},
+        {"coredns_dns_requests_total" AT_ROOT
+         ",proto=\"tcp\",family=\"1\",type=\"MX\"}",
+         1},
+        {"coredns_dns_requests_total" AT_ROOT
+         ",proto=\"udp\",family=\"1\",type=\"other\"}",
+         1},
+        {"coredns_dns_do_requests_total" AT_ROOT "}", 1},
+        {"coredns_dns_responses_total" AT_ROOT ",rcode=\"NOERROR\",plugin=\"whoami\"}",
+         4},
+        {"coredns_dns_request_duration_seconds_count" AT_ROOT "}", 4},
+        {"coredns_dns_request_duration_seconds_bucket" AT_ROOT ",le=\"0.00025\"}", 4},
+        {"coredns_dns_request_size_bytes_sum" AT_ROOT ",proto=\"udp\"}", 26 + 26 + 37},
+        {"coredns_dns_request_size_bytes_bucket" AT_ROOT ",proto=\"tcp\",le=\"0\"}", 0},
+        {"coredns_dns_request_size_bytes_bucket" AT_ROOT ",proto=\"tcp\",le=\"100\"}",
+         1},
+        {"coredns_dns_response_size_bytes_count" AT_ROOT ",proto=\"tcp\"}", 1},
+        {"coredns_plugin_enabled" AT_ROOT ",name=\"whoami\"}", 1},
+        {"coredns_build_info{version=\"1.2.3\",revision=\"\",goversion=\"cc\"}", 1},
+        {"coredns_reload_version_info{hash=\"sha512\",value=\"00ff\"}", -1},
+    };
+    CHECK(w.plan, rows);
+    world_close(&w);
+}
+
+static void block_without_prometheus_is_not_measured(void **unused)
+{
+    struct world w;
+    world_load(&w, "a.test {\n prometheus\n whoami\n}\n"
+                   "b.test {\n cache\n forward . 10.0.0.1\n}\n");
+    world_ask(&w, "www.b.test");
+    char *page = page_of(w.plan);
+    assert_null(strstr(page, "b.test"));
+    assert_null(strstr(page, "coredns_cache"));
+    assert_null(strstr(page, "coredns_proxy"));
+    free(page);
+    world_close(&w);
+}
+
+static void what_reaches_no_block_is_of_zone_dropped(void **unused)
+{
+    struct world w;
+    world_load(&w, "a.test {\n prometheus\n whoami\n}\n");
+    world_ask(&w, "www.elsewhere.test");
+    static const struct row rows[] = {
+        {"coredns_dns_responses_total{server=\"dns://:53\",zone=\"dropped\",view=\"\","
+         "rcode=\"REFUSED\",plugin=\"\"}",
+         1},
+    };
+    CHECK(w.plan, rows);
+    world_close(&w);
+}
+
+static void upstreams_and_the_cache_are_counted(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n prometheus\n cache\n forward . 10.0.0.1\n}\n");
+    world_ask(&w, "www.test");
+    world_run(&w, 3);
+    struct fake_sent *s = world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP);
+    world_answer(&w, s, &(struct world_answer){.address = "192.0.2.1"});
+    world_ask(&w, "www.test");
+#define CACHED "{server=\"dns://:53\",zones=\".\",view=\"\""
+#define PROXY  "{proxy_name=\"forward\",to=\"10.0.0.1:53\""
+    static const struct row rows[] = {
+        {"coredns_cache_entries" CACHED ",type=\"success\"}", 1},
+        {"coredns_cache_entries" CACHED ",type=\"denial\"}", 0},
+        {"coredns_cache_hits_total" CACHED ",type=\"success\"}", 1},
+        {"coredns_cache_requests_total" CACHED "}", 2},
+        {"coredns_cache_misses_total" CACHED "}", 1},
+        {"coredns_cache_served_stale_total" CACHED "}", 0},
+        {"coredns_proxy_request_duration_seconds_count" PROXY ",rcode=\"NOERROR\"}", 1},
+        {"coredns_proxy_request_duration_seconds_bucket" PROXY
+         ",rcode=\"NOERROR\",le=\"0.002\"}",
+         0},
+        {"coredns_proxy_request_duration_seconds_bucket" PROXY
+         ",rcode=\"NOERROR\",le=\"0.004\"}",
+         1},
+        {"coredns_proxy_healthcheck_failures_total" PROXY "}", 0},
+        {"coredns_forward_healthcheck_broken_total", 0},
+        {"coredns_forward_max_concurrent_rejects_total", 0},
+    };
+    CHECK(w.plan, rows);
+    world_close(&w);
+}
+
+static void refusals_of_max_concurrent_are_counted(void **unused)
+{
+    struct world w;
+    world_load(&w,
+               ". {\n prometheus\n forward . 10.0.0.1 {\n max_concurrent 1\n }\n}\n");
+    world_ask(&w, "a.test");
+    world_ask(&w, "b.test");
+    static const struct row rows[] = {
+        {"coredns_forward_max_concurrent_rejects_total", 1},
+        {"coredns_dns_responses_total" AT_ROOT ",rcode=\"REFUSED\",plugin=\"forward\"}",
+         1},
+    };
+    CHECK(w.plan, rows);
+    world_close(&w);
+}
+
+static void clusters_have_their_own(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n prometheus\n cluster b.lan {\n dns 10.0.0.1\n }\n}\n");
+    uint64_t client = world_ask(&w, "web.b.lan");
+    static const struct row before[] = {
+        {"isthmus_cluster_up{cluster=\"b.lan\"}", 1},
+        {"isthmus_cluster_rtt_seconds{cluster=\"b.lan\"}", -1},
+        {"isthmus_cluster_requests_total{cluster=\"b.lan\"}", 1},
+        {"isthmus_cluster_renames_total{cluster=\"b.lan\"}", 0},
+    };
+    CHECK(w.plan, before);
+    world_run(&w, 4);
+    struct fake_sent *s = world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP);
+    world_answer(&w, s, &(struct world_answer){.address = "192.0.2.1"});
+    assert_int_equal(world_rcode(&w, client), DNS_NOERROR);
+    static const struct row after[] = {
+        {"isthmus_cluster_rtt_seconds{cluster=\"b.lan\"}", 0.004},
+        {"isthmus_cluster_renames_total{cluster=\"b.lan\"}", 1},
+        {"coredns_proxy_request_duration_seconds_count{proxy_name=\"cluster\",to=\"10.0."
+         "0.1:53\",rcode=\"NOERROR\"}",
+         1},
+    };
+    CHECK(w.plan, after);
+    world_close(&w);
+}
+
+/* ---- lives ---- */
+
+static struct plan *build(struct world *w, const char *corefile)
+{
+    struct errors errs;
+    errors_init(&errs);
+    struct plan_flags flags = {.dns_port = 53};
+    struct config *config =
+        config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), &errs);
+    struct plan *p = plan_build(config, w->registry, &flags, &errs);
+    errors_release(&errs);
+    assert_non_null(p);
+    return p;
+}
+
+static void counts_go_on_over_a_reload(void **unused)
+{
+    struct world w;
+    static const struct row two[] = {
+        {"coredns_dns_requests_total" AT_ROOT ",proto=\"udp\",family=\"1\",type=\"A\"}",
+         2},
+    };
+    world_open(&w);
+    struct plan *first = build(&w, ". {\n prometheus\n whoami\n}\n");
+    world_adopt(&w, first);
+    world_ask(&w, "www.test");
+    struct plan *next = build(&w, ". {\n prometheus\n log\n whoami\n}\n"
+                                  "a.test {\n prometheus\n whoami\n}\n");
+    world_adopt(&w, next);
+    plan_done(first);
+    plan_free(first);
+    world_ask(&w, "www.test");
+    CHECK(next, two);
+    resolver_free(w.r);
+    w.r = resolver_new(&w.io->io, 0);
+    plan_done(next);
+    plan_free(next);
+    world_close(&w);
+}
+
+static void workers_are_added_up(void **unused)
+{
+    struct world w;
+    struct metrics_desk one = {0}, two = {0};
+    world_open(&w);
+    struct plan *p = build(&w, ". {\n prometheus\n whoami\n}\n");
+    assert_int_equal(metrics_attach(&one, p, 0), 0);
+    assert_int_equal(metrics_attach(&two, p, 1), 0);
+    const struct meter *m = p->meters.first->meter;
+    metrics_add(&one, m, SERVED_DO, 3);
+    metrics_add(&two, m, SERVED_DO, 4);
+    metrics_desk_release(&two);
+    assert_int_equal(metrics_sum(m, SERVED_DO), 7);
+    assert_int_equal(metrics_attach(&two, p, 1), 0);
+    metrics_add(&two, m, SERVED_DO, 1);
+    assert_int_equal(metrics_sum(m, SERVED_DO), 8);
+    metrics_desk_release(&one);
+    metrics_desk_release(&two);
+    plan_free(p);
+    world_close(&w);
+}
+
+static void values_of_labels_are_escaped(void **unused)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    assert_string_equal(metrics_label(&a, "x", "a\"b\\c\nd"), "x=\"a\\\"b\\\\c\\nd\"");
+    assert_string_equal(metrics_label(&a, "x", ""), "x=\"\"");
+    assert_null(metrics_label(&a, "x", NULL));
+    arena_release(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(questions_and_answers_are_counted_by_kind),
+        cmocka_unit_test(block_without_prometheus_is_not_measured),
+        cmocka_unit_test(what_reaches_no_block_is_of_zone_dropped),
+        cmocka_unit_test(upstreams_and_the_cache_are_counted),
+        cmocka_unit_test(refusals_of_max_concurrent_are_counted),
+        cmocka_unit_test(clusters_have_their_own),
+        cmocka_unit_test(counts_go_on_over_a_reload),
+        cmocka_unit_test(workers_are_added_up),
+        cmocka_unit_test(values_of_labels_are_escaped),
+    };
+    return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+}
