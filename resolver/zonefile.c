@@ -55,8 +55,10 @@ struct entry {
 static int flaw(struct scan *s, const char *what, struct text found)
 {
     int len = found.len > 80 ? 80 : (int)found.len;
-    return error_at(s->errs, (struct where){s->from.file, s->first}, "%s: '%.*s'%s",
-                    what, len, found.at, found.len > 80 ? "..." : "");
+    /* A record by itself stands in no file. */
+    struct where at = {s->from.file, s->from.file == NULL ? 0 : s->first};
+    return error_at(s->errs, at, "%s: '%.*s'%s", what, len, found.at,
+                    found.len > 80 ? "..." : "");
 }
 
 /* ---- lines ---- */

@@ -151,6 +151,7 @@ static void what_is_no_record_is_refused(void **unused)
         "a.test. 99999999999 IN A 192.0.2.1",
         "a..test. 60 IN A 192.0.2.1",
         "$TTL 60",
+        "; a comment\nx.test. 60 IN",
         "a.test. 60 IN SOA ns h ( 1 2 3 4 5",
     };
     struct rig r;

@@ -143,6 +143,9 @@ static int read_line(struct setup *s, struct reader *rd, struct file_plugin *p)
     if (!reader_arg(rd, &file))
         return reader_error_args(rd);
     uint32_t at = rd->at;
+    file = plan_path(s->block, s->arena, file);
+    if (file == NULL)
+        return reader_error(rd, "out of memory");
     if (read_zones(rd, &zones) < 0)
         return -1;
     int rc = load(rd, p, file, rd->at == at ? &s->block->zones : &zones);
