@@ -26,6 +26,8 @@
           "2 ms: a name that makes a pattern go further gets SERVFAIL")                \
     LIMIT(PATTERN_HEAP_MAX_KB, 1024, "KiB of one match",                               \
           "as with its steps: backtracking remembers")                                 \
+    LIMIT(EXPR_TEXT_MAX, 4096, "octets of texts of one expression",                    \
+          "made from a query: a name has 1 KiB at most; beyond it is false")           \
     LIMIT(DETACHED_MAX, 1000, "queries per worker",                                    \
           "prefetches and refreshes that no client waits for")                         \
     LIMIT(CLUSTER_IN_FLIGHT, 4096, "queries per cluster",                              \
@@ -104,6 +106,8 @@
     LIMIT(CONFIG_WORDS_MAX, 32 * 1024 * 1024, "words per Corefile",                    \
           "brought into one Corefile by imports: a small file can import large ones")  \
     LIMIT(PATTERN_LEN_MAX, 10000, "octets per regular expression", "as in CoreDNS")    \
+    LIMIT(EXPR_DEPTH_MAX, 32, "values",                                                \
+          "that an expression has in hand at a time: deeper nesting is refused")       \
     LIMIT(ENV_TEXT_MAX, 64 * 1024, "octets per token",                                 \
           "that variables add to one token: values can double one another")            \
     LIMIT(ENV_ROUNDS_MAX, 64, "substitutions per token",                               \

@@ -1,5 +1,6 @@
 #include "resolver/fill.h"
 
+#include "resolver/metadata.h"
 #include "resolver/rdata.h"
 
 #include <inttypes.h>
@@ -156,9 +157,21 @@ static void put_rflags(struct sink *to, const struct query *q)
 typedef void fill_value(struct sink *to, const struct query *q);
 
 struct fill_part {
-    fill_value *value; /* NULL: the literal */
+    fill_value *value; /* NULL: a label or the literal */
+    struct text label; /* of metadata; without NUL */
     struct text literal;
 };
+
+static void put_label(struct sink *to, struct query *q, struct text label)
+{
+    char name[METADATA_LABEL_MAX], value[METADATA_VALUE_MAX];
+    size_t len = 0;
+    if (label.len < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)label.len, label.at);
+        len = metadata_value(q, q->block, name, value);
+    }
+    put(to, len == 0 ? "-" : value, len == 0 ? 1 : len);
+}
 
 static fill_value *value_of(struct text label)
 {
@@ -218,10 +231,10 @@ static void add_piece(struct fill *f, const char *at, const char *close)
         return;
     }
     add_literal(f, at, (size_t)(open - at));
+    struct fill_part *part = &f->parts[f->n++];
+    part->value = value;
     if (value == NULL)
-        add_literal(f, "-", 1);
-    else
-        f->parts[f->n++].value = value;
+        part->label = (struct text){.at = label.at + 2, .len = label.len - 3};
 }
 
 int fill_parse(struct fill *f, struct arena *a, const char *format)
@@ -243,15 +256,17 @@ int fill_parse(struct fill *f, struct arena *a, const char *format)
     return 0;
 }
 
-size_t fill_run(const struct fill *f, const struct query *q, char *out, size_t cap)
+size_t fill_run(const struct fill *f, struct query *q, char *out, size_t cap)
 {
     struct sink to = {.at = out, .left = cap};
     for (uint32_t i = 0; i < f->n; i++) {
         const struct fill_part *part = &f->parts[i];
-        if (part->value == NULL)
-            put(&to, part->literal.at, part->literal.len);
-        else
+        if (part->value != NULL)
             part->value(&to, q);
+        else if (part->label.len > 0)
+            put_label(&to, q, part->label);
+        else
+            put(&to, part->literal.at, part->literal.len);
     }
     return cap - to.left;
 }

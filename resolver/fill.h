@@ -6,8 +6,8 @@
  *
  * Known are {type} {name} {class} {proto} {size} {remote} {port} {local} {rcode}
  * {rsize} {duration} {>id} {>opcode} {>do} {>bufsize} {>rflags}, and {common} and
- * {combined}, which are formats themselves. A metadata label {/plugin/label} has no
- * value here and gives `-`. Other braces stay as they are. */
+ * {combined}, which are formats themselves. A label {/view/name} gives its value
+ * (metadata.h), or `-`. Other braces stay as they are. */
 #ifndef ISTHMUS_RESOLVER_FILL_H
 #define ISTHMUS_RESOLVER_FILL_H
 
@@ -31,6 +31,6 @@ int fill_parse(struct fill *f, struct arena *a, const char *format)
 
 /* Writes to `out`, without NUL, as much as fits; returns how much. Values of the answer
  * are those of q->response: for on_response. */
-size_t fill_run(const struct fill *f, const struct query *q, char *out, size_t cap);
+size_t fill_run(const struct fill *f, struct query *q, char *out, size_t cap);
 
 #endif

@@ -134,20 +134,22 @@ static const char *zones_label(struct plan *p, const struct zones *zones)
 }
 
 /* The labels after each other; NULL: no memory, also for one of them. */
-static const char *join(struct plan *p, const char *server, const char *zone)
+static const char *join(struct plan *p, const char *server, const char *zone,
+                        const char *view)
 {
-    if (server == NULL || zone == NULL)
+    const char *label = metrics_label(&p->arena, "view", view == NULL ? "" : view);
+    if (server == NULL || zone == NULL || label == NULL)
         return NULL;
-    return arena_printf(&p->arena, "%s,%s,view=\"\"", server, zone);
+    return arena_printf(&p->arena, "%s,%s,%s", server, zone, label);
 }
 
 static int measure_cache(struct plan *p, struct plan_zone *z, const char *server)
 {
-    const struct plan_block *b = z->blocks[0];
+    const struct plan_block *b = z->block;
     if (b->cache == NULL)
         return 0;
     const struct zones *zones = b->cached->n > 0 ? b->cached : &b->zones;
-    const char *labels = join(p, server, zones_label(p, zones));
+    const char *labels = join(p, server, zones_label(p, zones), b->view);
     z->cache_meter = metrics_claim(p, METER_CACHE, labels, b->cache);
     return z->cache_meter == NULL ? -1 : 0;
 }
@@ -156,7 +158,8 @@ static int measure_zone(struct plan *p, struct plan_zone *z, const char *server)
 {
     char name[NAME_TEXT_MAX];
     name_print(z->zone.wire, name);
-    const char *labels = join(p, server, metrics_label(&p->arena, "zone", name));
+    const char *labels =
+        join(p, server, metrics_label(&p->arena, "zone", name), z->block->view);
     z->meter = metrics_claim(p, METER_SERVED, labels, z);
     return z->meter == NULL ? -1 : measure_cache(p, z, server);
 }
@@ -165,18 +168,19 @@ static int measure_server(struct plan *p, struct plan_server *s)
 {
     const char *server = NULL;
     for (uint32_t i = 0; i < s->zones.n; i++) {
-        struct plan_zone *z = s->zones.entries[i].value;
-        if (!z->blocks[0]->measured)
-            continue;
-        if (server == NULL)
-            server = server_label(p, s);
-        if (measure_zone(p, z, server) < 0)
-            return -1;
+        for (struct plan_zone *z = s->zones.entries[i].value; z != NULL; z = z->next) {
+            if (!z->block->measured)
+                continue;
+            if (server == NULL)
+                server = server_label(p, s);
+            if (measure_zone(p, z, server) < 0)
+                return -1;
+        }
     }
     if (server == NULL)
         return 0;
     s->refused =
-        metrics_claim(p, METER_SERVED, join(p, server, "zone=\"dropped\""), NULL);
+        metrics_claim(p, METER_SERVED, join(p, server, "zone=\"dropped\"", NULL), NULL);
     return s->refused == NULL ? -1 : 0;
 }
 

@@ -175,7 +175,7 @@ static const char *rcode_text(uint32_t rcode, char out[LABELS_MAX])
 /* CoreDNS's label `plugin` names the plugin right behind prometheus in the chain. */
 static const char *plugin_behind(const struct plan_zone *z)
 {
-    const struct plan_block *b = z == NULL ? NULL : z->blocks[0];
+    const struct plan_block *b = z == NULL ? NULL : z->block;
     for (uint16_t i = 0; b != NULL && i + 1 < b->chain_n; i++) {
         if (b->chain[i].plugin == &plugin_prometheus)
             return b->chain[i + 1].plugin->name;
@@ -224,9 +224,9 @@ static void show_enabled(struct sheet *s, const struct family *f,
 {
     char more[LABELS_MAX];
     const struct plan_zone *z = use->context;
-    for (uint32_t i = 0; z != NULL && i < z->blocks[0]->setup_n; i++) {
+    for (uint32_t i = 0; z != NULL && i < z->block->setup_n; i++) {
         snprintf(more, sizeof more, "name=\"%s\"",
-                 z->blocks[0]->setup_done[i].plugin->name);
+                 z->block->setup_done[i].plugin->name);
         put_count(s, f->name, use->meter->labels, more, 1);
     }
 }

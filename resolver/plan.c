@@ -65,10 +65,19 @@ static int run_setup(struct plan *p, struct plan_block *b, const struct plugin *
     struct slot slot = {.plugin = plugin, .state = s.state};
     /* Also after a failure: what was claimed so far has to be given back. */
     b->setup_done[b->setup_n++] = slot;
+    if (rc == 0 && plugin->admits != NULL)
+        b->filter = slot;
     bool on_the_way = plugin->on_query != NULL || plugin->on_response != NULL;
     if (rc == 0 && on_the_way)
         b->chain[b->chain_n++] = slot;
     return rc;
+}
+
+/* `view NAME {`: wanted by plugins whose setup comes before that of view. */
+static const char *view_name(const struct block *source)
+{
+    const struct directive *d = directive_of(source, "view");
+    return d == NULL ? NULL : d->tokens_n > 1 ? d->tokens[1].text : "";
 }
 
 /* All plugins of a block in the fixed order; goes on after errors, so that all come
@@ -153,28 +162,41 @@ static int check_overlap(struct plan *p, const struct plan_server *mine,
     return 0;
 }
 
+/* Behind the views of the same zone that stand before it in the file. */
+static int join_views(struct plan *p, const struct plan_server *s,
+                      struct plan_zone *first, struct plan_zone *z, struct errors *errs)
+{
+    struct plan_zone **end = &first->next;
+    const struct plan_block *other = NULL;
+    for (struct plan_zone *v = first; v != NULL; v = v->next) {
+        other = v->block->view == NULL ? v->block : other;
+        end = &v->next;
+    }
+    *end = z;
+    if (other == NULL || z->block->view != NULL)
+        return 0;
+    return error_at(
+        errs, z->block->at,
+        "cannot serve %s - it is already defined (%s:%u): put all plugins of "
+        "the zone into one block",
+        serving(&p->arena, s->scheme, z->zone.wire, &s->addr), other->at.file,
+        other->at.line);
+}
+
 static int serve_zone(struct plan *p, struct plan_server *s, struct plan_block *b,
                       const struct name *zone, struct errors *errs)
 {
     struct plan_zone *z = arena_alloc(&p->arena, sizeof *z);
-    const struct plan_block **list = arena_array(&p->arena, 1, sizeof(void *));
-    if (z == NULL || list == NULL)
+    if (z == NULL)
         return error_at(errs, b->at, "out of memory");
-    *z = (struct plan_zone){.zone = *zone, .blocks = list, .blocks_n = 1};
-    list[0] = b;
-    void *old = NULL;
-    int added = zonetab_add(&s->zones, &p->arena, z->zone.wire, z, &old);
+    *z = (struct plan_zone){.zone = *zone, .block = b};
+    void *first = NULL;
+    int added = zonetab_add(&s->zones, &p->arena, z->zone.wire, z, &first);
     if (added < 0)
         return error_at(errs, b->at, "out of memory");
-    if (added == 0)
-        return check_overlap(p, s, zone, b->at, errs);
-    const struct plan_zone *other = old;
-    return error_at(
-        errs, b->at,
-        "cannot serve %s - it is already defined (%s:%u): put all plugins of "
-        "the zone into one block",
-        serving(&p->arena, s->scheme, zone->wire, &s->addr), other->blocks[0]->at.file,
-        other->blocks[0]->at.line);
+    if (added > 0 && join_views(p, s, first, z, errs) < 0)
+        return -1;
+    return check_overlap(p, s, zone, b->at, errs);
 }
 
 static int serve_key(struct plan *p, struct plan_block *b, const struct key *key,
@@ -217,7 +239,8 @@ static void add_listeners(struct plan *p, struct plan_block *b, uint16_t dns_por
         const struct key *key = &b->keys[i];
         const char *refusal = scheme_refusal(key->scheme);
         if (refusal != NULL) {
-            error_at(errs, b->at, "%s:// is not supported: %s", scheme_name(key->scheme), refusal);
+            error_at(errs, b->at, "%s:// is not supported: %s",
+                     scheme_name(key->scheme), refusal);
             continue;
         }
         bool flag = key->scheme == SCHEME_DNS && !key->port_written && dns_port != 0;
@@ -272,6 +295,7 @@ static void build_blocks(struct plan *p, const struct plan_flags *flags,
         struct plan_block *b = &p->blocks[p->blocks_n++];
         b->source = &c->blocks[i];
         b->at = b->source->at;
+        b->view = view_name(b->source);
         if (read_keys(p, b, errs) < 0)
             return;
         set_up_block(p, b, errs);
@@ -340,6 +364,32 @@ void plan_done(struct plan *p)
         p->unused(p, p->unused_context);
 }
 
+/* How many blocks before this one have a view of the same name. */
+static uint32_t views_before(const struct plan *p, const struct plan_block *b)
+{
+    uint32_t n = 0;
+    for (const struct plan_block *other = p->blocks; other != b; other++)
+        n += other->view != NULL && strcmp(other->view, b->view) == 0;
+    return n;
+}
+
+const char *plan_block_name(const struct setup *s)
+{
+    const struct plan_block *b = s->block;
+    const struct block *source = b->source;
+    char *name = arena_text(s->arena, TEXT(""));
+    char ip[ADDR_TEXT_MAX];
+    for (uint32_t i = 0; i < source->keys_n && name != NULL; i++)
+        name = arena_printf(s->arena, "%s %s", name, source->keys[i].text);
+    for (uint32_t i = 0; i < b->bind.n && name != NULL; i++)
+        name = arena_printf(s->arena, "%s on %s", name,
+                            addr_print_ip(&b->bind.list[i], ip));
+    if (b->view != NULL && name != NULL)
+        name = arena_printf(s->arena, "%s view %u %s", name, views_before(s->plan, b),
+                            b->view);
+    return name;
+}
+
 const char *plan_path(const struct plan_block *b, struct arena *a, const char *path)
 {
     if (path[0] == '/' || b->root == NULL)
@@ -373,17 +423,34 @@ bool plan_serves(const struct plan_block *b, const uint8_t *name)
     return zonetab_find(&b->serves, &key, 0, NULL) != NULL;
 }
 
-const struct plan_zone *plan_find(const struct plan_server *s,
-                                  const struct name_key *key, uint16_t qtype)
+static const struct plan_zone *admitting(const struct plan_zone *z, struct query *q)
 {
-    unsigned label = 0;
-    const struct plan_zone *zone = zonetab_find(&s->zones, key, 0, &label);
-    const struct plan_zone *next = qtype == DNS_DS ? zone : NULL;
-    while (next != NULL && label < key->labels) {
-        zone = next;
-        next = zonetab_find(&s->zones, key, label + 1, &label);
+    for (; z != NULL; z = z->next) {
+        const struct slot *filter = &z->block->filter;
+        if (filter->plugin == NULL ||
+            filter->plugin->admits(q, z->block, filter->state))
+            break;
     }
-    return zone;
+    return z;
+}
+
+const struct plan_zone *plan_find(const struct plan_server *s, struct query *q)
+{
+    const struct name_key *key = query_key(q);
+    const struct plan_zone *found = NULL, *first;
+    unsigned label = 0;
+    for (unsigned skip = 0;
+         (first = zonetab_find(&s->zones, key, skip, &label)) != NULL;
+         skip = label + 1) {
+        if (found != NULL && label == key->labels)
+            break; /* the root is nobody's parent side */
+        const struct plan_zone *z = admitting(first, q);
+        if (z != NULL)
+            found = z;
+        if (z != NULL && q->request.type != DNS_DS)
+            break;
+    }
+    return found;
 }
 
 uint16_t plan_server_index(const struct plan *p, enum scheme scheme,

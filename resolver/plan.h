@@ -39,6 +39,9 @@ struct plan_block {
     bool measured;                      /* prometheus stands in it */
     struct cachestore *cache;           /* NULL = none */
     const struct zones *cached;         /* what it keeps */
+    const char *view;   /* the name of its view; NULL = it takes every question */
+    struct slot filter; /* the plugin that admits questions; none: plugin NULL */
+    const struct zones *metadata; /* names that have labels; NULL = none */
     struct where at;
     const struct block *source;
     struct slot *setup_done; /* all plugins set up, for release */
@@ -54,16 +57,17 @@ struct plan_block {
 struct plan_server {
     enum scheme scheme;
     struct addr addr; /* family 0: every address of the host, v4 and v6; port is set */
-    struct zonetab zones; /* zone -> struct plan_zone */
+    struct zonetab zones; /* zone -> its first struct plan_zone */
     bool any_class;
     const struct meter *refused; /* what reaches no block; NULL: not measured */
 };
 
+/* One block serving one zone. */
 struct plan_zone {
     struct name zone;
-    const struct plan_block **blocks; /* more than one only with views */
-    uint32_t blocks_n;
-    const struct meter *meter, *cache_meter; /* of the first; NULL: not measured */
+    const struct plan_block *block;
+    struct plan_zone *next; /* another view of the zone, in file order; or NULL */
+    const struct meter *meter, *cache_meter; /* NULL: not measured */
 };
 
 /* When the Corefile is looked at again. */
@@ -131,12 +135,14 @@ bool plan_serves(const struct plan_block *b, const uint8_t *name);
  */
 int plan_zones(struct setup *s, struct reader *rd, struct zones *out);
 
-/* The zone for a question on a server, or NULL (REFUSED). DS questions go
- * to the parent's side: the shortest matching zone but the root
- * (coredns-reference 1.11).
- */
-const struct plan_zone *plan_find(const struct plan_server *s,
-                                  const struct name_key *key, uint16_t qtype);
+/* A text that names the block to the registry: the same as long as its keys, its
+ * addresses and its view are. NULL: no memory. */
+const char *plan_block_name(const struct setup *s);
+
+/* Who serves a question on a server: the longest zone with a block that admits it, and
+ * of its blocks the first; NULL: nobody (REFUSED). DS questions go to the parent's
+ * side: the shortest such zone but the root (coredns-reference 1.11). */
+const struct plan_zone *plan_find(const struct plan_server *s, struct query *q);
 
 /* The server of a plan with this scheme and address; UINT16_MAX when it has none. */
 uint16_t plan_server_index(const struct plan *p, enum scheme scheme,

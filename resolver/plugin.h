@@ -33,6 +33,10 @@ struct plugin {
 
     /* Reads the directive. 0, or -1 after adding errors. */
     int (*setup)(struct setup *s, const struct directive *d);
+    /* Whether the block takes this question; asked before any hook below. Of a block's
+     * plugins one at most judges. */
+    bool (*admits)(struct query *q, const struct plan_block *b, const void *state);
+
     /* Gives back what setup claimed from the registry; may be NULL. */
     void (*release)(struct registry *reg, void *state);
 

@@ -22,9 +22,9 @@ static bool server_with(const struct plan *p, const struct plan_block *b, uint16
         const struct zonetab *zones = &p->servers[i].zones;
         for (uint32_t z = 0; z < zones->n; z++) {
             const struct plan_zone *zone = zones->entries[z].value;
-            for (uint32_t k = 0; k < zone->blocks_n; k++) {
-                *out = (uint16_t)i;
-                if (zone->blocks[k] == b)
+            *out = (uint16_t)i;
+            for (; zone != NULL; zone = zone->next) {
+                if (zone->block == b)
                     return true;
             }
         }
@@ -195,8 +195,8 @@ void resolver_start(struct query *q)
         refuse(q, "class not served here");
         return;
     }
-    q->zone = plan_find(server, query_key(q), q->request.type);
-    q->block = q->zone == NULL ? NULL : q->zone->blocks[0];
+    q->zone = plan_find(server, q);
+    q->block = q->zone == NULL ? NULL : q->zone->block;
     if (q->block == NULL || q->block->chain_n == 0) {
         refuse(q, "no server block for this name");
         return;

@@ -261,6 +261,12 @@ const struct upstream_result *upstream_result(struct query *q)
     return &asked_of(q)->result;
 }
 
+const struct upstream *upstream_asked(struct query *q)
+{
+    const struct asked *asked = asked_of(q);
+    return asked == NULL ? NULL : asked->result.upstream;
+}
+
 /* ---- joining ---- */
 
 struct wanted {

@@ -135,6 +135,9 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
 /* In on_wake: what came of it. */
 const struct upstream_result *upstream_result(struct query *q);
 
+/* Who answered the question, or failed it last; NULL: nobody did. */
+const struct upstream *upstream_asked(struct query *q);
+
 /* ---- per worker, called by resolver.c ---- */
 struct upstreams;
 struct upstreams *upstreams_new(struct resolver *r); /* NULL: no memory */

@@ -353,14 +353,10 @@ static uint64_t hash_answers(const struct block *b)
  * same; another `hosts` or `forward` line is to be seen at once. */
 static struct cachestore *claim_store(struct setup *s)
 {
-    const struct block *source = s->block->source;
-    char *key = arena_printf(s->arena, "%016" PRIx64, hash_answers(source));
-    char ip[ADDR_TEXT_MAX];
-    for (uint32_t i = 0; i < source->keys_n && key != NULL; i++)
-        key = arena_printf(s->arena, "%s %s", key, source->keys[i].text);
-    for (uint32_t i = 0; i < s->block->bind.n && key != NULL; i++)
-        key = arena_printf(s->arena, "%s on %s", key,
-                           addr_print_ip(&s->block->bind.list[i], ip));
+    const char *name = plan_block_name(s);
+    char *key = name == NULL ? NULL
+                             : arena_printf(s->arena, "%016" PRIx64 "%s",
+                                            hash_answers(s->block->source), name);
     if (key == NULL)
         return NULL;
     struct span octets = {.at = (const uint8_t *)key, .len = strlen(key)};

@@ -103,8 +103,7 @@ static void make_plan(struct asker *a)
     assert_non_null(self);
     a->slot = (struct slot){.plugin = &plugin_asker, .state = self};
     a->block = (struct plan_block){.chain = &a->slot, .chain_n = 1};
-    a->blocks[0] = &a->block;
-    a->zone = (struct plan_zone){.zone = a->root, .blocks = a->blocks, .blocks_n = 1};
+    a->zone = (struct plan_zone){.zone = a->root, .block = &a->block};
     assert_int_equal(
         zonetab_add(&a->server.zones, &a->plan.arena, a->root.wire, &a->zone, NULL), 0);
     a->plan.servers = &a->server;

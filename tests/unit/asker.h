@@ -24,7 +24,6 @@ struct asker {
     struct plan_server server;
     struct plan_block block;
     struct plan_zone zone;
-    const struct plan_block *blocks[1];
     struct slot slot;
     struct name root;
     struct upstream_result last; /* what the last wake said */
