@@ -254,6 +254,9 @@ static void run(struct admin *a)
         MHD_UNSIGNED_LONG_LONG ms;
         if (place->daemon == NULL)
             continue;
+        /* A daemon that had as many clients as it may have takes new ones only when it
+         * is run again after the old ones have gone. */
+        a->library->MHD_run(place->daemon);
         a->library->MHD_run(place->daemon);
         if (a->library->MHD_get_timeout(place->daemon, &ms) == MHD_YES && ms < next_ms)
             next_ms = ms;

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# peers.sh [bench]: unpacks the DNS servers that tests use as clusters and clients, with the
-# libraries this machine lacks, under build/peers; with `bench` the forwarders too that only
-# the bench measures. They are downloaded from the machine's own package sources but never
-# installed, so none ever starts as a service; they run through the wrappers of
-# build/peers/bin. Quick and silent when that is done already.
+# peers.sh [bench]: unpacks the DNS servers that tests use as clusters and clients, and the
+# promtool that reads our metrics, with the libraries this machine lacks, under build/peers; with
+# `bench` the forwarders too that only the bench measures. They are downloaded from the machine's
+# own package sources but never installed, so none ever starts as a service; they run through the
+# wrappers of build/peers/bin. Quick and silent when that is done already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 stage=${1:-test}
 case $stage in
 test)
-    servers='nsd unbound bind9 knot'
+    servers='nsd unbound bind9 knot prometheus'
     programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
-        named-checkconf named-checkzone knotd knotc'
+        named-checkconf named-checkzone knotd knotc promtool'
     ;;
 bench)
     tests/tools/peers.sh test
