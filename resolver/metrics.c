@@ -55,8 +55,10 @@ static struct meter *claim(struct plan *p, const struct wish *w)
     memcpy(key + 1, w->labels, len - 1);
     struct meter *m = registry_claim(p->registry, &meter_kind,
                                      (struct span){.at = key, .len = len}, w, &id);
-    if (m != NULL)
-        m->id = id;
+    if (m != NULL && !m->numbered) {
+        m->id = id; /* not again: workers read it */
+        m->numbered = true;
+    }
     return m;
 }
 

@@ -80,8 +80,9 @@ struct meter_cells {
 
 struct meter {
     enum meter_kind kind;
-    uint32_t id;  /* small and dense, for struct metrics_desk */
-    char *labels; /* `server="dns://:53",zone="."`, values escaped; may be empty */
+    uint32_t id;   /* small and dense, for struct metrics_desk */
+    bool numbered; /* `id` is set */
+    char *labels;  /* `server="dns://:53",zone="."`, values escaped; may be empty */
     const struct plan *listed; /* the last plan that claimed it */
     _Atomic(struct meter_cells *) cells;
 };
