@@ -199,6 +199,18 @@ static int serve_zone(struct plan *p, struct plan_server *s, struct plan_block *
     return check_overlap(p, s, zone, b->at, errs);
 }
 
+static void set_timeouts(struct plan_timeouts *to, const struct plan_timeouts *from)
+{
+    if (from->read_us > 0)
+        to->read_us = from->read_us;
+    if (from->write_us > 0)
+        to->write_us = from->write_us;
+    if (from->idle_us > 0)
+        to->idle_us = from->idle_us;
+    if (from->queries_written)
+        to->queries_max = from->queries_max;
+}
+
 static int serve_key(struct plan *p, struct plan_block *b, const struct key *key,
                      const struct addr *addr, struct errors *errs)
 {
@@ -207,6 +219,7 @@ static int serve_key(struct plan *p, struct plan_block *b, const struct key *key
         return error_at(errs, b->at, "out of memory or too many listeners");
     if (b->any_class)
         s->any_class = true;
+    set_timeouts(&s->timeouts, &b->timeouts);
     for (uint32_t i = 0; i < key->zones.n; i++) {
         if (serve_zone(p, s, b, &key->zones.list[i], errs) < 0)
             return -1;

@@ -18,9 +18,11 @@ struct plan_bind {
     bool written; /* a bind directive stands in the block */
 };
 
+/* Of client connections; 0 = not said. */
 struct plan_timeouts {
-    int64_t read_us, write_us, idle_us;
-    int64_t queries_max; /* per connection; -1 = no end */
+    int64_t read_us, write_us, idle_us; /* one second to one day */
+    uint32_t queries_max;               /* per connection; 0 = no end */
+    bool queries_written;
 };
 
 struct cluster_map;
@@ -51,6 +53,7 @@ struct plan_block {
     const char *root; /* where relative paths begin; NULL = not said */
     struct plan_bind bind;
     uint32_t sockets; /* multisocket: workers that listen; 0 = not said */
+    struct plan_timeouts timeouts;
 };
 
 /* One listening address and what is served there. */
@@ -59,7 +62,8 @@ struct plan_server {
     struct addr addr; /* family 0: every address of the host, v4 and v6; port is set */
     struct zonetab zones; /* zone -> its first struct plan_zone */
     bool any_class;
-    const struct meter *refused; /* what reaches no block; NULL: not measured */
+    struct plan_timeouts timeouts; /* each as the last block that says it */
+    const struct meter *refused;   /* what reaches no block; NULL: not measured */
 };
 
 /* One block serving one zone. */

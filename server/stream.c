@@ -28,6 +28,9 @@ enum stream_state {
     STREAM_CLOSED, /* libuv has not yet let go of it */
 };
 
+const struct stream_limits stream_limits_default = {
+    .read_ms = TCP_FIRST_MS, .write_ms = TCP_WRITE_MS, .idle_ms = TCP_IDLE_MS};
+
 struct stream {
     uv_poll_t poll;
     struct streams *streams;
@@ -36,17 +39,18 @@ struct stream {
     struct frames in;
     struct outbox out;
     struct client who;
+    struct stream_limits limits;
     uint32_t number; /* in streams->list */
     uint32_t listener;
     int fd;
     int watched; /* UV_READABLE, UV_WRITABLE */
     enum stream_state state;
     uint32_t unanswered;
+    uint32_t questions; /* that came; stops counting before it wraps */
     uint64_t born_us;
     uint64_t active_us; /* the last whole question, or answer taken */
     uint64_t begun_us;  /* the first octet of the question that is kept; 0 = none */
     size_t held;        /* octets of `in` and `out`, as counted in streams */
-    bool asked;         /* a whole question has come */
     bool paused;        /* not watched for reading until there is room again */
     bool idle;          /* in the list of idle ones */
     bool attended;      /* in the list of those to be looked at */
@@ -205,7 +209,7 @@ static struct stream *new_stream(struct streams *s, int fd)
 }
 
 int streams_admit(struct streams *s, int fd, const struct client *who,
-                  uint32_t listener)
+                  uint32_t listener, const struct stream_limits *limits)
 {
     struct stream *c = new_stream(s, fd);
     if (c == NULL) {
@@ -216,6 +220,7 @@ int streams_admit(struct streams *s, int fd, const struct client *who,
     c->streams = s;
     c->fd = fd;
     c->listener = listener;
+    c->limits = *limits;
     c->who = *who;
     c->who.handle = (uint64_t)s->admitted++ << 32 | c->number;
     c->born_us = c->active_us = s->turn->now_us;
@@ -251,6 +256,13 @@ static bool has_room(const struct stream *c)
     return c->unanswered < TCP_PIPELINE_MAX && c->out.len == 0;
 }
 
+static bool has_asked_all(const struct stream *c)
+{
+    return c->limits.questions_max > 0 && c->questions >= c->limits.questions_max;
+}
+
+static void begin_end(struct stream *c);
+
 /* Hands whole messages to the resolver for as long as the client may ask, and keeps the
  * rest. */
 static void take_questions(struct stream *c, struct span in)
@@ -258,10 +270,12 @@ static void take_questions(struct stream *c, struct span in)
     struct streams *s = c->streams;
     struct span message;
     bool any = false;
-    while (has_room(c) && !c->broken && frames_next(&in, &message)) {
+    while (has_room(c) && !c->broken && !has_asked_all(c) &&
+           frames_next(&in, &message)) {
         leave_idle(c);
         c->unanswered++;
-        any = c->asked = true;
+        c->questions += c->questions < UINT32_MAX;
+        any = true;
         s->counters.questions++;
         resolver_query(s->turn->resolver, &c->who, message.at, message.len);
     }
@@ -275,6 +289,8 @@ static void take_questions(struct stream *c, struct span in)
         c->broken = true;
         attend(c);
     }
+    if (has_asked_all(c))
+        begin_end(c);
 }
 
 /* The client will ask no more; or it may not. */
@@ -312,7 +328,8 @@ static enum reading read_some(struct stream *c)
 static void read_times(struct stream *c, unsigned times)
 {
     enum reading got = READ_MORE;
-    while (got == READ_MORE && times-- > 0 && !c->paused && !c->broken)
+    while (got == READ_MORE && times-- > 0 && !c->paused && !c->broken &&
+           c->state == STREAM_OPEN)
         got = read_some(c);
     if (got == READ_ENDED)
         begin_end(c);
@@ -501,13 +518,13 @@ static uint64_t deadline_us(const struct stream *c)
     if (c->state == STREAM_LINGER)
         return c->active_us + LINGER_US;
     if (c->out.len > 0)
-        return c->active_us + TCP_WRITE_MS * MS;
+        return c->active_us + c->limits.write_ms * MS;
     if (c->unanswered > 0)
         return UINT64_MAX;
-    if (!c->asked)
-        return c->born_us + TCP_FIRST_MS * MS;
-    uint64_t idle_us = c->active_us + TCP_IDLE_MS * MS;
-    uint64_t begun_us = c->begun_us + TCP_FIRST_MS * MS;
+    if (c->questions == 0)
+        return c->born_us + c->limits.read_ms * MS;
+    uint64_t idle_us = c->active_us + c->limits.idle_ms * MS;
+    uint64_t begun_us = c->begun_us + c->limits.read_ms * MS;
     return c->begun_us != 0 && begun_us > idle_us ? begun_us : idle_us;
 }
 
@@ -539,6 +556,16 @@ void streams_serve(struct streams *s, uint32_t listener, uint16_t server)
         struct stream *c = s->list.list[i];
         if (c != NULL && c->listener == listener)
             c->who.server = server;
+    }
+}
+
+void streams_limit(struct streams *s, uint32_t listener,
+                   const struct stream_limits *limits)
+{
+    for (uint32_t i = 0; i < s->list.n; i++) {
+        struct stream *c = s->list.list[i];
+        if (c != NULL && c->listener == listener)
+            c->limits = *limits;
     }
 }
 

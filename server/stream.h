@@ -2,7 +2,7 @@
  * everything.
  *
  *     streams_init(&s, turn, quota);
- *     streams_admit(&s, fd, &who, listener);          // tcp.c has accepted it
+ *     streams_admit(&s, fd, &who, listener, &limits); // tcp.c has accepted it
  *     ... streams_reply_space / streams_reply from io ...
  *     while (streams_flush(&s)) ...                   // end of the turn
  *
@@ -16,7 +16,8 @@
  * TCP_PIPELINE_MAX questions are unanswered or it does not take its answers; it is cut
  * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it. A
  * message has a deadline as a whole, so that one octet a second gains no time. A client
- * that half-closes still gets its answers. */
+ * that half-closes still gets its answers. `timeouts` of a Corefile changes some of the
+ * times, and may limit the questions of one connection. */
 #ifndef ISTHMUS_SERVER_STREAM_H
 #define ISTHMUS_SERVER_STREAM_H
 
@@ -33,6 +34,16 @@ struct stream_counters {
     uint64_t late;    /* closed: idle, too slow to ask, or too slow to read */
     uint64_t full;    /* closed: too much waited for it */
 };
+
+struct stream_limits {
+    uint32_t read_ms;       /* until the first question is whole, and each later one */
+    uint32_t write_ms;      /* until the client takes some of what waits for it */
+    uint32_t idle_ms;       /* between questions */
+    uint32_t questions_max; /* of one connection; 0 = no end */
+};
+
+/* Those of base/limits.h. */
+extern const struct stream_limits stream_limits_default;
 
 struct streams {
     struct turn *turn;
@@ -62,17 +73,22 @@ void streams_close(struct streams *s);
 void streams_release(struct streams *s);
 
 /* Serves a connection that quota_take() has counted; `who` says transport, server, peer
- * and local, `listener` where it came from. The descriptor and the count belong to
- * streams from now on. Returns 0, or an errno after closing the one and giving back the
- * other. */
+ * and local, `listener` where it came from; `limits` are copied. The descriptor and the
+ * count belong to streams from now on. Returns 0, or an errno after closing the one and
+ * giving back the other. */
 int streams_admit(struct streams *s, int fd, const struct client *who,
-                  uint32_t listener) __attribute__((warn_unused_result));
+                  uint32_t listener, const struct stream_limits *limits)
+    __attribute__((warn_unused_result));
 
 /* Closes the connection that has been idle for longest; false when none is. */
 bool streams_evict(struct streams *s);
 
 /* What came from this listener is for this server of the plan from now on. */
 void streams_serve(struct streams *s, uint32_t listener, uint16_t server);
+
+/* And has these limits from now on. */
+void streams_limit(struct streams *s, uint32_t listener,
+                   const struct stream_limits *limits);
 
 /* The listener is gone: its connections close once they are answered. */
 void streams_orphan(struct streams *s, uint32_t listener);

@@ -76,7 +76,8 @@ static int admit(struct fixture *f)
     struct client who = {.transport = TRANSPORT_TCP, .peer = {.family = 4}};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     assert_int_equal(quota_take(f->quota, &who.peer), QUOTA_TAKEN);
-    assert_int_equal(streams_admit(&f->streams, pair[1], &who, 0), 0);
+    assert_int_equal(
+        streams_admit(&f->streams, pair[1], &who, 0, &stream_limits_default), 0);
     uv_timer_set_repeat(&f->streams.sweep, 1); /* ms: nobody wants to wait */
     uv_timer_again(&f->streams.sweep);
     return pair[0];
@@ -301,6 +302,44 @@ static void listener_that_goes_takes_its_connections_along(void **state)
     close(busy);
 }
 
+static void limits_of_a_corefile_replace_ours(void **state)
+{
+    static const struct stream_limits limits = {
+        .read_ms = 1000, .write_ms = 2000, .idle_ms = 60000};
+    struct fixture *f = *state;
+    int slow = admit(f), idle = admit(f);
+    streams_limit(&f->streams, 0, &limits);
+    ask_and_answer(f, idle);
+    advance(f, S);
+    assert_true(is_closed(slow));
+    advance(f, 58 * S);
+    assert_false(is_closed(idle));
+    advance(f, S);
+    assert_true(is_closed(idle));
+    close(slow);
+    close(idle);
+}
+
+static void a_connection_ends_with_the_last_question_it_may_ask(void **state)
+{
+    static const struct stream_limits two = {
+        .read_ms = 1000, .write_ms = 2000, .idle_ms = 60000, .questions_max = 2};
+    struct fixture *f = *state;
+    char got[16];
+    int fd = admit(f);
+    streams_limit(&f->streams, 0, &two);
+    ask_and_answer(f, fd);
+    write_octets(fd, QUESTION, QUESTION_LEN);
+    write_octets(fd, QUESTION, QUESTION_LEN);
+    run_until_asked(f, 2);
+    assert_int_equal(f->streams.counters.questions, 2);
+    answer(f, 5);
+    assert_int_equal(recv(fd, got, sizeof got, 0), 7);
+    assert_true(is_closed(fd));
+    assert_int_equal(asked_n, 2);
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -315,6 +354,8 @@ int main(void)
         TEST(longest_idle_connection_makes_room),
         TEST(answer_to_a_closed_connection_goes_nowhere),
         TEST(listener_that_goes_takes_its_connections_along),
+        TEST(limits_of_a_corefile_replace_ours),
+        TEST(a_connection_ends_with_the_last_question_it_may_ask),
     };
     if (hash_seed() < 0)
         return 1;

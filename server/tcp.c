@@ -20,6 +20,7 @@ struct tcp_socket {
     bool resting;
     bool paused; /* for good */
     struct addr local;
+    struct stream_limits limits;
 };
 
 void tcp_init(struct tcp *t, struct streams *streams)
@@ -75,7 +76,7 @@ static void admit(struct tcp_socket *s, int fd, const union pktinfo_sockaddr *pe
         close(fd);
         return;
     }
-    if (streams_admit(s->tcp->streams, fd, &who, s->number) == 0)
+    if (streams_admit(s->tcp->streams, fd, &who, s->number, &s->limits) == 0)
         s->tcp->counters.accepted++;
 }
 
@@ -181,7 +182,8 @@ int tcp_open(struct tcp *t, int fd, const struct addr *addr, uint16_t server,
                                  .fd = fd,
                                  .server = server,
                                  .wildcard = addr->family == 0,
-                                 .local = *addr};
+                                 .local = *addr,
+                                 .limits = stream_limits_default};
         error = add(t, s);
     }
     if (error != 0) {
@@ -198,6 +200,13 @@ void tcp_serve(struct tcp *t, uint32_t number, uint16_t server)
     struct tcp_socket *s = conns_at(&t->sockets, number);
     s->server = server;
     streams_serve(t->streams, number, server);
+}
+
+void tcp_limit(struct tcp *t, uint32_t number, const struct stream_limits *limits)
+{
+    struct tcp_socket *s = conns_at(&t->sockets, number);
+    s->limits = *limits;
+    streams_limit(t->streams, number, limits);
 }
 
 void tcp_pause(struct tcp *t, uint32_t number)

@@ -36,6 +36,9 @@ int tcp_open(struct tcp *t, int fd, const struct addr *addr, uint16_t server,
 /* Its connections are for this server of the plan from now on. */
 void tcp_serve(struct tcp *t, uint32_t number, uint16_t server);
 
+/* Its connections have these limits from now on, instead of the default ones. */
+void tcp_limit(struct tcp *t, uint32_t number, const struct stream_limits *limits);
+
 /* Accepts what waits, then no more. */
 void tcp_pause(struct tcp *t, uint32_t number);
 

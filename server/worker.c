@@ -213,8 +213,22 @@ static int reserve_listeners(struct worker *w, const struct listen_set *set)
     return 0;
 }
 
-static int reconcile(struct worker *w, struct listen_set *set)
+static struct stream_limits limits_of(const struct plan_timeouts *t)
 {
+    struct stream_limits limits = stream_limits_default;
+    if (t->read_us > 0)
+        limits.read_ms = (uint32_t)(t->read_us / 1000);
+    if (t->write_us > 0)
+        limits.write_ms = (uint32_t)(t->write_us / 1000);
+    if (t->idle_us > 0)
+        limits.idle_ms = (uint32_t)(t->idle_us / 1000);
+    limits.questions_max = t->queries_max;
+    return limits;
+}
+
+static int reconcile(struct worker *w, struct worker_order *order)
+{
+    struct listen_set *set = order->listeners;
     int error = 0;
     for (uint32_t i = 0; i < w->listeners_n; i++)
         w->listeners[i].keep = false;
@@ -225,13 +239,18 @@ static int reconcile(struct worker *w, struct listen_set *set)
             l->keep = true;
             udp_serve(&w->udp, l->udp, a->server);
             tcp_serve(&w->tcp, l->tcp, a->server);
-            continue;
-        }
-        int rc = open_listener(w, &w->listeners[w->listeners_n], a);
-        if (rc == 0)
+        } else {
+            l = &w->listeners[w->listeners_n];
+            int rc = open_listener(w, l, a);
+            if (rc != 0) {
+                error = rc;
+                continue;
+            }
             w->listeners_n++;
-        else
-            error = rc;
+        }
+        struct stream_limits limits =
+            limits_of(&order->plan->servers[a->server].timeouts);
+        tcp_limit(&w->tcp, l->tcp, &limits);
     }
     drop_listeners(w);
     return error;
@@ -243,7 +262,7 @@ static int follow(struct worker *w, struct worker_order *order)
     if (error == 0 && resolver_adopt(w->turn.resolver, order->plan) < 0)
         error = ENOMEM;
     if (error == 0)
-        error = reconcile(w, order->listeners);
+        error = reconcile(w, order);
     return error;
 }
 
