@@ -124,13 +124,20 @@ static const char *server_label(struct plan *p, const struct plan_server *s)
                                       v6 ? "]" : "", s->addr.port));
 }
 
+/* The zones with commas between them: a block may have thousands. */
 static const char *zones_label(struct plan *p, const struct zones *zones)
 {
-    const char *text = "";
     char name[NAME_TEXT_MAX];
+    size_t len = 1, at = 0;
+    for (uint32_t i = 0; i < zones->n; i++)
+        len += name_print(zones->list[i].wire, name) + 1;
+    char *text = arena_alloc(&p->arena, len);
     for (uint32_t i = 0; text != NULL && i < zones->n; i++) {
-        name_print(zones->list[i].wire, name);
-        text = arena_printf(&p->arena, "%s%s%s", text, i > 0 ? "," : "", name);
+        if (i > 0)
+            text[at++] = ',';
+        size_t n = name_print(zones->list[i].wire, name);
+        memcpy(text + at, name, n);
+        at += n;
     }
     return metrics_label(&p->arena, "zones", text);
 }
@@ -145,44 +152,58 @@ static const char *join(struct plan *p, const char *server, const char *zone,
     return arena_printf(&p->arena, "%s,%s,%s", server, zone, label);
 }
 
-static int measure_cache(struct plan *p, struct plan_zone *z, const char *server)
+/* A server in hand. Zones come block by block, so the last block's cache is remembered:
+ * its label has all zones of the block. */
+struct measuring {
+    struct plan *plan;
+    const char *server; /* the label */
+    const struct plan_block *cached;
+    const struct meter *cache_meter;
+};
+
+static int measure_cache(struct measuring *m, struct plan_zone *z)
 {
     const struct plan_block *b = z->block;
     if (b->cache == NULL)
         return 0;
-    const struct zones *zones = b->cached->n > 0 ? b->cached : &b->zones;
-    const char *labels = join(p, server, zones_label(p, zones), b->view);
-    z->cache_meter = metrics_claim(p, METER_CACHE, labels, b->cache);
+    if (m->cached != b) {
+        const struct zones *zones = b->cached->n > 0 ? b->cached : &b->zones;
+        const char *labels =
+            join(m->plan, m->server, zones_label(m->plan, zones), b->view);
+        m->cached = b;
+        m->cache_meter = metrics_claim(m->plan, METER_CACHE, labels, b->cache);
+    }
+    z->cache_meter = m->cache_meter;
     return z->cache_meter == NULL ? -1 : 0;
 }
 
-static int measure_zone(struct plan *p, struct plan_zone *z, const char *server)
+static int measure_zone(struct measuring *m, struct plan_zone *z)
 {
     char name[NAME_TEXT_MAX];
     name_print(z->zone.wire, name);
-    const char *labels =
-        join(p, server, metrics_label(&p->arena, "zone", name), z->block->view);
-    z->meter = metrics_claim(p, METER_SERVED, labels, z);
-    return z->meter == NULL ? -1 : measure_cache(p, z, server);
+    const char *zone = metrics_label(&m->plan->arena, "zone", name);
+    const char *labels = join(m->plan, m->server, zone, z->block->view);
+    z->meter = metrics_claim(m->plan, METER_SERVED, labels, z);
+    return z->meter == NULL ? -1 : measure_cache(m, z);
 }
 
 static int measure_server(struct plan *p, struct plan_server *s)
 {
-    const char *server = NULL;
+    struct measuring m = {.plan = p};
     for (uint32_t i = 0; i < s->zones.n; i++) {
         for (struct plan_zone *z = s->zones.entries[i].value; z != NULL; z = z->next) {
             if (!z->block->measured)
                 continue;
-            if (server == NULL)
-                server = server_label(p, s);
-            if (measure_zone(p, z, server) < 0)
+            if (m.server == NULL)
+                m.server = server_label(p, s);
+            if (measure_zone(&m, z) < 0)
                 return -1;
         }
     }
-    if (server == NULL)
+    if (m.server == NULL)
         return 0;
-    s->refused =
-        metrics_claim(p, METER_SERVED, join(p, server, "zone=\"dropped\"", NULL), NULL);
+    s->refused = metrics_claim(p, METER_SERVED,
+                               join(p, m.server, "zone=\"dropped\"", NULL), NULL);
     return s->refused == NULL ? -1 : 0;
 }
 
