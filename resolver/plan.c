@@ -217,7 +217,8 @@ static void add_listeners(struct plan *p, struct plan_block *b, uint16_t dns_por
         const struct key *key = &b->keys[i];
         const char *refusal = scheme_refusal(key->scheme);
         if (refusal != NULL) {
-            error_at(errs, b->at, "%s:// is not supported: %s", scheme_name(key->scheme), refusal);
+            error_at(errs, b->at, "%s:// is not supported: %s",
+                     scheme_name(key->scheme), refusal);
             continue;
         }
         bool flag = key->scheme == SCHEME_DNS && !key->port_written && dns_port != 0;
