@@ -13,8 +13,8 @@ struct span {
     size_t len;
 };
 
-/* For large local buffers on the path of a query, which are written before they are read:
- * -ftrivial-auto-var-init would clear them each time. */
+/* For large local buffers on the path of a query, which are written before they are
+ * read: -ftrivial-auto-var-init would clear them each time. */
 #if defined(__has_attribute)
 #if __has_attribute(uninitialized)
 #define UNSET __attribute__((uninitialized))

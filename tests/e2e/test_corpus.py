@@ -9,6 +9,7 @@ import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -46,7 +47,7 @@ def start(name):
             process.kill()
             return 'hangs', said()
         if process.poll() is None:
-            process.terminate()
+            process.send_signal(signal.SIGQUIT)  # SIGTERM would wait for a lame duck
             status = process.wait(10)
             return ('loads' if status == 0 else f'ends with {status}'), said()
         return ('refused' if process.returncode == 1 else f'ends with {process.returncode}'), said()

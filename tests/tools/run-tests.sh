@@ -295,8 +295,6 @@ steps_of_test() {
     step build-clang build_and CC=clang all
     step unit-asan build_and MODE=asan unit
     step unit-tsan build_and MODE=tsan unit
-    # The first allocations of each; `make oom MODE=oom` goes through all of them.
-    OOM_MAX=25 step unit-oom build_and MODE=oom oom
     step scenario-asan build_and MODE=asan scenario
     step e2e-asan build_and MODE=asan e2e
     TAG=tsan step e2e-tsan build_and MODE=tsan e2e
