@@ -386,14 +386,27 @@ static uint32_t views_before(const struct plan *p, const struct plan_block *b)
     return n;
 }
 
+/* The keys as written, each behind a blank: there may be ten thousand. */
+static char *key_texts(struct arena *a, const struct block *source)
+{
+    size_t len = 1, at = 0;
+    for (uint32_t i = 0; i < source->keys_n; i++)
+        len += 1 + strlen(source->keys[i].text);
+    char *text = arena_alloc(a, len);
+    for (uint32_t i = 0; text != NULL && i < source->keys_n; i++) {
+        size_t n = strlen(source->keys[i].text);
+        text[at++] = ' ';
+        memcpy(text + at, source->keys[i].text, n);
+        at += n;
+    }
+    return text;
+}
+
 const char *plan_block_name(const struct setup *s)
 {
     const struct plan_block *b = s->block;
-    const struct block *source = b->source;
-    char *name = arena_text(s->arena, TEXT(""));
+    char *name = key_texts(s->arena, b->source);
     char ip[ADDR_TEXT_MAX];
-    for (uint32_t i = 0; i < source->keys_n && name != NULL; i++)
-        name = arena_printf(s->arena, "%s %s", name, source->keys[i].text);
     for (uint32_t i = 0; i < b->bind.n && name != NULL; i++)
         name = arena_printf(s->arena, "%s on %s", name,
                             addr_print_ip(&b->bind.list[i], ip));

@@ -313,14 +313,13 @@ static struct forward *forward_new(struct reader *rd)
     return f;
 }
 
-/* What workers count together is kept over a reload by the words of the block's keys
- * and the directive's place in it. */
+/* What workers count together is kept over a reload by the block and the directive's
+ * place in it. */
 static struct span shared_key(const struct setup *s, uint32_t place)
 {
-    const char *text = arena_printf(s->arena, "forward %u", place);
-    const struct block *block = s->block->source;
-    for (uint32_t i = 0; i < block->keys_n && text != NULL; i++)
-        text = arena_printf(s->arena, "%s %s", text, block->keys[i].text);
+    const char *name = plan_block_name(s), *text = NULL;
+    if (name != NULL)
+        text = arena_printf(s->arena, "forward %u%s", place, name);
     return (struct span){.at = (const uint8_t *)text,
                          .len = text == NULL ? 0 : strlen(text)};
 }
