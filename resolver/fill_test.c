@@ -1,5 +1,6 @@
 #include "resolver/fill.h"
 
+#include "resolver/plan.h"
 #include "base/cursor.h"
 #include "resolver/core.h"
 #include "resolver/rdata.h"
@@ -9,6 +10,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
+
+/* Without `metadata`. */
+static const struct plan_block block;
 
 /* A query of 192.0.2.7 for www.test AAAA, answered after 37.99 ms. */
 static void make_query(struct query *q, struct resolver *r)
@@ -27,6 +31,7 @@ static void make_query(struct query *q, struct resolver *r)
                                   .name_len = (uint8_t)name_len(name),
                                   .type = DNS_AAAA,
                                   .class = DNS_IN};
+    q->block = &block;
     q->response.msg.flags = DNS_AA | DNS_RA;
     q->response.msg.rcode = DNS_NXDOMAIN;
 }
