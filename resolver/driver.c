@@ -101,6 +101,7 @@ static void finish_child(struct query *q)
     struct child_result *result = parent->child;
     result->failed = q->response.failed ||
                      msg_copy(&result->msg, &q->response.msg, &parent->arena) < 0;
+    result->plain = q->response.failed && q->response.error == NULL;
     if (result->failed && q->response.ede_text != NULL)
         result->ede_text = arena_text(&parent->arena, text_of(q->response.ede_text));
     result->done = true;
@@ -321,13 +322,13 @@ void query_alarm(struct query *q, uint64_t at_us)
 }
 
 /* A child of the same block that begins behind the present plugin. */
-static struct query *child_below(struct query *q)
+static struct query *child_below(struct query *q, const uint8_t *name)
 {
     struct query *child = begin_child(q);
     const struct request *req = &q->request;
     if (child == NULL)
         return NULL;
-    if (ask_question(child, req->name, req->type, req->class) < 0) {
+    if (ask_question(child, name, req->type, req->class) < 0) {
         query_end(child);
         return NULL;
     }
@@ -345,13 +346,13 @@ static struct query *child_below(struct query *q)
     return child;
 }
 
-int query_spawn_below(struct query *q, bool wait)
+static int spawn_below(struct query *q, const uint8_t *name, bool wait)
 {
     struct resolver *r = q->r;
     if (q->depth >= QUERY_DEPTH_MAX || (!wait && r->detached_n >= DETACHED_MAX))
         return -1;
     struct child_result *result = arena_alloc(&q->arena, sizeof *result);
-    struct query *child = result == NULL ? NULL : child_below(q);
+    struct query *child = result == NULL ? NULL : child_below(q, name);
     if (child == NULL)
         return -1;
     if (wait) {
@@ -365,4 +366,14 @@ int query_spawn_below(struct query *q, bool wait)
     }
     query_enqueue(child);
     return 0;
+}
+
+int query_spawn_below(struct query *q, bool wait)
+{
+    return spawn_below(q, q->request.name, wait);
+}
+
+int query_ask_below(struct query *q, const uint8_t *name)
+{
+    return spawn_below(q, name, true);
 }

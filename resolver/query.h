@@ -81,6 +81,7 @@ enum query_state {
 struct child_result {
     bool done;
     bool failed;
+    bool plain;           /* of a failure: there is no error to tell */
     struct msg msg;       /* in the parent's arena */
     const char *ede_text; /* of a failure; likewise */
 };
@@ -170,6 +171,16 @@ int query_spawn_below(struct query *q, bool wait);
  * class IN; nobody waits for it. 0, or -1: too many of the kind, or no memory. */
 int query_start(struct resolver *r, uint16_t server, const uint8_t *name,
                 uint16_t type);
+
+/* As with `wait`, for another name: it is asked only of the plugins below. */
+int query_ask_below(struct query *q, const uint8_t *name);
+
+/* In on_response: whether it is a child's that the present plugin started below itself,
+ * and not its own question's. */
+static inline bool query_is_below(const struct query *q)
+{
+    return q->refresh && q->at == q->top;
+}
 
 /* Wakes the query at this time even if nothing else has; for one WAIT. */
 void query_alarm(struct query *q, uint64_t at_us);

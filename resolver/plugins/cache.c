@@ -441,7 +441,7 @@ static bool settle(struct query *q, const struct cache_plugin *c,
 static enum verdict on_response(struct query *q, const void *state)
 {
     const struct cache_plugin *c = state;
-    if (q->refresh) {
+    if (query_is_below(q)) {
         const struct cluster_zone *cluster = cluster_of(q);
         if (!settle(q, c, cluster))
             refresh_failed(q, c, cluster);
