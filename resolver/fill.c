@@ -231,6 +231,10 @@ static void add_piece(struct fill *f, const char *at, const char *close)
         return;
     }
     add_literal(f, at, (size_t)(open - at));
+    if (text_is(label, "{/}")) { /* the label without a name has no value */
+        add_literal(f, "-", 1);
+        return;
+    }
     struct fill_part *part = &f->parts[f->n++];
     part->value = value;
     if (value == NULL)

@@ -1,8 +1,8 @@
 #include "resolver/fill.h"
 
-#include "resolver/plan.h"
 #include "base/cursor.h"
 #include "resolver/core.h"
+#include "resolver/plan.h"
 #include "resolver/rdata.h"
 #include "tests/unit/build.h"
 
