@@ -220,8 +220,11 @@ static void the_right_side_is_looked_at_only_when_it_matters(void **unused)
     struct rig r;
     char why[EXPR_WHY_MAX];
     open_rig(&r);
-    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
-        assert_true(expr_true(expr_compile(&r.arena, yes[i], why), &r.q, &r.block));
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+        const struct expr *e = expr_compile(&r.arena, yes[i], why);
+        assert_non_null(e);
+        assert_true(expr_true(e, &r.q, &r.block));
+    }
     close_rig(&r);
 }
 
