@@ -237,6 +237,16 @@ void cluster_map_release(struct cluster_map *map)
     table_release(&map->prefixes.table);
 }
 
+void cluster_map_each(const struct cluster_map *map,
+                      void (*fn)(const struct cluster *c, void *context), void *context)
+{
+    for (uint32_t i = 0; i < map->zones.n; i++) {
+        const struct cluster_zone *z = map->zones.entries[i].value;
+        if (z->zone == &z->cluster->zones.list[0])
+            fn(z->cluster, context);
+    }
+}
+
 /* ---- finding ---- */
 
 /* A reverse name has at most 32 labels of its own, above ip6.arpa. */

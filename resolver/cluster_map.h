@@ -69,6 +69,12 @@ int cluster_map_check(struct cluster_map *map, const struct cluster *const *list
 
 void cluster_map_release(struct cluster_map *map);
 
+/* Calls `fn` once for each cluster, in the order they were added; the only way to go
+ * over them all. On the control thread, where no map in use can go meanwhile. */
+void cluster_map_each(const struct cluster_map *map,
+                      void (*fn)(const struct cluster *c, void *context),
+                      void *context);
+
 /* The zone a question belongs to, by name or by reverse name; NULL for others. *reverse
  * tells which. */
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,

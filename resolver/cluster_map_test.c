@@ -167,6 +167,23 @@ static void longer_pod_prefix_and_pass_through_are_legal(void **state)
     assert_int_equal(cluster_map_check(&map, list, 2, &errs), 0);
 }
 
+static void note(const struct cluster *c, void *context)
+{
+    char *seen = context;
+    snprintf(seen + strlen(seen), 64, "%s ", c->label);
+}
+
+static void each_cluster_once_however_many_zones(void **state)
+{
+    char seen[128] = "";
+    struct cluster *b = cluster("b.local", "10.97.0.0/16", NULL, "cluster.local");
+    assert_int_equal(zones_add(&arena, &b->zones, "b.lan"), 0);
+    assert_int_equal(add(b), 0);
+    assert_int_equal(add(cluster("a.local", "10.96.0.0/16", NULL, "cluster.local")), 0);
+    cluster_map_each(&map, note, seen);
+    assert_string_equal(seen, "b.local a.local ");
+}
+
 int main(void)
 {
 #define MAP_TEST(rule) cmocka_unit_test_setup_teardown(rule, set_up, tear_down)
@@ -178,6 +195,7 @@ int main(void)
         MAP_TEST(zone_twice_is_refused),
         MAP_TEST(zone_that_is_anothers_domain_is_refused),
         MAP_TEST(longer_pod_prefix_and_pass_through_are_legal),
+        MAP_TEST(each_cluster_once_however_many_zones),
     };
     return cmocka_run_group_tests_name("cluster_map", tests, NULL, NULL);
 }
