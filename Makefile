@@ -181,11 +181,20 @@ $(BUILD)/isthmus-corefile.5: docs/isthmus-corefile.5.head $(OUT)/isthmus
 	@{ cat $< && $(OUT)/isthmus plugins --man && \
 	    printf '.SH SEE ALSO\n.BR isthmus (8)\n'; } >$@
 
-manual: $(BUILD)/isthmus-corefile.5 ## build/isthmus-corefile.5 from the option tables; read it with man -l
+# And the commands' part of the program's is what they say of themselves.
+$(BUILD)/isthmus.8: docs/isthmus.8.in $(OUT)/isthmus
+	@$(OUT)/isthmus help --man | sed -e '/^\.\\" COMMANDS/{r /dev/stdin' -e 'd}' $< >$@
 
-install: all manual ## install to DESTDIR PREFIX (/usr/local): program, manual pages, examples, unit
+MANUALS := $(BUILD)/isthmus.8 $(BUILD)/isthmus-corefile.5
+
+manual: $(MANUALS) ## build/isthmus.8 and isthmus-corefile.5 from the tables; read them with man -l
+
+install: all manual ## install to DESTDIR PREFIX (/usr/local): program, manual pages, completions, examples, unit
 	install -D -m 755 $(OUT)/isthmus $(DESTDIR)$(PREFIX)/bin/isthmus
-	for p in $(wildcard docs/*.[1-8]) $(BUILD)/isthmus-corefile.5; do \
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(OUT)/isthmus completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/isthmus
+	$(OUT)/isthmus completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_isthmus
+	for p in $(MANUALS); do \
 	    install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
 	for e in $(wildcard examples/*.Corefile examples/*/Corefile examples/*.json); do \
 	    install -D -m 644 $$e $(DESTDIR)$(PREFIX)/share/doc/isthmus/$$e || exit 1; done

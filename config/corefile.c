@@ -2,11 +2,11 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "config/environment.h"
 #include "config/import.h"
 #include "config/tape.h"
 
-#define NEAREST_MAX  40 /* letters; longer words are no slips of the pen */
 #define BLOCKS_FIRST 8
 #define NO_WORD      UINT32_MAX
 
@@ -140,7 +140,7 @@ static void corefile_unknown(struct parser *p, const struct directive *d)
     const char *why = v->refused == NULL ? NULL : v->refused(d->name, d, p->arena);
     const char *near = NULL;
     if (p->errs->n < ERRORS_MAX) /* else it is only counted */
-        near = corefile_nearest(d->name, v->words, v->words_n);
+        near = nearest_word(d->name, v->words, v->words_n);
     const struct token *last = &d->tokens[d->tokens_n - 1];
     if (why != NULL)
         error_at(p->errs, d->at,
@@ -444,59 +444,4 @@ int corefile_parse(struct arena *a, struct source from, const struct vocabulary 
     import_release(&p.imports);
     *out = (struct corefile){p.blocks, p.blocks_n};
     return errs->n > errors_n ? -1 : 0;
-}
-
-/* ---- did you mean ---- */
-
-static unsigned char corefile_lower(char ch)
-{
-    return (unsigned char)(ch >= 'A' && ch <= 'Z' ? ch - 'A' + 'a' : ch);
-}
-
-static unsigned corefile_min(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-/* Letters to insert, drop, replace or swap with their neighbour; case does not count.
- * Both texts have at most NEAREST_MAX letters. */
-static unsigned corefile_distance(const char *a, const char *b)
-{
-    size_t a_len = strlen(a), b_len = strlen(b);
-    unsigned rows[3]
-                 [NEAREST_MAX + 1]; /* of the letter before last, the last, this one */
-    for (unsigned j = 0; j <= b_len; j++)
-        rows[0][j] = rows[1][j] = rows[2][j] = j;
-    for (unsigned i = 1; i <= a_len; i++) {
-        memcpy(rows[0], rows[1], sizeof rows[0]);
-        memcpy(rows[1], rows[2], sizeof rows[1]);
-        rows[2][0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            unsigned char x = corefile_lower(a[i - 1]), y = corefile_lower(b[j - 1]);
-            unsigned best = rows[1][j - 1] + (x != y);
-            best = corefile_min(best, corefile_min(rows[1][j], rows[2][j - 1]) + 1);
-            if (i > 1 && j > 1 && x == corefile_lower(b[j - 2]) &&
-                y == corefile_lower(a[i - 2]))
-                best = corefile_min(best, rows[0][j - 2] + 1);
-            rows[2][j] = best;
-        }
-    }
-    return rows[2][b_len];
-}
-
-const char *corefile_nearest(const char *found, const char *const *words, uint32_t n)
-{
-    const char *nearest = NULL;
-    unsigned least = UINT32_MAX;
-    size_t len = strlen(found);
-    for (uint32_t i = 0; i < n && len <= NEAREST_MAX; i++) {
-        if (strlen(words[i]) > NEAREST_MAX)
-            continue;
-        unsigned distance = corefile_distance(found, words[i]);
-        if (distance < least && distance * 3 <= len) {
-            least = distance;
-            nearest = words[i];
-        }
-    }
-    return nearest;
 }

@@ -54,8 +54,4 @@ struct corefile {
 int corefile_parse(struct arena *a, struct source from, const struct vocabulary *words,
                    struct corefile *out, struct errors *errs);
 
-/* The word of `words` nearest to `found` by edit distance, or NULL when none is near
- * (more than a third of its letters differ). For "did you mean". */
-const char *corefile_nearest(const char *found, const char *const *words, uint32_t n);
-
 #endif

@@ -342,27 +342,6 @@ static void ten_thousand_lines_of_one_directive_are_joined(void **unused)
     free(text);
 }
 
-static void the_nearest_word_is_a_slip_away(void **unused)
-{
-    static const char *const rows[][2] = {
-        {"forward", "forward"}, {"forwrad", "forward"}, {"foward", "forward"},
-        {"CACHE", "cache"},     {"lgo", "log"},         {"lop", "loop"},
-        {"cahce", "cache"},     {"xyz", NULL},          {"", NULL},
-        {"kubernetes", NULL},   {"fwd", NULL},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *near = corefile_nearest(rows[i][0], WORDS, words.words_n);
-        if (rows[i][1] == NULL)
-            assert_null(near);
-        else
-            assert_string_equal(near == NULL ? rows[i][0] : near, rows[i][1]);
-    }
-    char longer[200];
-    memset(longer, 'x', sizeof longer - 1);
-    longer[sizeof longer - 1] = '\0';
-    assert_null(corefile_nearest(longer, WORDS, words.words_n));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,7 +359,6 @@ int main(void)
         cmocka_unit_test(all_errors_of_a_file_are_told),
         cmocka_unit_test(snippets_that_import_each_other_end),
         cmocka_unit_test(ten_thousand_lines_of_one_directive_are_joined),
-        cmocka_unit_test(the_nearest_word_is_a_slip_away),
     };
     return cmocka_run_group_tests_name("corefile", tests, setup, teardown);
 }

@@ -1,6 +1,7 @@
 #include "config/reader.h"
 
 #include "base/log.h"
+#include "base/nearest.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -369,7 +370,7 @@ static int option_unknown(struct reader *rd, const struct option *options, size_
     for (size_t i = 0; i < n && names_n < OPTIONS_NAMED_MAX; i++)
         if (options[i].kind != OPTION_REFUSED)
             names[names_n++] = options[i].name;
-    const char *near = corefile_nearest(found, names, names_n);
+    const char *near = nearest_word(found, names, names_n);
     if (near != NULL)
         return reader_error(rd, "unknown property '%s', did you mean '%s'?", found,
                             near);

@@ -14,21 +14,20 @@ enum flag_id {
 };
 
 struct flag {
-    const char *name;
+    struct command_option option;
     enum flag_id id;
-    const char *value, *help;
 };
 
 static const struct flag flags[] = {
-    {"conf", FLAG_CONF, " FILE", "Corefile to load; `stdin` reads standard input"},
-    {"dns.port", FLAG_PORT, " N", "port of dns:// keys that name none (53)"},
-    {"p", FLAG_PORT, " N", "the same"},
-    {"pidfile", FLAG_PIDFILE, " FILE", "write the process id here once started"},
-    {"plugins", FLAG_PLUGINS, "", "list the plugins and end"},
-    {"quiet", FLAG_QUIET, "", "no banner"},
-    {"version", FLAG_VERSION, "", "print the version and end"},
-    {"help", FLAG_HELP, "", "print this and end"},
-    {"h", FLAG_HELP, "", "the same"},
+    {{"conf", "FILE", "Corefile to load; `stdin` reads standard input"}, FLAG_CONF},
+    {{"dns.port", "N", "port of dns:// keys that name none (53)"}, FLAG_PORT},
+    {{"p", "N", "the same"}, FLAG_PORT},
+    {{"pidfile", "FILE", "write the process id here once started"}, FLAG_PIDFILE},
+    {{"plugins", NULL, "list the plugins and end"}, FLAG_PLUGINS},
+    {{"quiet", NULL, "no banner"}, FLAG_QUIET},
+    {{"version", NULL, "print the version and end"}, FLAG_VERSION},
+    {{"help", NULL, "print this and end"}, FLAG_HELP},
+    {{"h", NULL, "the same"}, FLAG_HELP},
 };
 
 #define FLAGS_N (sizeof flags / sizeof flags[0])
@@ -36,16 +35,25 @@ static const struct flag flags[] = {
 void arguments_usage(FILE *out)
 {
     fputs("Usage: isthmus [flags]\n", out);
-    for (size_t i = 0; i < FLAGS_N; i++)
-        fprintf(out, "  -%s%s%*s%s\n", flags[i].name, flags[i].value,
-                (int)(16 - strlen(flags[i].name) - strlen(flags[i].value)), "",
-                flags[i].help);
+    for (size_t i = 0; i < FLAGS_N; i++) {
+        const struct command_option *o = &flags[i].option;
+        char head[32];
+        snprintf(head, sizeof head, "-%s%s%s", o->name, o->value == NULL ? "" : " ",
+                 o->value == NULL ? "" : o->value);
+        fprintf(out, "  %-17s%s\n", head, o->help);
+    }
+}
+
+const struct command_option *arguments_flag(size_t i)
+{
+    return i < FLAGS_N ? &flags[i].option : NULL;
 }
 
 static const struct flag *find(const char *name, size_t len)
 {
     for (size_t i = 0; i < FLAGS_N; i++) {
-        if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
+        if (strlen(flags[i].option.name) == len &&
+            memcmp(flags[i].option.name, name, len) == 0)
             return &flags[i];
     }
     return NULL;
@@ -103,7 +111,8 @@ static enum arguments_verdict set(struct arguments *a, const struct flag *f,
     }
     if (rc == 0)
         return ARGUMENTS_RUN;
-    fprintf(out, "invalid value \"%s\" for flag -%s: expected %s\n", value, f->name,
+    fprintf(out, "invalid value \"%s\" for flag -%s: expected %s\n", value,
+            f->option.name,
             f->id == FLAG_PORT ? "a port, 1 to 65535" : "true or false");
     arguments_usage(out);
     return ARGUMENTS_WRONG;
@@ -129,7 +138,7 @@ static enum arguments_verdict take_flag(struct arguments *a, char **argv, int *a
         return set(a, f, "true", out);
     if (argv[*at] != NULL)
         return set(a, f, argv[(*at)++], out);
-    fprintf(out, "flag needs an argument: -%s\n", f->name);
+    fprintf(out, "flag needs an argument: -%s\n", f->option.name);
     arguments_usage(out);
     return ARGUMENTS_WRONG;
 }

@@ -1,15 +1,12 @@
-/* The command line, in the manner of Go's flag package, which CoreDNS uses: one dash or
- * two,
- * `-name value` or `-name=value`, switches also `-name=false`; flags end at `--` or at
- * the first word without a dash.
+/* The command line of the server, in the manner of Go's flag package, which CoreDNS
+ * uses: one dash or two, `-name value` or `-name=value`, switches also `-name=false`;
+ * flags end at `--` or at the first word without a dash.
  *
  *     switch (arguments_parse(&a, argc, argv, stderr)) ... */
 #ifndef ISTHMUS_SERVER_ARGUMENTS_H
 #define ISTHMUS_SERVER_ARGUMENTS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "server/command.h"
 
 struct arguments {
     const char *conf;    /* NULL: ./Corefile, else the built-in default */
@@ -30,5 +27,8 @@ enum arguments_verdict arguments_parse(struct arguments *a, int argc, char **arg
                                        FILE *out);
 
 void arguments_usage(FILE *out);
+
+/* The i-th flag, for help and completions; NULL: there are no more. */
+const struct command_option *arguments_flag(size_t i);
 
 #endif

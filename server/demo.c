@@ -1,6 +1,8 @@
-#include "server/demo.h"
-
+/* `isthmus demo`: the main job without anything else being there. Two servers made of
+ * this very program play the clusters on loopback, a dozen questions are asked and told
+ * with their answers. */
 #include "resolver/rdata.h"
+#include "server/command.h"
 #include "server/demo_client.h"
 #include "server/demo_world.h"
 #include "server/process.h"
@@ -171,13 +173,9 @@ static int demo(struct demo *d, bool stay)
     return status;
 }
 
-int demo_run(int argc, char **argv)
+static int demo_run(const struct command_line *l)
 {
-    bool stay = argc == 2 && strcmp(argv[1], "--stay") == 0;
-    if (argc > 1 && !stay) {
-        fprintf(stderr, "isthmus demo: unknown word '%s': expected --stay\n", argv[1]);
-        return 2;
-    }
+    bool stay = command_given(l, "stay");
     struct demo d = {0};
     int status = 1;
     if (make_world(&d) < 0)
@@ -190,3 +188,21 @@ int demo_run(int argc, char **argv)
     }
     return status;
 }
+
+static const struct command_option options[] = {
+    {"stay", NULL, "go on serving, and print dig lines to try"},
+    {NULL, NULL, NULL},
+};
+
+const struct command command_demo = {
+    .name = "demo",
+    .line = "two clusters in a box, and a dozen questions",
+    .help =
+        "Starts two miniature clusters, both called cluster.local, on loopback\n"
+        "addresses and high ports, and the forwarder in front of them; asks a dozen\n"
+        "questions over UDP and TCP, and prints question, answer and the cluster that\n"
+        "gave it.",
+    .exits = "0: every answer was right\n1: one was wrong, or nothing could be started",
+    .options = options,
+    .run = demo_run,
+};

@@ -1,44 +1,14 @@
 /* isthmus: a DNS forwarder that joins Kubernetes clusters by name.
  *
  *     isthmus -conf Corefile        serves (flags as CoreDNS has them)
- *     isthmus COMMAND ...           one of `commands`
+ *     isthmus COMMAND ...           one of commands.c
  */
 #include "resolver/plugin.h"
-#include "server/demo.h"
-#include "server/manual.h"
+#include "server/command.h"
 #include "server/process.h"
 #include "server/version.h"
 
 #include <string.h>
-
-/* Words that may stand first on the line instead of flags. Each gets argc and argv from
- * its own name on and returns the exit status. */
-struct command {
-    const char *name, *help;
-    int (*run)(int argc, char **argv);
-};
-
-static const struct command commands[] = {
-    {"demo", "two clusters in a box, and a dozen questions", demo_run},
-    {"plugins", "what a Corefile may say", manual_run},
-    {NULL, NULL, NULL},
-};
-
-static const struct command *find_command(const char *word)
-{
-    for (const struct command *c = commands; c->name != NULL; c++) {
-        if (strcmp(c->name, word) == 0)
-            return c;
-    }
-    return NULL;
-}
-
-static void print_commands(FILE *out)
-{
-    for (const struct command *c = commands; c->name != NULL; c++)
-        fprintf(out, "       isthmus %-9s%s\n", c->name, c->help);
-}
-
 static int print_version(void)
 {
     puts(VERSION_LINE);
@@ -58,17 +28,17 @@ static int print_plugins(void)
 int main(int argc, char **argv)
 {
     struct arguments args;
-    const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
-    if (c != NULL)
-        return c->run(argc - 1, argv + 1);
+    if (argc > 1 && argv[1][0] != '-')
+        return command_main(argc - 1, argv + 1);
     switch (arguments_parse(&args, argc, argv, stderr)) {
     case ARGUMENTS_RUN:
         break;
     case ARGUMENTS_HELP:
-        print_commands(stderr);
+        fputs("Commands:\n", stderr);
+        command_print_list(stderr);
         return 0;
     case ARGUMENTS_WRONG:
-        print_commands(stderr);
+        fputs("`isthmus help` lists the commands.\n", stderr);
         return 2;
     case ARGUMENTS_EXTRA:
         return 1;

@@ -1,8 +1,10 @@
-#include "server/manual.h"
-
+/* What the plugins say of themselves, from the tables that also parse their options: on
+ * the terminal (`isthmus plugins NAME`) and as the second half of isthmus-corefile(5).
+ */
 #include "base/limits.h"
-#include "config/corefile.h"
 #include "resolver/plugin.h"
+#include "server/command.h"
+#include "server/roff.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,47 +36,22 @@ static void print_one(const struct plugin *p)
         puts("    }");
 }
 
-static int unknown(const char *name)
-{
-    const struct vocabulary *words = plugin_vocabulary();
-    const char *near = corefile_nearest(name, words->words, words->words_n);
-    fprintf(stderr, "isthmus plugins: no plugin '%s'", name);
-    if (near != NULL)
-        fprintf(stderr, ", did you mean '%s'?", near);
-    fputs("\n`isthmus plugins` lists them.\n", stderr);
-    return 2;
-}
-
 /* ---- as a manual page ---- */
-
-/* Roff takes a dot or an apostrophe at the start of a line, and any backslash, for its
- * own. */
-static void print_roff(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '\\')
-            fputs("\\e", stdout);
-        else if (*text == '-')
-            fputs("\\-", stdout);
-        else
-            putchar(*text);
-    }
-}
 
 static void roff_option(const struct option *o)
 {
     fputs(".TP\n\\fB", stdout);
-    print_roff(o->name);
+    roff_text(o->name, stdout);
     fputs("\\fR", stdout);
     if (o->args != NULL) {
         putchar(' ');
-        print_roff(o->args);
+        roff_text(o->args, stdout);
     }
     fputs("\n\\&", stdout);
-    print_roff(o->help);
+    roff_text(o->help, stdout);
     if (o->fallback != NULL) {
         fputs(" Default: ", stdout);
-        print_roff(o->fallback);
+        roff_text(o->fallback, stdout);
     }
     fputs(".\n", stdout);
 }
@@ -82,9 +59,9 @@ static void roff_option(const struct option *o)
 static void roff_plugin(const struct plugin *p)
 {
     printf(".SS %s\n\\&", p->name);
-    print_roff(p->help);
+    roff_text(p->help, stdout);
     fputs(".\n.PP\n.RS\n.nf\n\\fB", stdout);
-    print_roff(p->synopsis);
+    roff_text(p->synopsis, stdout);
     fputs("\\fR\n.fi\n.RE\n", stdout);
     for (size_t i = 0; i < p->options_n; i++) {
         if (p->options[i].kind != OPTION_REFUSED)
@@ -106,7 +83,7 @@ static void roff_limits(void)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         printf(".TP\n%s = %lld %s\n\\&", limits[i].name, limits[i].value,
                limits[i].unit);
-        print_roff(limits[i].reason);
+        roff_text(limits[i].reason, stdout);
         fputs(".\n", stdout);
     }
 }
@@ -120,21 +97,38 @@ static int print_manual(void)
     return 0;
 }
 
-int manual_run(int argc, char **argv)
+/* ---- isthmus plugins ---- */
+
+static int plugins_run(const struct command_line *l)
 {
-    if (argc < 2) {
-        list_all();
-        return 0;
-    }
-    if (argc > 2) {
-        fputs("isthmus plugins: one name at a time\n", stderr);
-        return 2;
-    }
-    if (strcmp(argv[1], "--man") == 0)
+    if (command_given(l, "man"))
         return print_manual();
-    const struct plugin *p = plugin_find(argv[1]);
-    if (p == NULL)
-        return unknown(argv[1]);
-    print_one(p);
+    if (l->words_n == 0)
+        list_all();
+    else
+        print_one(plugin_find(l->words[0]));
     return 0;
 }
+
+static struct command_words names(void)
+{
+    const struct vocabulary *v = plugin_vocabulary();
+    return (struct command_words){v->words, v->words_n};
+}
+
+static const struct command_option options[] = {
+    {"man", NULL,
+     "print the sections PLUGINS and LIMITS of isthmus-corefile(5), in roff"},
+    {NULL, NULL, NULL},
+};
+
+const struct command command_plugins = {
+    .name = "plugins",
+    .words = "[NAME]",
+    .words_max = 1,
+    .choices = names,
+    .line = "what a Corefile may say: the plugins, or the options of one",
+    .exits = "0: always",
+    .options = options,
+    .run = plugins_run,
+};

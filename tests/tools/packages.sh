@@ -12,6 +12,7 @@ packages_of() {
         echo clang-format                                 # lint
         echo git python3 python3-dnspython bind9-dnsutils # end-to-end tests
         echo iproute2                                     # network namespaces for them
+        echo zsh                                          # completions
         ;;
     bench) echo dnsperf python3 ;;
     *)

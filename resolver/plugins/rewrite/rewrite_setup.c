@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/nearest.h"
 #include "resolver/plugins/rewrite/rewrite_reading.h"
 #include "resolver/rdata.h"
 
@@ -440,7 +441,7 @@ static int unknown_field(const struct rewrite_reading *r, const char *word)
                "TO in front of answer");
     for (unsigned i = 0; i < REWRITE_KINDS_N; i++)
         names[i] = rewrite_kinds[i].name;
-    const char *near = corefile_nearest(word, names, REWRITE_KINDS_N);
+    const char *near = nearest_word(word, names, REWRITE_KINDS_N);
     if (near != NULL)
         return rewrite_refuse(r, "invalid rule type \"%s\", did you mean \"%s\"?", word,
                               near);
