@@ -25,6 +25,24 @@ struct plan_timeouts {
     bool queries_written;
 };
 
+/* What a PROXY protocol header in front of a client's octets is good for. */
+enum proxy_policy {
+    PROXY_USE,    /* it tells who the client is */
+    PROXY_IGNORE, /* it is taken off and forgotten */
+    PROXY_REJECT, /* who sends one is not served */
+    PROXY_SKIP,   /* nobody looks for one */
+};
+
+struct plan_proxy {
+    struct cidr *allow; /* proxies whose headers are used */
+    uint32_t allow_n;
+    enum proxy_policy others; /* and what those of others are */
+    bool others_written;
+    int64_t
+        session_us; /* a header holds so long for UDP without one; <= 0: not at all */
+    uint32_t sessions_max;
+};
+
 struct cluster_map;
 struct outside;
 struct cachestore;
@@ -54,6 +72,7 @@ struct plan_block {
     struct plan_bind bind;
     uint32_t sockets; /* multisocket: workers that listen; 0 = not said */
     struct plan_timeouts timeouts;
+    const struct plan_proxy *proxy; /* NULL = not said */
 };
 
 /* One listening address and what is served there. */
@@ -62,8 +81,9 @@ struct plan_server {
     struct addr addr; /* family 0: every address of the host, v4 and v6; port is set */
     struct zonetab zones; /* zone -> its first struct plan_zone */
     bool any_class;
-    struct plan_timeouts timeouts; /* each as the last block that says it */
-    const struct meter *refused;   /* what reaches no block; NULL: not measured */
+    struct plan_timeouts timeouts;  /* each as the last block that says it */
+    const struct plan_proxy *proxy; /* of the last block that has one; or NULL */
+    const struct meter *refused;    /* what reaches no block; NULL: not measured */
 };
 
 /* One block serving one zone. */

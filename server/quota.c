@@ -93,19 +93,40 @@ enum quota_verdict quota_take(struct quota *q, const struct addr *peer)
     return v;
 }
 
+static void give(struct quota *q, const uint8_t key[17])
+{
+    uint32_t hash = (uint32_t)hash_bytes(key, 17);
+    struct holder *h = table_get(&q->holders, hash, same_key, key);
+    if (h == NULL)
+        return;
+    q->total--;
+    if (--h->n == 0) {
+        table_del(&q->holders, hash, h);
+        free(h);
+    }
+}
+
 void quota_give(struct quota *q, const struct addr *peer)
 {
     uint8_t key[17];
     key_of(peer, key);
-    uint32_t hash = (uint32_t)hash_bytes(key, 17);
     pthread_mutex_lock(&q->lock);
-    struct holder *h = table_get(&q->holders, hash, same_key, key);
-    if (h != NULL) {
-        q->total--;
-        if (--h->n == 0) {
-            table_del(&q->holders, hash, h);
-            free(h);
-        }
-    }
+    give(q, key);
     pthread_mutex_unlock(&q->lock);
+}
+
+enum quota_verdict quota_move(struct quota *q, const struct addr *from,
+                              const struct addr *to)
+{
+    uint8_t old[17], new[17];
+    key_of(from, old);
+    key_of(to, new);
+    pthread_mutex_lock(&q->lock);
+    q->total_max++; /* for a moment both are counted */
+    enum quota_verdict v = take(q, new);
+    q->total_max--;
+    if (v == QUOTA_TAKEN)
+        give(q, old);
+    pthread_mutex_unlock(&q->lock);
+    return v;
 }

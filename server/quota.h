@@ -21,4 +21,8 @@ void quota_free(struct quota *q); /* NULL is fine */
 enum quota_verdict quota_take(struct quota *q, const struct addr *peer);
 void quota_give(struct quota *q, const struct addr *peer);
 
+/* A connection turns out to be another address's: QUOTA_TAKEN, or it stays `from`'s. */
+enum quota_verdict quota_move(struct quota *q, const struct addr *from,
+                              const struct addr *to);
+
 #endif

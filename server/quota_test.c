@@ -57,12 +57,39 @@ static void giving_back_what_was_not_taken_changes_nothing(void **unused)
     quota_free(q);
 }
 
+static void a_connection_that_moves_is_counted_once(void **unused)
+{
+    struct quota *q = new_quota(2, 2);
+    struct addr proxy = client(1), a = client(2);
+    assert_int_equal(quota_take(q, &proxy), QUOTA_TAKEN);
+    assert_int_equal(quota_take(q, &proxy), QUOTA_TAKEN);
+    assert_int_equal(quota_move(q, &proxy, &a), QUOTA_TAKEN); /* also at the total */
+    assert_int_equal(quota_move(q, &proxy, &a), QUOTA_TAKEN);
+    quota_give(q, &a);
+    assert_int_equal(quota_take(q, &proxy), QUOTA_TAKEN);
+    assert_int_equal(quota_take(q, &proxy), QUOTA_FULL);
+    quota_free(q);
+}
+
+static void who_has_its_share_gets_no_more_by_moving(void **unused)
+{
+    struct quota *q = new_quota(9, 1);
+    struct addr proxy = client(1), a = client(2);
+    assert_int_equal(quota_take(q, &a), QUOTA_TAKEN);
+    assert_int_equal(quota_take(q, &proxy), QUOTA_TAKEN);
+    assert_int_equal(quota_move(q, &proxy, &a), QUOTA_ADDRESS);
+    assert_int_equal(quota_take(q, &proxy), QUOTA_ADDRESS); /* still the proxy's */
+    quota_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_address_has_its_share),
         cmocka_unit_test(total_is_a_limit_and_comes_free_again),
         cmocka_unit_test(giving_back_what_was_not_taken_changes_nothing),
+        cmocka_unit_test(a_connection_that_moves_is_counted_once),
+        cmocka_unit_test(who_has_its_share_gets_no_more_by_moving),
     };
     if (hash_seed() < 0)
         return 1;

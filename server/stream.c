@@ -51,10 +51,12 @@ struct stream {
     uint64_t active_us; /* the last whole question, or answer taken */
     uint64_t begun_us;  /* the first octet of the question that is kept; 0 = none */
     size_t held;        /* octets of `in` and `out`, as counted in streams */
-    bool paused;        /* not watched for reading until there is room again */
-    bool idle;          /* in the list of idle ones */
-    bool attended;      /* in the list of those to be looked at */
-    bool broken;        /* to be closed at the end of the turn */
+    enum proxy_policy header; /* that may come first; PROXY_SKIP: no more of them */
+    uint32_t header_seen;
+    bool paused;   /* not watched for reading until there is room again */
+    bool idle;     /* in the list of idle ones */
+    bool attended; /* in the list of those to be looked at */
+    bool broken;   /* to be closed at the end of the turn */
 };
 
 /* Answers of one connection, one behind the other with their lengths. */
@@ -223,6 +225,8 @@ int streams_admit(struct streams *s, int fd, const struct client *who,
     c->limits = *limits;
     c->who = *who;
     c->who.handle = (uint64_t)s->admitted++ << 32 | c->number;
+    c->header =
+        limits->proxy == NULL ? PROXY_SKIP : proxy_policy_of(limits->proxy, &who->peer);
     c->born_us = c->active_us = s->turn->now_us;
     join_idle(c);
     watch(c);
@@ -325,9 +329,28 @@ static enum reading read_some(struct stream *c)
     return more ? READ_MORE : READ_WAIT;
 }
 
+/* Takes a proxy's header off; the connection then counts as its client's. */
+static enum reading read_header(struct stream *c)
+{
+    struct client who = c->who;
+    switch (proxy_take(c->fd, c->header, &c->header_seen, &who)) {
+    case PROXY_STEP_WAIT:
+        return READ_WAIT;
+    case PROXY_STEP_END:
+        return READ_FAILED;
+    case PROXY_STEP_GO:
+        break;
+    }
+    if (quota_move(c->streams->quota, &c->who.peer, &who.peer) != QUOTA_TAKEN)
+        return READ_FAILED;
+    c->who = who;
+    c->header = PROXY_SKIP;
+    return READ_MORE;
+}
+
 static void read_times(struct stream *c, unsigned times)
 {
-    enum reading got = READ_MORE;
+    enum reading got = c->header == PROXY_SKIP ? READ_MORE : read_header(c);
     while (got == READ_MORE && times-- > 0 && !c->paused && !c->broken &&
            c->state == STREAM_OPEN)
         got = read_some(c);

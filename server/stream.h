@@ -22,6 +22,7 @@
 #define ISTHMUS_SERVER_STREAM_H
 
 #include "server/conns.h"
+#include "server/proxy.h"
 #include "server/quota.h"
 #include "server/turn.h"
 
@@ -40,6 +41,8 @@ struct stream_limits {
     uint32_t write_ms;      /* until the client takes some of what waits for it */
     uint32_t idle_ms;       /* between questions */
     uint32_t questions_max; /* of one connection; 0 = no end */
+    const struct plan_proxy
+        *proxy; /* whose headers come first (the plan's); NULL: none */
 };
 
 /* Those of base/limits.h. */

@@ -27,6 +27,7 @@ struct udp_socket {
     uint8_t family; /* of the socket: 6 when it takes both */
     bool wildcard;  /* the address that was asked comes with each datagram */
     struct addr local;
+    struct proxies proxies;
 };
 
 struct udp_in {
@@ -116,7 +117,10 @@ static void take_datagram(struct udp_socket *s, unsigned i, struct client *c)
         pktinfo_read(&m->msg_hdr, &c->local);
     if (m->msg_hdr.msg_flags & MSG_TRUNC)
         u->counters.cut++;
-    resolver_query(u->turn->resolver, c, u->in->wire[i], m->msg_len);
+    struct span in = {.at = u->in->wire[i], .len = m->msg_len};
+    if (s->proxies.how != NULL && !proxies_unwrap(&s->proxies, u->turn->now_us, c, &in))
+        return;
+    resolver_query(u->turn->resolver, c, in.at, in.len);
 }
 
 /* Takes one batch; returns its size. */
@@ -159,7 +163,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct udp_socket *s = handle->data;
+    proxies_release(&s->proxies);
+    free(s);
 }
 
 /* Numbers and watches a socket; 0 or an errno. */
@@ -204,10 +210,12 @@ int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
     return 0;
 }
 
-void udp_serve(struct udp *u, uint32_t number, uint16_t server)
+void udp_serve(struct udp *u, uint32_t number, uint16_t server,
+               const struct plan_proxy *proxy)
 {
     struct udp_socket *s = conns_at(&u->sockets, number);
     s->server = server;
+    proxies_use(&s->proxies, proxy);
 }
 
 void udp_pause(struct udp *u, uint32_t number)
@@ -253,7 +261,8 @@ void udp_reply(struct udp *u, const struct client *c, size_t len)
     unsigned i = out->n++;
     struct msghdr *m = &out->msgs[i].msg_hdr;
     out->iov[i].iov_len = len;
-    m->msg_namelen = pktinfo_address(&out->peer[i], &c->peer, s->family);
+    const struct addr *to = c->via.family != 0 ? &c->via : &c->peer;
+    m->msg_namelen = pktinfo_address(&out->peer[i], to, s->family);
     m->msg_controllen = 0;
     if (s->wildcard)
         pktinfo_write(m, &c->local, s->family);

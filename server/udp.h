@@ -15,6 +15,7 @@
 #define ISTHMUS_SERVER_UDP_H
 
 #include "server/conns.h"
+#include "server/proxy.h"
 #include "server/turn.h"
 
 #define UDP_ROUNDS 4 /* batches per socket and wake-up */
@@ -52,8 +53,10 @@ void udp_release(struct udp *u);
 int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
              uint32_t *number) __attribute__((warn_unused_result));
 
-/* The socket serves this server of the plan from now on. */
-void udp_serve(struct udp *u, uint32_t number, uint16_t server);
+/* The socket serves this server of the plan from now on, behind these proxies (NULL:
+ * none), which belong to the plan. */
+void udp_serve(struct udp *u, uint32_t number, uint16_t server,
+               const struct plan_proxy *proxy);
 
 /* Takes what waits in the socket's buffer, then listens no more; replies still leave.
  */

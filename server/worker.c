@@ -213,9 +213,10 @@ static int reserve_listeners(struct worker *w, const struct listen_set *set)
     return 0;
 }
 
-static struct stream_limits limits_of(const struct plan_timeouts *t)
+static struct stream_limits limits_of(const struct plan_server *server)
 {
     struct stream_limits limits = stream_limits_default;
+    const struct plan_timeouts *t = &server->timeouts;
     if (t->read_us > 0)
         limits.read_ms = (uint32_t)(t->read_us / 1000);
     if (t->write_us > 0)
@@ -223,6 +224,7 @@ static struct stream_limits limits_of(const struct plan_timeouts *t)
     if (t->idle_us > 0)
         limits.idle_ms = (uint32_t)(t->idle_us / 1000);
     limits.questions_max = t->queries_max;
+    limits.proxy = server->proxy;
     return limits;
 }
 
@@ -237,7 +239,6 @@ static int reconcile(struct worker *w, struct worker_order *order)
         struct listener *l = listener_of(w, a->id);
         if (l != NULL) {
             l->keep = true;
-            udp_serve(&w->udp, l->udp, a->server);
             tcp_serve(&w->tcp, l->tcp, a->server);
         } else {
             l = &w->listeners[w->listeners_n];
@@ -248,8 +249,9 @@ static int reconcile(struct worker *w, struct worker_order *order)
             }
             w->listeners_n++;
         }
-        struct stream_limits limits =
-            limits_of(&order->plan->servers[a->server].timeouts);
+        const struct plan_server *server = &order->plan->servers[a->server];
+        struct stream_limits limits = limits_of(server);
+        udp_serve(&w->udp, l->udp, a->server, server->proxy);
         tcp_limit(&w->tcp, l->tcp, &limits);
     }
     drop_listeners(w);
