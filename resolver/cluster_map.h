@@ -28,6 +28,7 @@ struct cluster {
     struct addr *dns; /* explicit addresses */
     uint32_t dns_n, dns_cap;
     uint32_t index, port;
+    unsigned pod_names; /* which names of Pods exist: enum cluster_pod_names */
     struct upstream_group group;
 };
 

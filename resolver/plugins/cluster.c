@@ -10,6 +10,7 @@
 #include "resolver/core.h"
 #include "resolver/edns.h"
 #include "resolver/plan.h"
+#include "resolver/plugins/cluster_pods.h"
 #include "resolver/plugins/cluster_setup.h"
 #include "resolver/trail.h"
 #include "base/cursor.h"
@@ -54,12 +55,12 @@ static int add_soa(struct query *q, const struct name *zone)
 }
 
 static enum verdict negative(struct query *q, const struct cluster_zone *z,
-                             uint16_t rcode, const char *why)
+                             uint16_t rcode, uint16_t ede, const char *why)
 {
     query_respond(q, rcode, true, 1);
     if (q->response.failed || add_soa(q, z->zone) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
-    query_set_ede(q, EDE_SYNTHESIZED, why);
+    query_set_ede(q, ede, why);
     return DONE;
 }
 
@@ -135,6 +136,27 @@ static enum verdict ask(struct query *q, const struct cluster_zone *z,
     return upstream_ask(q, &z->cluster->group, &question);
 }
 
+/* Asks the cluster's DNS, unless it is known here what does not exist. */
+static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
+                               bool reverse)
+{
+    const char *no_pod = reverse ? NULL : cluster_pods_refuse(z, q->request.lower);
+    if (z->renamed && is_signature_type(q->request.type))
+        return negative(q, z, DNS_NOERROR, EDE_SYNTHESIZED,
+                        "no DNSSEC where names are renamed");
+    if (no_pod != NULL)
+        return negative(q, z, DNS_NXDOMAIN, EDE_BLOCKED, no_pod);
+    if (!z->renamed)
+        return ask(q, z, q->request.name); /* not a byte changes */
+    if (reverse)
+        return ask(q, z, q->request.lower);
+    struct name inside;
+    if (rename_name(&z->inward, q->request.lower, &inside) < 0)
+        return negative(q, z, DNS_NXDOMAIN, EDE_SYNTHESIZED,
+                        "name too long inside the cluster");
+    return ask(q, z, inside.wire);
+}
+
 static enum verdict on_query(struct query *q, const void *state)
 {
     const struct cluster_plugin *plugin = state;
@@ -151,16 +173,7 @@ static enum verdict on_query(struct query *q, const void *state)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
     metrics_add(&q->r->desk, z->cluster->group.meter, CLUSTER_REQUESTS, 1);
-    if (z->renamed && is_signature_type(q->request.type))
-        return negative(q, z, DNS_NOERROR, "no DNSSEC where names are renamed");
-    if (!z->renamed)
-        return ask(q, z, q->request.name); /* not a byte changes */
-    if (reverse)
-        return ask(q, z, q->request.lower);
-    struct name inside;
-    if (rename_name(&z->inward, q->request.lower, &inside) < 0)
-        return negative(q, z, DNS_NXDOMAIN, "name too long inside the cluster");
-    return ask(q, z, inside.wire);
+    return ask_inside(q, z, reverse);
 }
 
 /* ---- the answer ---- */

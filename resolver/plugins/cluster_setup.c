@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "resolver/plan.h"
+#include "resolver/plugins/cluster_pods.h"
 
 /* ---- options ---- */
 
@@ -141,6 +142,15 @@ const struct option cluster_options[CLUSTER_OPTIONS_N] = {
      .args = "NAME",
      .fallback = "cluster.local",
      .help = "the cluster's own domain; equal to the zone: nothing is renamed"},
+    {.name = "pod_names",
+     .kind = OPTION_WORD,
+     .offset = FIELD(pod_names),
+     .words = cluster_pod_names_words,
+     .args = "off|in-subnet|any",
+     .fallback = "in-subnet",
+     .help =
+         "which names of Pods by address exist (10-244-0-9.web.pod.ZONE): none, those "
+         "of the Pod subnets if there are any, or all that the cluster knows"},
     {.name = "policy",
      .kind = OPTION_WORD,
      .offset = FIELD(group.policy),
@@ -201,6 +211,7 @@ static struct cluster *new_cluster(struct reader *rd)
     c->at = reader_token(rd)->at;
     c->index = 10;
     c->port = 53;
+    c->pod_names = POD_NAMES_IN_SUBNET;
     c->group = (struct upstream_group){
         .policy = POLICY_SEQUENTIAL,
         .max_fails = 3,

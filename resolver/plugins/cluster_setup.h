@@ -13,7 +13,7 @@ struct cluster_plugin {
     uint32_t unreversed; /* clusters whose reverse names the block is never asked */
 };
 
-#define CLUSTER_OPTIONS_N 13
+#define CLUSTER_OPTIONS_N 14
 extern const struct option cluster_options[CLUSTER_OPTIONS_N];
 
 int cluster_setup(struct setup *s, const struct directive *d);

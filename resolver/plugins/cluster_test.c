@@ -161,6 +161,55 @@ static void a_name_too_long_for_the_cluster_does_not_exist(void **unused)
     tell(B, &s);
 }
 
+#define NO_POD                                                                         \
+    "NXDOMAIN aa\nNS b.test. 5 IN SOA ns.dns.b.test. hostmaster.b.test. 0 7200 "       \
+    "1800 86400 5\n"
+#define PODS(word)                                                                       \
+    "cluster b.test 10.97.0.0/16 {\n pods 10.244.0.0/16 fd00:244::/48\n pod_names " word \
+    "\n max_fails 0\n}\n"
+
+/* Each of these exists for the cluster, as with CoreDNS's `pods insecure`. */
+static void pod_is_asked(const char *lines, const char *label)
+{
+    struct world w;
+    char name[80];
+    load(&w, lines);
+    snprintf(name, sizeof name, "%s.b.test", label);
+    world_ask(&w, name);
+    snprintf(name, sizeof name, "%s.cluster.local. 1", label);
+    assert_string_equal(asked(world_expect(&w, B_DNS, TRANSPORT_UDP)), name);
+    world_close(&w);
+}
+
+static void pod_is_refused(const char *lines, const char *label)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s.b.test", label);
+    struct story s = {.name = name, .type = DNS_A, .reply = NO_POD};
+    tell(lines, &s);
+}
+
+static void names_of_pods_exist_inside_the_pod_subnets(void **unused)
+{
+    pod_is_asked(B, "10-244-1-10.web.pod");
+    pod_is_refused(B, "10-245-1-10.web.pod");
+    pod_is_refused(B, "192-0-2-1.Web.POD");
+    pod_is_asked(PODS("in-subnet"), "fd00-244--7.web.pod");
+    pod_is_refused(PODS("in-subnet"), "fd00-245--7.web.pod");
+    pod_is_asked(B, "no-address.web.pod"); /* the cluster says what it is */
+    pod_is_asked(B, "web.pod");
+    pod_is_asked(B, "192-0-2-1.pod.svc"); /* a Service called pod */
+    pod_is_asked("cluster b.test 10.97.0.0/16", "192-0-2-1.web.pod");
+}
+
+static void names_of_pods_are_off_or_any_when_told(void **unused)
+{
+    pod_is_refused(PODS("off"), "10-244-1-10.web.pod");
+    pod_is_refused(PODS("off"), "web.pod");
+    pod_is_asked(PODS("off"), "app.web.svc");
+    pod_is_asked(PODS("any"), "192-0-2-1.web.pod");
+}
+
 static void an_external_name_is_followed_through_the_listener(void **unused)
 {
 #define EXTERNAL                                                                       \
@@ -275,6 +324,7 @@ static void what_cannot_be_meant_is_refused(void **unused)
         {"cluster b.test 10.96.0.0/12 {\n domain a..b\n}", "is no domain name"},
         {"cluster b.test 10.96.0.0/12 {\n index 0\n}", "index"},
         {"cluster b.test 10.96.0.0/12 {\n policy best\n}", "best"},
+        {"cluster b.test 10.96.0.0/12 {\n pod_names on\n}", "off, in-subnet"},
         {"cluster b.test 10.96.0.0/12 {\n nds 10.0.0.1\n}", "nds"},
         {"cluster b.test 10.96.0.0/12\ncluster b.test 10.112.0.0/12", "b.test"},
         {"cluster b.test 10.96.0.0/12\ncluster c.test 10.96.0.0/16", "10.96.0.0/16"},
@@ -307,6 +357,8 @@ int main(void)
         TEST(signatures_do_not_exist_where_names_are_changed),
         TEST(a_zone_that_is_the_clusters_own_is_not_changed),
         TEST(a_name_too_long_for_the_cluster_does_not_exist),
+        TEST(names_of_pods_exist_inside_the_pod_subnets),
+        TEST(names_of_pods_are_off_or_any_when_told),
         TEST(an_external_name_is_followed_through_the_listener),
         TEST(an_external_name_that_leads_nowhere_is_still_told),
         TEST(clusters_do_not_mix),
