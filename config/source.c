@@ -1,9 +1,11 @@
 #include "config/source.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -199,6 +201,61 @@ int source_glob(struct arena *a, const char *pattern, struct paths *out)
         rc = rc == GLOB_NOSPACE ? -1 : 0; /* what cannot be listed does not match */
     globfree(&found);
     return rc;
+}
+
+/* ---- trees ---- */
+
+static int source_by_name(const FTSENT **left, const FTSENT **right)
+{
+    return strcmp((*left)->fts_name, (*right)->fts_name);
+}
+
+static int source_add_path(struct arena *a, struct paths *out, uint32_t *cap,
+                           const char *path)
+{
+    if (out->n == *cap) {
+        *cap = *cap == 0 ? 16 : *cap * 2;
+        const char **list = arena_array(a, *cap, sizeof *list);
+        if (list == NULL)
+            return ENOMEM;
+        if (out->n > 0)
+            memcpy(list, out->list, out->n * sizeof *list);
+        out->list = list;
+    }
+    out->list[out->n] = arena_text(a, text_of(path));
+    return out->list[out->n++] == NULL ? ENOMEM : 0;
+}
+
+static int source_take_entry(struct arena *a, struct paths *out, uint32_t *cap,
+                             const FTSENT *e)
+{
+    bool unreadable = e->fts_info == FTS_DNR || e->fts_info == FTS_ERR;
+    if (unreadable && e->fts_level == FTS_ROOTLEVEL)
+        return e->fts_errno;
+    if (unreadable)
+        log_warning("could not read %s: %s", e->fts_path, strerror(e->fts_errno));
+    bool file = e->fts_info == FTS_F || e->fts_info == FTS_SL;
+    return file ? source_add_path(a, out, cap, e->fts_path) : 0;
+}
+
+int source_tree(struct arena *a, const char *directory, struct paths *out)
+{
+    struct source_stamp stamp;
+    int error = source_stamp(directory, &stamp);
+    char *text = arena_text(a, text_of(directory));
+    char *const roots[] = {text, NULL};
+    uint32_t cap = 0;
+    *out = (struct paths){0};
+    if (error != 0 || !stamp.directory || text == NULL)
+        return error != 0 ? error : text == NULL ? ENOMEM : ENOTDIR;
+    FTS *tree =
+        fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, source_by_name);
+    if (tree == NULL)
+        return errno;
+    for (const FTSENT *e; error == 0 && (e = fts_read(tree)) != NULL;)
+        error = source_take_entry(a, out, &cap, e);
+    fts_close(tree);
+    return error;
 }
 
 const char *source_relative(struct arena *a, const char *base_file, const char *path)

@@ -33,6 +33,12 @@ struct paths {
  * Directories are given too. -1 only on lack of memory. */
 int source_glob(struct arena *a, const char *pattern, struct paths *out);
 
+/* All files below a directory, itself perhaps a link to one, but not behind links to
+ * others: in the order of Go's filepath.Walk. Folders that cannot be read are passed
+ * over with a warning. 0, or an errno: the directory itself cannot be read, or no
+ * memory. */
+int source_tree(struct arena *a, const char *directory, struct paths *out);
+
 /* `path` seen from the directory of `base_file`, when it is relative. NULL: no memory.
  */
 const char *source_relative(struct arena *a, const char *base_file, const char *path);

@@ -101,6 +101,7 @@ static void finish_child(struct query *q)
     struct child_result *result = parent->child;
     result->failed = q->response.failed ||
                      msg_copy(&result->msg, &q->response.msg, &parent->arena) < 0;
+    result->rcode = q->response.msg.rcode;
     result->plain = q->response.failed && q->response.error == NULL;
     if (result->failed && q->response.ede_text != NULL)
         result->ede_text = arena_text(&parent->arena, text_of(q->response.ede_text));

@@ -27,6 +27,8 @@ void feed_value_free(struct feed_value *v)
 {
     while (v != NULL) {
         struct feed_value *older = v->older;
+        if (v->release != NULL && v->data != NULL)
+            v->release(v->data);
         arena_release(&v->arena);
         free(v);
         v = older;

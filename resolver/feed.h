@@ -23,7 +23,8 @@
 struct feed_value {
     struct arena arena;
     const void *data;
-    struct feed_value *older; /* replaced before this one was */
+    void (*release)(const void *data); /* what the arena does not hold; may be NULL */
+    struct feed_value *older;          /* replaced before this one was */
 };
 
 struct feed;

@@ -82,6 +82,7 @@ struct child_result {
     bool done;
     bool failed;
     bool plain;           /* of a failure: there is no error to tell */
+    uint16_t rcode;       /* also of a failure */
     struct msg msg;       /* in the parent's arena */
     const char *ede_text; /* of a failure; likewise */
 };

@@ -1,5 +1,7 @@
 #include "resolver/zonedata.h"
 
+#include "base/cursor.h"
+
 #include <stdlib.h>
 
 /* Records of one name and type. */
@@ -284,6 +286,43 @@ const uint8_t *zonedata_conflict(const struct zonedata *z)
     return z->conflict;
 }
 
+/* ---- reading ---- */
+
+const uint8_t *zonedata_apex(const struct zonedata *z)
+{
+    return z->apex->name;
+}
+
+const struct rr *zonedata_soa(const struct zonedata *z)
+{
+    return z->soa == NULL ? NULL : z->soa->rr;
+}
+
+struct zone_times zonedata_times(const struct rr *soa)
+{
+    const uint8_t *at = soa->base + soa->rdata + soa->rdlen - 20;
+    return (struct zone_times){load_u32(at), load_u32(at + 4), load_u32(at + 8),
+                               load_u32(at + 12), load_u32(at + 16)};
+}
+
+const struct rr *zonedata_next(const struct zonedata *z, struct zonedata_place *at)
+{
+    while (at->node < z->names.n) {
+        const struct zone_node *node = z->names.entries[at->node].value;
+        const struct zone_set *set =
+            at->set < node->sets_n ? &node->sets[at->set] : NULL;
+        if (set == NULL) {
+            *at = (struct zonedata_place){.node = at->node + 1};
+        } else if (at->rr == set->n || set == z->soa) {
+            at->set++;
+            at->rr = 0;
+        } else {
+            return &set->rr[at->rr++];
+        }
+    }
+    return NULL;
+}
+
 /* ---- answering ---- */
 
 #define CHAIN_MAX 16 /* names one question leads to */
@@ -295,6 +334,7 @@ struct walk {
     struct msg *out;
     uint16_t type;
     const struct name_key *key; /* of the present name: the caller's, or own_key */
+    bool empty;                 /* the name asked has no records */
     struct name name;           /* a CNAME led here */
     struct name_key own_key;
 };
@@ -476,8 +516,10 @@ static enum step answer_from(struct walk *w, const struct zone_node *node, bool 
     } else {
         set = set_of(node, w->type);
     }
-    if (set == NULL)
+    if (set == NULL) {
+        w->empty = !wild && node->sets_n == 0 && msg_count(w->out, SECTION_ANSWER) == 0;
         return end_negative(w, DNS_NOERROR);
+    }
     if (!wild && is_put(w, set, SECTION_ANSWER))
         return end_positive(w); /* CNAMEs in a circle */
     if ((wild ? put_set_as(w, set, w->key->lower) : put_set(w, set, SECTION_ANSWER)) <
@@ -517,7 +559,7 @@ int zonedata_answer(const struct zonedata *z, const struct name_key *key, uint16
     for (unsigned i = 0; i < CHAIN_MAX; i++) {
         enum step s = step(&w);
         if (s != STEP_FOLLOW)
-            return s == STEP_END ? 0 : -1;
+            return s == STEP_END ? w.empty : -1;
     }
     return end_positive(&w) == STEP_END ? 0 : -1;
 }

@@ -45,9 +45,29 @@ int zonedata_seal(struct zonedata *z) __attribute__((warn_unused_result));
  * the first. */
 const uint8_t *zonedata_conflict(const struct zonedata *z);
 
+/* Lower case. */
+const uint8_t *zonedata_apex(const struct zonedata *z);
+
+/* NULL: there is none. Its data was checked: two names and five numbers. */
+const struct rr *zonedata_soa(const struct zonedata *z);
+
+/* The numbers of an SOA. */
+struct zone_times {
+    uint32_t serial, refresh_s, retry_s, expire_s, minimum_s;
+};
+struct zone_times zonedata_times(const struct rr *soa);
+
+/* Every record but the SOA, those of the apex first. All zero: from the beginning; NULL
+ * at the end. */
+struct zonedata_place {
+    uint32_t node, set, rr;
+};
+const struct rr *zonedata_next(const struct zonedata *z, struct zonedata_place *at);
+
 /* Answers a question whose name is at or under the apex, in a message with room for
- * records: sets rcode and AA. CNAMEs are followed as long as they stay in the zone. 0,
- * or -1: no memory; the message is then of no use. */
+ * records: sets rcode and AA. CNAMEs are followed as long as they stay in the zone. 0;
+ * 1: the name has no records, only others below it have; or -1: no memory, and the
+ * message is of no use. */
 int zonedata_answer(const struct zonedata *z, const struct name_key *key, uint16_t type,
                     struct arena *a, struct msg *out)
     __attribute__((warn_unused_result));

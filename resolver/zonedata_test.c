@@ -60,7 +60,7 @@ static const char *asked(struct rig *r, const char *name, uint16_t type)
     size_t len = name_len(lower);
     name_key_init(&key, lower);
     assert_non_null(e);
-    assert_int_equal(zonedata_answer(r->zone, &key, type, &r->arena, &m), 0);
+    assert_true(zonedata_answer(r->zone, &key, type, &r->arena, &m) >= 0);
     memcpy(question, lower, len);
     question[len + 1] = (uint8_t)type;
     question[len + 3] = DNS_IN;

@@ -1,27 +1,46 @@
 /* file: answers for zones from a zone file (RFC 1035 section 5).
  *
  *     file db.example.org example.org {
+ *         reload 30s
  *         fallthrough
  *     }
  *
  * One file can make several zones, its names being relative to each. A file that cannot
- * be read is a warning, and its zones answer SERVFAIL; a file with an error in it stops
- * the start. */
+ * be read is a warning, and its zones answer SERVFAIL until it can; a file with an
+ * error in it stops the start. Later an error leaves the zone as it was. The file is
+ * looked at again from time to time, and a zone whose serial differs takes the place of
+ * the old. */
 #include "resolver/plugin.h"
 
 #include "base/log.h"
 #include "config/source.h"
-#include "resolver/fall.h"
 #include "resolver/plan.h"
-#include "resolver/zonefile.h"
+#include "resolver/zone.h"
+
+#include <inttypes.h>
+
+#define DEFAULT_RELOAD_US INT64_C(60000000)
 
 struct file_zone {
-    const struct zonedata *data; /* NULL: the file could not be read */
+    struct name apex;
+    const char *path;
+    bool by_mtime;
+    struct feed *feed; /* of struct zone */
+
+    /* the control thread's */
+    struct where at;
+    struct errors *errs; /* while it is set up; NULL afterwards: errors are logged */
+    struct source_stamp seen; /* of what was read last */
+    bool told;                /* that it cannot be read */
 };
 
 struct file_plugin {
     struct zonetab zones; /* -> struct file_zone */
     struct fall fall;     /* one for all zones of the block, as in CoreDNS */
+
+    /* while it is set up: a line has what lines before it say, as in CoreDNS */
+    int64_t reload_us;
+    bool by_mtime;
 };
 
 /* ---- options ---- */
@@ -31,125 +50,187 @@ static int parse_fallthrough(struct reader *rd, void *state)
     return fall_read(rd, &((struct file_plugin *)state)->fall);
 }
 
-/* CoreDNS looks at the file once a minute, or as often as told. `reload 0`, which turns
- * that off, is what happens here. */
-static int parse_reload(struct reader *rd, void *state)
+static int parse_upstream(struct reader *rd, void *state)
 {
-    const char *word;
-    int64_t us;
-    if (reader_one(rd, &word) < 0 || reader_duration(rd, word, &us) < 0)
-        return -1;
-    if (us == 0)
-        return 0;
-    return reader_error(rd,
-                        "reload %s: reading a zone file again by itself is not in this "
-                        "version of isthmus; `reload 0`, or nothing, reads it at start",
-                        word);
+    reader_args(rd);
+    return 0;
 }
 
 static const struct option options[] = {
+    {.name = "reload",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(struct file_plugin, reload_us),
+     .args = "DURATION",
+     .fallback = "1m",
+     .help = "how often to look whether the file has changed; 0 = never"},
+    {.name = "reload_by_mtime",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct file_plugin, by_mtime),
+     .help = "a changed file is a changed zone, also with the same serial"},
     {.name = "fallthrough",
      .kind = OPTION_CUSTOM,
      .parse = parse_fallthrough,
      .args = "[ZONES...]",
      .help = "names that do not exist go on to the next plugin"},
-    {.name = "reload",
+    {.name = "upstream",
      .kind = OPTION_CUSTOM,
-     .parse = parse_reload,
-     .args = "0",
-     .fallback = "0",
-     .help = "never: the file is read at start"},
-    {.name = "reload_by_mtime",
-     .kind = OPTION_REFUSED,
-     .help = "reading a zone file again by itself is not in this version of isthmus"},
+     .parse = parse_upstream,
+     .args = "[...]",
+     .help = "of old Corefiles; changes nothing"},
 };
 #define OPTIONS_N (sizeof options / sizeof *options)
 
+/* ---- the file ---- */
+
+static void tell(struct file_zone *z, const struct errors *errs)
+{
+    char apex[NAME_TEXT_MAX];
+    name_print(z->apex.wire, apex);
+    for (uint32_t i = 0; errs->list != NULL && i < errs->n && i < ERRORS_MAX; i++) {
+        const struct error *e = &errs->list[i];
+        if (e->at.line > 0)
+            log_error("plugin/file: zone %s stays as it is: %s:%u - %s", apex,
+                      e->at.file, e->at.line, e->text);
+        else
+            log_error("plugin/file: zone %s stays as it is: %s", apex, e->text);
+    }
+}
+
+static struct zone *read_zone(struct file_zone *z)
+{
+    struct errors errs;
+    if (z->errs != NULL)
+        return zone_read(z->path, &z->apex, z->at, z->errs);
+    errors_init(&errs);
+    struct zone *zone = zone_read(z->path, &z->apex, z->at, &errs);
+    tell(z, &errs);
+    errors_release(&errs);
+    return zone;
+}
+
+/* Takes `zone`. */
+static void put_in_place(struct feed *f, struct file_zone *z, struct zone *zone)
+{
+    const struct zone *old = feed_get(f);
+    char apex[NAME_TEXT_MAX];
+    name_print(z->apex.wire, apex);
+    if (old != NULL && !z->by_mtime && old->serial == zone->serial) {
+        log_info("plugin/file: %s has changed, but not the serial %" PRIu32
+                 " of zone %s, which stays as it is",
+                 z->path, zone->serial, apex);
+        zone_done(zone);
+        return;
+    }
+    if (zone_publish(f, zone) < 0)
+        log_error("plugin/file: zone %s stays as it is: out of memory", apex);
+    else if (z->errs == NULL)
+        log_info("plugin/file: Successfully reloaded zone \"%s\" in \"%s\" with "
+                 "%" PRIu32 " SOA serial",
+                 apex, z->path, zone->serial);
+}
+
+static void look(struct feed *f, void *context)
+{
+    struct file_zone *z = context;
+    struct source_stamp stamp, after;
+    int error = source_stamp(z->path, &stamp);
+    if (error != 0 && z->errs == NULL && !z->told)
+        log_error("plugin/file: Failed to open %s: %s", z->path, strerror(error));
+    z->told = error != 0;
+    if (error != 0 || source_stamp_equal(&stamp, &z->seen))
+        return;
+    struct zone *zone = read_zone(z);
+    /* One that is being written is read when it is whole. */
+    bool whole =
+        source_stamp(z->path, &after) == 0 && source_stamp_equal(&stamp, &after);
+    if (whole || z->errs != NULL)
+        z->seen = stamp;
+    if (zone != NULL && (whole || z->errs != NULL))
+        put_in_place(f, z, zone);
+    else
+        zone_done(zone);
+}
+
 /* ---- setup ---- */
 
-static int add_zone(struct reader *rd, struct file_plugin *p, const struct name *zone,
-                    const struct zonedata *data)
+/* A file that is not there is awaited, if it is looked for. */
+static int check_missing(struct reader *rd, const struct file_plugin *p,
+                         const struct file_zone *z)
 {
-    char text[NAME_TEXT_MAX];
-    struct file_zone *z = arena_alloc(rd->arena, sizeof *z);
-    struct name *name = arena_copy(rd->arena, zone, sizeof *zone);
-    void *old = NULL;
-    if (z == NULL || name == NULL)
-        return reader_error(rd, "out of memory");
-    z->data = data;
-    if (zonetab_add(&p->zones, rd->arena, name->wire, z, &old) < 0)
-        return reader_error(rd, "out of memory");
-    if (old == NULL)
+    char wait[DURATION_TEXT_MAX];
+    struct source_stamp stamp;
+    int error = source_stamp(z->path, &stamp);
+    if (error == 0)
         return 0;
-    struct file_zone *first = old;
-    first->data = data;
-    name_print(zone->wire, text);
-    log_warning("%s:%u: plugin/file: zone %s has two files; the last is used",
-                reader_token(rd)->at.file, reader_token(rd)->at.line, text);
+    if (p->reload_us == 0)
+        return reader_error(rd, "could not read %s: %s", z->path, strerror(error));
+    log_warning("plugin/file: Failed to open %s: %s: its zones answer SERVFAIL; trying "
+                "again in %s",
+                z->path, strerror(error), duration_print(p->reload_us, wait));
     return 0;
 }
 
-/* The text of the file; false when it could not be read, which is told. */
-static bool read_text(struct reader *rd, struct arena *scratch, struct source *from)
+static int follow_file(struct setup *s, struct reader *rd, struct file_plugin *p,
+                       struct file_zone *z)
 {
-    struct errors errs;
-    errors_init(&errs);
-    struct where at = reader_token(rd)->at;
-    bool read = source_read(scratch, from->file, at, &from->text, &errs) == 0;
-    if (!read)
-        log_warning("plugin/file: Failed to open: %s; its zones answer SERVFAIL",
-                    errs.list == NULL ? "out of memory" : errs.list->text);
-    errors_release(&errs);
-    return read;
+    struct feed_source source = {p->reload_us, look, z};
+    uint32_t before = s->errs->n;
+    z->by_mtime = p->by_mtime;
+    z->feed = feed_new(&s->plan->feeds, s->arena, &source);
+    if (z->feed == NULL)
+        return reader_error(rd, "out of memory");
+    z->errs = s->errs;
+    feed_refresh(z->feed);
+    z->errs = NULL;
+    return s->errs->n > before ? -1 : 0;
+}
+
+static int add_zone(struct setup *s, struct reader *rd, struct file_plugin *p,
+                    const struct file_zone *from)
+{
+    char text[NAME_TEXT_MAX];
+    struct file_zone *z = arena_copy(s->arena, from, sizeof *from);
+    void *old = NULL;
+    if (z == NULL || zonetab_add(&p->zones, s->arena, z->apex.wire, z, &old) < 0)
+        return reader_error(rd, "out of memory");
+    if (old != NULL) {
+        struct file_zone *first = old;
+        first->feed->source.interval_us = 0; /* nobody looks there any more */
+        *first = *from;
+        z = first;
+        name_print(z->apex.wire, text);
+        log_warning("%s:%u: plugin/file: zone %s has two files; the last is used",
+                    z->at.file, z->at.line, text);
+    }
+    return follow_file(s, rd, p, z);
 }
 
 /* Makes a zone of each name. Goes on after an error in the file. */
-static int load(struct reader *rd, struct file_plugin *p, const char *file,
-                const struct zones *zones)
+static int add_zones(struct setup *s, struct reader *rd, struct file_plugin *p,
+                     struct file_zone *z, const struct zones *zones)
 {
-    struct arena scratch;
-    struct source from = {.file = file};
-    int rc = 0;
-    arena_init(&scratch, NULL, 0);
-    bool read = read_text(rd, &scratch, &from);
+    int rc = check_missing(rd, p, z);
     for (uint32_t i = 0; rc == 0 && i < zones->n; i++) {
-        const struct zonedata *data = NULL;
-        if (read)
-            data = zonefile_parse(rd->arena, from, &zones->list[i], rd->errs);
-        rc = read && data == NULL ? -1 : add_zone(rd, p, &zones->list[i], data);
+        z->apex = zones->list[i];
+        rc = add_zone(s, rd, p, z);
     }
-    arena_release(&scratch);
     return rc;
-}
-
-static int read_zones(struct reader *rd, struct zones *zones)
-{
-    const char *word;
-    while (reader_arg(rd, &word)) {
-        int added = zones_add(rd->arena, zones, word);
-        if (added < 0)
-            return reader_error(rd, "out of memory");
-        if (added > 0) /* CoreDNS is silent here */
-            log_warning("%s:%u: plugin/file: '%s' is no zone and is passed over",
-                        reader_token(rd)->at.file, reader_token(rd)->at.line, word);
-    }
-    return 0;
 }
 
 static int read_line(struct setup *s, struct reader *rd, struct file_plugin *p)
 {
     const char *file;
     struct zones zones = {0};
+    struct file_zone z = {.at = reader_token(rd)->at};
     if (!reader_arg(rd, &file))
         return reader_error_args(rd);
-    uint32_t at = rd->at;
-    file = plan_path(s->block, s->arena, file);
-    if (file == NULL)
+    z.path = plan_path(s->block, s->arena, file);
+    if (z.path == NULL)
         return reader_error(rd, "out of memory");
-    if (read_zones(rd, &zones) < 0)
+    if (plan_zones(s, rd, &zones) < 0)
         return -1;
-    int rc = load(rd, p, file, rd->at == at ? &s->block->zones : &zones);
-    return reader_options(rd, options, OPTIONS_N, p) < 0 ? -1 : rc;
+    int rc = reader_options(rd, options, OPTIONS_N, p);
+    return rc < 0 ? -1 : add_zones(s, rd, p, &z, &zones);
 }
 
 static int setup(struct setup *s, const struct directive *d)
@@ -160,6 +241,7 @@ static int setup(struct setup *s, const struct directive *d)
     if (p == NULL)
         return error_at(s->errs, d->at, "plugin/file: out of memory");
     s->state = p;
+    p->reload_us = DEFAULT_RELOAD_US;
     while (reader_next(&rd)) {
         if (read_line(s, &rd, p) < 0)
             rc = -1;
@@ -172,25 +254,16 @@ static int setup(struct setup *s, const struct directive *d)
 static enum verdict on_query(struct query *q, const void *state)
 {
     const struct file_plugin *p = state;
-    if (q->request.class != DNS_IN)
-        return PASS;
-    const struct file_zone *zone = zonetab_find(&p->zones, query_key(q), 0, NULL);
+    const struct file_zone *z = q->request.class != DNS_IN
+                                    ? NULL
+                                    : zonetab_find(&p->zones, query_key(q), 0, NULL);
+    if (z == NULL)
+        return zone_of_others(q);
+    const struct zone *zone = feed_get(z->feed);
     if (zone == NULL)
-        return PASS;
-    if (zone->data == NULL)
         return query_fail_ede(q, DNS_SERVFAIL, NULL, EDE_NOT_READY,
                               "zone file could not be read");
-    struct msg *m = &q->response.msg;
-    query_respond(q, DNS_NOERROR, true, 8);
-    if (q->response.failed ||
-        zonedata_answer(zone->data, query_key(q), q->request.type, &q->arena, m) < 0)
-        return query_fail(q, DNS_SERVFAIL, "plugin/file: out of memory");
-    bool missing = m->rcode == DNS_NXDOMAIN && msg_count(m, SECTION_ANSWER) == 0;
-    if (missing && fall_through(&p->fall, q->request.lower)) {
-        q->response = (struct response){0};
-        return PASS;
-    }
-    return DONE;
+    return zone_answer(q, zone, &p->fall);
 }
 
 const struct plugin plugin_file = {
@@ -201,4 +274,5 @@ const struct plugin plugin_file = {
     .options_n = OPTIONS_N,
     .setup = setup,
     .on_query = on_query,
+    .on_wake = zone_woken,
 };

@@ -1,0 +1,63 @@
+/* A zone as the plugins that serve zones share it: `file`, `auto` and `secondary`
+ * answer from it, `transfer` sends it.
+ *
+ *     struct zone *z = zone_read("db.example.org", &apex, at, &errs);
+ *     ...
+ *     return zone_answer(q, z, &fall);       // a hook, on a worker
+ *     zone_done(z);
+ *
+ * It is made whole and never changes; another takes its place. Who holds one counts as
+ * a use, and the last use frees it: a feed's value, a transfer that takes a minute. */
+#ifndef ISTHMUS_RESOLVER_ZONE_H
+#define ISTHMUS_RESOLVER_ZONE_H
+
+#include "base/error.h"
+#include "resolver/fall.h"
+#include "resolver/feed.h"
+#include "resolver/query.h"
+#include "resolver/zonedata.h"
+
+#include <stdatomic.h>
+
+struct zone {
+    struct arena arena;
+    struct name apex;            /* lower case */
+    const struct zonedata *data; /* with an SOA */
+    uint32_t serial;             /* of the SOA */
+    _Atomic uint32_t uses;
+};
+
+/* Without data, with one use. NULL: no memory. */
+struct zone *zone_new(const struct name *apex);
+
+/* From a zone file, with one use. NULL after adding errors: all of them, each at its
+ * line; for a file that cannot be read at `at`. */
+struct zone *zone_read(const char *path, const struct name *apex, struct where at,
+                       struct errors *errs);
+
+void zone_use(struct zone *z);
+void zone_done(struct zone *z); /* NULL is fine */
+
+/* Puts `z`, whose use it takes, in the place of the feed's present zone: feed_get() is
+ * a `const struct zone *`. 0, or -1: no memory. */
+int zone_publish(struct feed *f, struct zone *z);
+
+/* RFC 1982: whether `a` comes after `b`. */
+bool zone_serial_after(uint32_t a, uint32_t b);
+
+/* ---- queries ---- */
+
+/* Answers a question whose name is at or under the apex: the on_query of every plugin
+ * that serves zones. PASS: the name does not exist, and falls through. A CNAME that
+ * leads out of the zone is looked up through the listener, hence zone_woken. */
+enum verdict zone_answer(struct query *q, const struct zone *z,
+                         const struct fall *fall);
+
+/* Their on_wake. */
+enum verdict zone_woken(struct query *q, const void *state);
+
+/* What such a plugin does with names of other zones: PASS, and REFUSED when no plugin
+ * comes after it, which is what a server of zones says. */
+enum verdict zone_of_others(struct query *q);
+
+#endif
