@@ -22,6 +22,8 @@
           "a fuse: plugins that send a query in circles end in SERVFAIL")              \
     LIMIT(QUERY_DEPTH_MAX, 8, "look-ups",                                              \
           "started by look-ups: a chain of CNAME ends (RFC 1034, 5.2.2)")              \
+    LIMIT(TRACE_STEPS_MAX, 1000, "steps",                                              \
+          "written down of one question that is explained; then it says so")           \
     LIMIT(PATTERN_STEPS_MAX, 100000, "steps of one match",                             \
           "2 ms: a name that makes a pattern go further gets SERVFAIL")                \
     LIMIT(PATTERN_HEAP_MAX_KB, 1024, "KiB of one match",                               \
@@ -73,6 +75,13 @@
     LIMIT(ADMIN_REQUEST_MAX, 16384, "octets per connection",                           \
           "for the head of a request and that of the answer")
 
+#define LIMITS_CONTROL(LIMIT)                                                          \
+    LIMIT(CONTROL_CLIENTS_MAX, 16, "connections",                                      \
+          "to the control socket: people and scripts, not the public")                 \
+    LIMIT(CONTROL_LINE_MAX, 4096, "octets", "of one command: the longest name fits")   \
+    LIMIT(CONTROL_IDLE_S, 15, "s",                                                     \
+          "without a command, or without taking an answer: longer than any question")
+
 #define LIMITS_UPSTREAM(LIMIT)                                                         \
     LIMIT(UPSTREAM_UDP_SOCKETS, 4, "sockets per upstream and worker",                  \
           "each on a random port, which a forger must guess (RFC 5452, 9.2)")          \
@@ -117,6 +126,7 @@
     LIMITS_QUERY(LIMIT)                                                                \
     LIMITS_CLIENT(LIMIT)                                                               \
     LIMITS_ADMIN(LIMIT)                                                                \
+    LIMITS_CONTROL(LIMIT)                                                              \
     LIMITS_UPSTREAM(LIMIT)                                                             \
     LIMITS_CONFIG(LIMIT)
 

@@ -35,6 +35,7 @@ static struct {
     .fd = STDOUT_FILENO,
 };
 static _Atomic bool debug_on;
+static _Atomic int level_set = LOG_DEFAULT;
 
 struct line {
     size_t len;
@@ -320,9 +321,22 @@ void log_enable_debug(bool on)
     atomic_store_explicit(&debug_on, on, memory_order_relaxed);
 }
 
+void log_set_level(int least)
+{
+    atomic_store_explicit(&level_set, least, memory_order_relaxed);
+}
+
+enum log_level log_least(void)
+{
+    int least = atomic_load_explicit(&level_set, memory_order_relaxed);
+    if (least != LOG_DEFAULT)
+        return (enum log_level)least;
+    return atomic_load_explicit(&debug_on, memory_order_relaxed) ? LOG_DEBUG : LOG_INFO;
+}
+
 static bool log_wanted(enum log_level level)
 {
-    return level != LOG_DEBUG || atomic_load_explicit(&debug_on, memory_order_relaxed);
+    return level >= log_least();
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -31,6 +31,12 @@ void log_stop(unsigned wait_ms);
 /* Debug lines are off until enabled (the `debug` plugin). */
 void log_enable_debug(bool on);
 
+/* Lines below `least` are left out from now on, whatever the above says; LOG_DEFAULT:
+ * it holds again. The level in force is log_least(). */
+#define LOG_DEFAULT (-1)
+void log_set_level(int least);
+enum log_level log_least(void);
+
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -89,6 +89,25 @@ static void debug_lines_are_off_until_enabled(void **unused)
     capture_free(c);
 }
 
+static void level_that_is_set_counts_until_it_is_given_back(void **unused)
+{
+    struct capture *c = capture_start();
+    log_set_level(LOG_ERROR);
+    log_enable_debug(true);
+    log_debug("one");
+    log_warning("two");
+    log_error("three");
+    log_set_level(LOG_DEFAULT);
+    log_debug("four");
+    log_enable_debug(false);
+    log_set_level(LOG_DEBUG);
+    log_debug("five");
+    log_set_level(LOG_DEFAULT);
+    log_debug("six");
+    assert_string_equal(capture_stop(c), "[ERROR] three\n[DEBUG] four\n[DEBUG] five\n");
+    capture_free(c);
+}
+
 static void control_characters_are_escaped(void **unused)
 {
     struct capture *c = capture_start();
@@ -303,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_begin_with_their_level),
         cmocka_unit_test(debug_lines_are_off_until_enabled),
+        cmocka_unit_test(level_that_is_set_counts_until_it_is_given_back),
         cmocka_unit_test(control_characters_are_escaped),
         cmocka_unit_test(long_lines_end_in_dots),
         cmocka_unit_test(an_escape_is_never_cut),

@@ -49,6 +49,17 @@ struct cachestore {
 
 /* ---- life ---- */
 
+static void drop_all(struct shard *s)
+{
+    for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
+        struct entry *next;
+        for (struct entry *e = s->queue[kind].oldest; e != NULL; e = next) {
+            next = e->newer;
+            free(e);
+        }
+    }
+}
+
 static int start(void *object, const void *argument)
 {
     struct cachestore *c = object;
@@ -62,8 +73,8 @@ static int start(void *object, const void *argument)
 static void stop(void *object)
 {
     struct cachestore *c = object;
-    cachestore_flush(c, NULL);
     for (unsigned i = 0; i < SHARDS; i++) {
+        drop_all(&c->shard[i]);
         free(c->shard[i].buckets);
         pthread_mutex_destroy(&c->shard[i].lock);
     }
@@ -381,13 +392,25 @@ void cachestore_counts(struct cachestore *c, struct cache_counts *out)
     }
 }
 
-static uint64_t flush_queue(struct shard *s, struct queue *q, const uint8_t *zone)
+#define FLUSH_STEP 128 /* buckets looked at under one hold of the lock */
+
+static bool is_picked(const struct entry *e, const struct cache_pick *pick)
+{
+    if (pick->mapping != 0 && e->mapping == pick->mapping)
+        return true;
+    if (pick->name != NULL && name_equal(e->data, pick->name))
+        return true;
+    return pick->zone != NULL && name_under(e->data, pick->zone, NULL);
+}
+
+static uint64_t flush_bucket(struct shard *s, uint32_t bucket,
+                             const struct cache_pick *pick)
 {
     uint64_t n = 0;
     struct entry *next;
-    for (struct entry *e = q->oldest; e != NULL; e = next) {
-        next = e->newer;
-        if (zone != NULL && !name_under(e->data, zone, NULL))
+    for (struct entry *e = s->buckets[bucket]; e != NULL; e = next) {
+        next = e->chain;
+        if (!is_picked(e, pick))
             continue;
         drop(s, e);
         n++;
@@ -395,15 +418,28 @@ static uint64_t flush_queue(struct shard *s, struct queue *q, const uint8_t *zon
     return n;
 }
 
-uint64_t cachestore_flush(struct cachestore *c, const uint8_t *zone)
+/* The buckets from *at on, as many as one hold of the lock may take. Buckets that are
+ * doubled meanwhile move entries only to places further on, or to where they were
+ * looked at. */
+static bool flush_some(struct shard *s, uint32_t *at, const struct cache_pick *pick,
+                       uint64_t *n)
+{
+    pthread_mutex_lock(&s->lock);
+    uint32_t all = s->buckets == NULL ? 0 : s->mask + 1;
+    uint32_t end = all - *at > FLUSH_STEP ? *at + FLUSH_STEP : all;
+    for (; *at < end; (*at)++)
+        *n += flush_bucket(s, *at, pick);
+    pthread_mutex_unlock(&s->lock);
+    return *at < all;
+}
+
+uint64_t cachestore_flush(struct cachestore *c, const struct cache_pick *pick)
 {
     uint64_t n = 0;
     for (unsigned i = 0; i < SHARDS; i++) {
-        struct shard *s = &c->shard[i];
-        pthread_mutex_lock(&s->lock);
-        for (unsigned kind = 0; kind < CACHE_KINDS; kind++)
-            n += flush_queue(s, &s->queue[kind], zone);
-        pthread_mutex_unlock(&s->lock);
+        uint32_t at = 0;
+        while (flush_some(&c->shard[i], &at, pick, &n))
+            ;
     }
     return n;
 }

@@ -89,7 +89,16 @@ struct cache_counts {
 };
 void cachestore_counts(struct cachestore *c, struct cache_counts *out);
 
-/* Drops names at or under `zone`; NULL: all. Returns how many. */
-uint64_t cachestore_flush(struct cachestore *c, const uint8_t *zone);
+/* What to drop: an entry that any of these takes. */
+struct cache_pick {
+    const uint8_t *zone; /* names at or under it, lower case; NULL = none */
+    const uint8_t *name; /* this name of every type, lower case; NULL = none */
+    uint32_t mapping;    /* names of this cluster, reverse ones too; 0 = none */
+};
+
+/* Drops some entries, on the control thread: a shard's lock is held for a few entries
+ * at a time, so that no worker waits longer than for another's look-up. What is stored
+ * meanwhile may stay. Returns how many went. */
+uint64_t cachestore_flush(struct cachestore *c, const struct cache_pick *pick);
 
 #endif

@@ -409,13 +409,53 @@ static void a_flush_takes_a_zone_and_what_is_below(void **unused)
         struct cache_key key = key_for(names[i]);
         put(&r, &key, success(30, START), ANSWER);
     }
-    assert_int_equal(cachestore_flush(r.store, build_name("a.test")), 2);
+    struct cache_pick below = {.zone = build_name("a.test")};
+    assert_int_equal(cachestore_flush(r.store, &below), 2);
     struct cache_key stays = key_for("ba.test"), gone = key_for("b.a.test");
     assert_true(has(&r, &stays));
     assert_false(has(&r, &gone));
-    assert_int_equal(cachestore_flush(r.store, NULL), 3);
+    static const uint8_t root[] = "";
+    struct cache_pick all = {.zone = root};
+    assert_int_equal(cachestore_flush(r.store, &all), 3);
     cachestore_counts(r.store, &counts);
     assert_int_equal(counts.entries[CACHE_SUCCESS] + counts.bytes, 0);
+    close_store(&r);
+}
+
+static void a_flush_takes_one_name_or_one_cluster(void **unused)
+{
+    struct rig r;
+    open_store(&r, 1000);
+    struct cache_key a = key_for("a.test"), aaaa = a, below = key_for("b.a.test");
+    struct cache_key reverse = key_for("1.0.96.10.in-addr.arpa");
+    aaaa.type = DNS_AAAA;
+    reverse.mapping = 7;
+    const struct cache_key *keys[] = {&a, &aaaa, &below, &reverse};
+    for (size_t i = 0; i < 4; i++)
+        put(&r, keys[i], success(30, START), ANSWER);
+    struct cache_pick name = {.name = build_name("a.test")};
+    assert_int_equal(cachestore_flush(r.store, &name), 2);
+    assert_true(has(&r, &below));
+    struct cache_pick cluster = {.mapping = 7};
+    assert_int_equal(cachestore_flush(r.store, &cluster), 1);
+    assert_true(has(&r, &below));
+    close_store(&r);
+}
+
+/* More buckets than one hold of the lock takes. */
+static void a_flush_comes_to_the_end_of_a_large_store(void **unused)
+{
+    enum { N = 40000 };
+    struct rig r;
+    open_store(&r, 1000000);
+    for (unsigned i = 0; i < N; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%u.test", i);
+        struct cache_key key = key_for(name);
+        put(&r, &key, success(30, START), ANSWER);
+    }
+    struct cache_pick all = {.zone = build_name("test")};
+    assert_int_equal(cachestore_flush(r.store, &all), N);
     close_store(&r);
 }
 
@@ -436,6 +476,8 @@ int main(void)
         cmocka_unit_test(one_asks_anew_until_it_is_stored_or_has_failed),
         cmocka_unit_test(hits_in_a_row_are_counted_over_renewals),
         cmocka_unit_test(a_flush_takes_a_zone_and_what_is_below),
+        cmocka_unit_test(a_flush_takes_one_name_or_one_cluster),
+        cmocka_unit_test(a_flush_comes_to_the_end_of_a_large_store),
     };
     return cmocka_run_group_tests_name("cachestore", tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "resolver/core.h"
 #include "resolver/plan.h"
 #include "resolver/respond.h"
+#include "resolver/trace.h"
 
 /* ---- waiting ---- */
 
@@ -113,6 +114,8 @@ static void finish_child(struct query *q)
 static void finish(struct query *q, bool silent)
 {
     struct resolver *r = q->r;
+    if (q->client.trace != NULL && q->depth == 0)
+        trace_end(q);
     if (q->detached)
         r->detached_n--;
     else if (q->depth > 0)
@@ -138,7 +141,11 @@ static enum verdict call(struct query *q, bool woken)
         woken                  ? slot->plugin->on_wake
         : q->direction == DOWN ? slot->plugin->on_query
                                : slot->plugin->on_response;
-    return hook == NULL ? PASS : hook(q, slot->state);
+    if (hook == NULL)
+        return PASS;
+    if (q->client.trace != NULL)
+        return trace_call(q, slot, woken, hook);
+    return hook(q, slot->state);
 }
 
 static enum verdict end_of_chain(struct query *q)
@@ -363,6 +370,7 @@ static int spawn_below(struct query *q, const uint8_t *name, bool wait)
         q->children = 1;
     } else {
         child->detached = true;
+        child->client.trace = NULL; /* it may outlive the trace */
         r->detached_n++;
     }
     query_enqueue(child);

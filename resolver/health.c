@@ -84,6 +84,32 @@ bool health_down(const struct upstream_group *g, const struct upstream *up)
     return g->cluster ? fails >= g->max_fails : fails > g->max_fails;
 }
 
+static bool is_drained(const struct upstream *up)
+{
+    return atomic_load_explicit(&up->drained, memory_order_relaxed);
+}
+
+bool health_drained(const struct upstream_group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (!is_drained(g->list[i]))
+            return false;
+    }
+    return g->n > 0;
+}
+
+bool health_spares(const struct upstream_group *g)
+{
+    bool drained = false, up = false;
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (is_drained(g->list[i]))
+            drained = true;
+        else if (!health_down(g, g->list[i]))
+            up = true;
+    }
+    return drained && up;
+}
+
 bool health_all_down(const struct upstream_group *g)
 {
     for (uint32_t i = 0; i < g->n; i++) {

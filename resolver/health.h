@@ -31,6 +31,14 @@ struct health_of {
 bool health_down(const struct upstream_group *g, const struct upstream *up);
 bool health_all_down(const struct upstream_group *g);
 
+/* Whether every address has been drained (`isthmus drain`): whoever has a choice of
+ * clusters takes another, and what the cache has is given as it is. The cluster is
+ * asked all the same for what nobody else knows. */
+bool health_drained(const struct upstream_group *g);
+
+/* Whether some address is drained and another is up: the former is then passed over. */
+bool health_spares(const struct upstream_group *g);
+
 /* An answer came after `rtt_us`. */
 void health_alive(const struct health_of *of, struct upstream *up, uint64_t rtt_us);
 

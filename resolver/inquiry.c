@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "resolver/core.h"
 #include "resolver/health.h"
+#include "resolver/trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -166,16 +167,6 @@ static bool was_asked(const struct inquiry *in, const struct upstream *up)
  * passed over in the first. */
 enum { WALK_UP, WALK_DOWN, WALK_AGAIN };
 
-/* Whether this walk asks `up`; who is down is watched. */
-static bool is_wanted(struct inquiry *in, struct upstream *up, uint32_t walk)
-{
-    struct health_of of = health_of(in);
-    bool down = health_down(in->group, up);
-    if (down && walk == WALK_UP)
-        health_passed_over(&of, up);
-    return walk == WALK_DOWN ? down && !was_asked(in, up) : !down;
-}
-
 /* Those that are down are asked when there is nothing better: not while an answer of
  * another is in hand, bad as it may be, unless more are waited for anyway; and forward
  * has a rule of its own for the first attempt, choose_any(). */
@@ -184,6 +175,20 @@ static bool may_ask_down(const struct inquiry *in)
     if (in->spare.rank == SPARE_FAILURE)
         return any_open(in);
     return in->group->cluster || in->sent_n + in->errors_n > 0;
+}
+
+/* Whether this walk asks `up`; who is down is watched. */
+static bool is_wanted(struct inquiry *in, struct upstream *up, uint32_t walk)
+{
+    struct health_of of = health_of(in);
+    bool down = health_down(in->group, up);
+    if (down && walk == WALK_UP)
+        health_passed_over(&of, up);
+    bool spared =
+        in->spares && atomic_load_explicit(&up->drained, memory_order_relaxed);
+    if (walk == WALK_DOWN)
+        return (spared || (down && may_ask_down(in))) && !was_asked(in, up);
+    return !down && !spared;
 }
 
 /* The next address. */
@@ -196,7 +201,7 @@ static bool choose(struct inquiry *in, struct shot *shot)
         uint32_t walk = in->position / g->n, at = in->position % g->n;
         uint64_t turn = in->first + (uint64_t)at * in->stride;
         struct upstream *up = g->list[turn % g->n];
-        if (walk == WALK_DOWN && !may_ask_down(in))
+        if (walk == WALK_DOWN && !in->spares && !may_ask_down(in))
             return false;
         in->position++;
         if (!is_wanted(in, up, walk))
@@ -325,6 +330,8 @@ static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
     shot->wire_len = in->wire_len;
     uint64_t before = resolver_of(in)->io->opened;
     int error = attempt_send(in->owner, a, shot);
+    if (in->traced)
+        trace_attempt(in, a, error == 0 ? TRACE_SENT : TRACE_FAILED, error);
     if (error != 0) {
         note_error(in, a, error);
         if (!attempt_error_is_ours(error) && error != EBADMSG)
@@ -342,6 +349,8 @@ static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
 static void note_late(struct inquiry *in, struct attempt *a)
 {
     a->late = true;
+    if (in->traced)
+        trace_attempt(in, a, TRACE_SILENT, 0);
     in->silent = true;
     in->error = 0;
     in->failed = a->up;
@@ -479,6 +488,7 @@ void inquiry_start(struct inquiry *in)
     in->give_up_us = now_of(in) + patience;
     in->hedge_us = NEVER;
     in->position_max = (UPSTREAM_TRIES + 1) * g->n;
+    in->spares = health_spares(g);
     in->timer.fire = on_timer;
     go_on(in);
 }
@@ -597,11 +607,15 @@ void inquiry_answered(struct attempt *a, struct span wire)
     struct upstreams *u = in->owner;
     if (!upstreams_walk(u, wire)) {
         attempt_close(u, a);
+        if (in->traced)
+            trace_attempt(in, a, TRACE_FAILED, EBADMSG);
         note_error(in, a, EBADMSG);
         go_on(in);
         return;
     }
     note_size(in, a);
+    if (in->traced)
+        trace_attempt(in, a, TRACE_ANSWERED, 0);
     struct health_of of = health_of(in);
     health_alive(&of, a->up, now_of(in) - a->sent_us);
     count_answer(in, a);
@@ -641,6 +655,8 @@ void inquiry_lost(struct attempt *a, int error, bool blame_it)
         return;
     }
     attempt_close(in->owner, a);
+    if (in->traced)
+        trace_attempt(in, a, TRACE_FAILED, error == 0 ? ECONNRESET : error);
     note_error(in, a, error == 0 ? ECONNRESET : error);
     if (blame_it)
         blame(in, a, in->error);

@@ -78,7 +78,9 @@ struct inquiry {
     uint32_t sent_n;   /* attempts sent */
     uint32_t errors_n; /* network errors and garbage */
     bool joinable;     /* in the table of its worker */
+    bool spares;       /* drained addresses: another is up */
     bool last_resort;  /* all were down: one is tried, and its error is the end */
+    bool traced;       /* somebody who waits wants to know the way */
     bool silent;       /* some attempt met with silence */
     bool reached;      /* some error was not our own lack of sockets */
     bool oversize;     /* the answer in hand is longer than the question allowed */

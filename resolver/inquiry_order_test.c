@@ -74,6 +74,53 @@ static void who_is_down_is_not_waited_for_with_an_rcode_in_hand(void **unused)
     asker_close(&a);
 }
 
+/* ---- those that are drained ---- */
+
+static void who_is_drained_is_asked_when_those_up_are_silent(void **unused)
+{
+    struct asker a;
+    asker_open(&a, two, &asker_cluster);
+    a.list[0]->drained = true;
+    uint64_t client = world_ask(&a.w, "www.test");
+    world_expect(&a.w, B, TRANSPORT_UDP);
+    world_expect_silence(&a.w);
+    world_run(&a.w, 50 + SLOT_MS);
+    world_answer(&a.w, world_expect(&a.w, A, TRANSPORT_UDP), &good);
+    assert_answered(&a, client);
+    asker_close(&a);
+}
+
+static void who_is_drained_is_asked_when_the_others_refuse(void **unused)
+{
+    struct asker a;
+    asker_open(&a, three, &asker_cluster);
+    a.list[0]->drained = true;
+    a.list[1]->fails = 3;
+    uint64_t client = world_ask(&a.w, "www.test");
+    asker_take_probes(&a);
+    world_answer(&a.w, world_expect(&a.w, C, TRANSPORT_UDP), &refused);
+    world_answer(&a.w, world_expect(&a.w, A, TRANSPORT_UDP), &good);
+    assert_answered(&a, client);
+    asker_close(&a);
+}
+
+static void who_is_drained_is_asked_when_there_is_nobody_else(void **unused)
+{
+    struct asker a;
+    asker_open(&a, two, &asker_cluster);
+    a.list[0]->drained = true;
+    a.list[1]->fails = 3;
+    uint64_t client = world_ask(&a.w, "www.test");
+    world_answer(&a.w, world_expect(&a.w, A, TRANSPORT_UDP), &good);
+    assert_answered(&a, client);
+    a.list[1]->drained = true; /* the whole cluster */
+    a.list[1]->fails = 0;
+    client = world_ask(&a.w, "www2.test");
+    world_answer(&a.w, world_expect(&a.w, A, TRANSPORT_UDP), &good);
+    assert_answered(&a, client);
+    asker_close(&a);
+}
+
 static void every_address_is_asked_before_the_deadline(void **unused)
 {
     static const char *const eight[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3",
@@ -161,6 +208,9 @@ int main(void)
         cmocka_unit_test(who_is_down_is_asked_when_those_up_are_silent),
         cmocka_unit_test(who_is_down_is_asked_last),
         cmocka_unit_test(who_is_down_is_not_waited_for_with_an_rcode_in_hand),
+        cmocka_unit_test(who_is_drained_is_asked_when_those_up_are_silent),
+        cmocka_unit_test(who_is_drained_is_asked_when_the_others_refuse),
+        cmocka_unit_test(who_is_drained_is_asked_when_there_is_nobody_else),
         cmocka_unit_test(every_address_is_asked_before_the_deadline),
         cmocka_unit_test(who_is_asked_first),
         cmocka_unit_test(random_starts_anywhere_and_asks_each_once_before_any_twice),

@@ -15,6 +15,8 @@ enum transport {
     TRANSPORT_HTTPS,
 };
 
+struct trace;
+
 /* Who asked, and where the reply goes. Copied into the query; needs no release. */
 struct client {
     uint8_t transport; /* enum transport */
@@ -25,6 +27,7 @@ struct client {
                         that told us of it; family 0 = nowhere else */
     uint64_t handle; /* the io's own; for a stream with a generation, so that a reply to
                         a closed connection goes nowhere */
+    struct trace *trace; /* NULL, or where the way of the question is written down */
 };
 
 /* An address that questions can be sent to. Lives in the registry; `id` is small and

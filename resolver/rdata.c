@@ -1,11 +1,13 @@
 #include "resolver/rdata.h"
 
+#include "base/cursor.h"
 #include "resolver/wire.h"
 
 #include <assert.h>
 #include <ldns/ldns.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 /* One more than the highest type that has a layout: CAA is 257. */
@@ -310,6 +312,58 @@ const char *rcode_print(uint16_t rcode, char *out)
 {
     const char *name = print(rcodes, COUNT(rcodes), rcode);
     return name != NULL ? name : print_number("RCODE", rcode, out);
+}
+
+/* As an unknown type is written (RFC 3597 section 5). */
+static void print_unknown(const struct rr *rr, char *out, size_t cap)
+{
+    int n = snprintf(out, cap, "\\# %u", rr->rdlen);
+    for (unsigned i = 0; i < rr->rdlen && (size_t)n + 4 < cap; i++)
+        n += snprintf(out + n, cap - (size_t)n, i == 0 ? " %02x" : "%02x",
+                      rr->base[rr->rdata + i]);
+}
+
+/* The record, owned by the root, without compression; from the heap. */
+static uint8_t *plain_wire(const struct rr *rr, size_t *len)
+{
+    size_t data = rdata_len_plain(rr);
+    *len = 11 + data;
+    uint8_t *wire = data > UINT16_MAX ? NULL : calloc(1, *len);
+    if (wire == NULL)
+        return NULL;
+    store_u16(wire + 1, rr->type);
+    store_u16(wire + 3, rr->class);
+    store_u16(wire + 9, (uint16_t)data);
+    rdata_expand(rr, wire + 11);
+    return wire;
+}
+
+/* Its fields, as ldns prints them. False: ldns cannot read it. */
+static bool print_fields(const uint8_t *wire, size_t len, char *out, size_t cap)
+{
+    ldns_rr *rr = NULL;
+    size_t at = 0, n = 0;
+    if (ldns_wire2rr(&rr, wire, len, &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+        return false;
+    out[0] = '\0';
+    for (size_t i = 0; i < ldns_rr_rd_count(rr) && n < cap; i++) {
+        char *text = ldns_rdf2str(ldns_rr_rdf(rr, i));
+        n += (size_t)snprintf(out + n, cap - n, "%s%s", i == 0 ? "" : " ",
+                              text == NULL ? "?" : text);
+        free(text);
+    }
+    ldns_rr_free(rr);
+    return true;
+}
+
+char *rdata_print(const struct rr *rr, char *out, size_t cap)
+{
+    size_t len;
+    uint8_t *wire = plain_wire(rr, &len);
+    if (wire == NULL || !print_fields(wire, len, out, cap))
+        print_unknown(rr, out, cap);
+    free(wire);
+    return out;
 }
 
 int rdata_type_parse(struct text from, uint16_t *out)

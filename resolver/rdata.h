@@ -61,6 +61,10 @@ size_t rdata_len_plain(const struct rr *rr);
 /* Writes the RDATA with its names in full: rdata_len_plain() octets. */
 void rdata_expand(const struct rr *rr, uint8_t *out);
 
+/* The RDATA as a zone file has it, cut where `out` ends. For people: allocates. Returns
+ * out. */
+char *rdata_print(const struct rr *rr, char *out, size_t cap);
+
 /* Mnemonics: "A", "TYPE65400"; "IN", "CLASS7"; "NXDOMAIN", "RCODE77". They are
  * CoreDNS's, save that 16 is BADVERS and not BADSIG (both are read). Printing allocates
  * nothing; `out` holds 16 and may or may not be used. Parsing takes any case: 0, or -1

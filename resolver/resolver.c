@@ -6,6 +6,7 @@
 #include "resolver/pattern.h"
 #include "resolver/plan.h"
 #include "resolver/respond.h"
+#include "resolver/trace.h"
 #include "resolver/upstream.h"
 
 #include <stdlib.h>
@@ -197,6 +198,8 @@ void resolver_start(struct query *q)
     }
     q->zone = plan_find(server, q);
     q->block = q->zone == NULL ? NULL : q->zone->block;
+    if (q->client.trace != NULL)
+        trace_block(q);
     if (q->block == NULL || q->block->chain_n == 0) {
         refuse(q, "no server block for this name");
         return;

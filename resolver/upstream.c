@@ -7,6 +7,7 @@
 #include "resolver/health.h"
 #include "resolver/inquiry.h"
 #include "resolver/plan.h"
+#include "resolver/trace.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -200,6 +201,7 @@ static int add_waiter(struct inquiry *in, struct query *q, struct asked *asked)
         more[in->waiters_n - 1] = t;
     }
     in->waiters_n++;
+    in->traced = in->traced || q->client.trace != NULL;
     asked->serial = in->serial;
     asked->at = q->at;
     asked->direction = q->direction;
@@ -406,8 +408,11 @@ static int join_or_start(struct query *q, struct asked *asked, const struct want
     struct upstreams *u = q->r->upstreams;
     uint32_t hash = hash_of(w);
     struct inquiry *in = table_get(&u->joinable, hash, is_same, w);
-    if (in != NULL)
+    if (in != NULL) {
+        if (q->client.trace != NULL)
+            trace_note(q, "joins", "an equal question that is out already");
         return add_waiter(in, q, asked);
+    }
     in = inquiry_new(q, w);
     if (in == NULL)
         return -1;
@@ -431,6 +436,9 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
         struct health_of of = {.u = q->r->upstreams, .group = g, .hold = q->hold};
         struct upstream_result res = health_down_result(g, q->r->now_us);
         health_trial(&of);
+        if (q->client.trace != NULL)
+            trace_note(q, "down", "%s: nobody is asked, every address is down",
+                       g->label);
         return wake_with(q, asked, &res);
     }
     if (!take_place(g)) {

@@ -45,6 +45,8 @@ struct upstream {
     _Atomic uint64_t tcp_until_us; /* UDP is silent, TCP answers: no UDP until then */
     _Atomic bool probing;          /* some worker watches it: one at most */
     _Atomic bool wrong_domain;     /* told once */
+    _Atomic bool
+        drained; /* by the control thread: asked only when nobody else can be */
 };
 
 struct probe_budget;

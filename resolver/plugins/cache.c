@@ -15,7 +15,9 @@
 #include "base/limits.h"
 #include "resolver/cluster_map.h"
 #include "resolver/core.h"
+#include "resolver/health.h"
 #include "resolver/plan.h"
+#include "resolver/trace.h"
 
 #define SECOND_US        UINT64_C(1000000)
 #define DELEGATION_S     5 /* what CoreDNS gives answers that have no TTL of their own */
@@ -79,16 +81,34 @@ static bool wants_ad(const struct request *req, uint16_t flags)
     return (flags & DNS_AD) != 0 || (req->opt.present && req->opt.dnssec_ok);
 }
 
+static uint64_t end_of(const struct cache_facts *f)
+{
+    return f->stored_us + f->life_s * SECOND_US;
+}
+
+/* How long an entry is good, or since when it is not. */
+static const char *left(const struct query *q, const struct cache_hit *hit,
+                        char text[40])
+{
+    uint64_t now = q->r->now_us, end = end_of(&hit->facts);
+    snprintf(text, 40, end > now ? "%u s left" : "expired %u s ago",
+             (unsigned)((end > now ? end - now : now - end) / SECOND_US));
+    return text;
+}
+
 /* The entry in the worker's buffer becomes the response. CoreDNS sets AA on every hit.
  */
 static enum verdict give(struct query *q, const struct cache_hit *hit)
 {
+    char text[40];
     struct resolver *r = q->r;
     struct span packet = {.at = r->buffer, .len = hit->len};
     struct msg m = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
     if (wire_walk(packet, &m) != WIRE_OK)
         return query_fail(q, DNS_SERVFAIL, "cached answer unreadable");
     count(q, CACHED_HITS + hit->facts.kind);
+    if (q->client.trace != NULL)
+        trace_note(q, "cache", "hit, %s", left(q, hit, text));
     m.rcode = hit->facts.rcode;
     m.flags =
         (uint16_t)(DNS_AA | (hit->facts.flags & DNS_RA) | (q->request.flags & DNS_CD));
@@ -120,11 +140,6 @@ static bool look_up(struct query *q, const struct cache_plugin *c,
     return cachestore_get(c->store, &key, &how, q->r->buffer, hit);
 }
 
-static uint64_t end_of(const struct cache_facts *f)
-{
-    return f->stored_us + f->life_s * SECOND_US;
-}
-
 /* ---- asking anew ---- */
 
 /* AD tells the upstream that we understand AD (RFC 6840 section 5.7); put back on the
@@ -154,8 +169,9 @@ static void prefetch(struct query *q, const struct cache_plugin *c,
 {
     uint64_t left_us = end_of(&hit->facts) - q->r->now_us;
     uint64_t limit_s = ((uint64_t)hit->facts.life_s * c->prefetch_percent + 99) / 100;
+    bool drained = cluster != NULL && health_drained(&cluster->cluster->group);
     if (c->prefetch > 0 && hit->hits >= c->prefetch && left_us <= limit_s * SECOND_US &&
-        refresh(q, c, cluster))
+        !drained && refresh(q, c, cluster))
         count(q, CACHED_PREFETCH);
 }
 
@@ -183,6 +199,8 @@ static enum verdict expired(struct query *q, const struct cache_plugin *c,
     if (!stale.on || hit->facts.kind != CACHE_SUCCESS ||
         age_us >= (uint64_t)stale.until_us)
         return PASS;
+    if (f->cluster != NULL && health_drained(&f->cluster->cluster->group))
+        return give_stale(q, hit, "drained");
     if (stale.mode == STALE_VERIFY && !hit->resting)
         return verify(q, &stale);
     refresh(q, c, f->cluster);
@@ -218,6 +236,8 @@ static enum verdict on_query(struct query *q, const void *state)
     }
     f->asked = true;
     count(q, CACHED_MISSES);
+    if (q->client.trace != NULL)
+        trace_note(q, "cache", found ? "expired" : "miss");
     ask_with_ad(q);
     return PASS;
 }
@@ -401,7 +421,10 @@ static bool keep(struct query *q, const struct cache_plugin *c,
         .keep_s = stale.on ? (uint32_t)((uint64_t)stale.until_us / SECOND_US) : 0,
         .keep_success = c->prefer_positive,
     };
-    return cachestore_put(c->store, &key, &put);
+    bool kept = cachestore_put(c->store, &key, &put);
+    if (kept && q->client.trace != NULL)
+        trace_note(q, "cache", "stored %u s", life_s);
+    return kept;
 }
 
 static void level_ttls(struct msg *m, uint32_t life_s)

@@ -12,6 +12,7 @@
 #include "resolver/plan.h"
 #include "resolver/plugins/cluster_pods.h"
 #include "resolver/plugins/cluster_setup.h"
+#include "resolver/trace.h"
 #include "resolver/trail.h"
 #include "base/cursor.h"
 #include "base/limits.h"
@@ -157,6 +158,17 @@ static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
     return ask(q, z, inside.wire);
 }
 
+/* Which cluster, and why. */
+static void explain(const struct query *q, const struct cluster_zone *z, bool reverse)
+{
+    struct trace_step *s = trace_step(q, "cluster");
+    trace_text(q, s, "cluster", "%s", z->cluster->label);
+    trace_name(q, s, "zone", z->zone->wire);
+    trace_name(q, s, "domain", z->cluster->domain.wire);
+    trace_text(q, s, "by", reverse ? "address" : "name");
+    trace_text(q, s, "at", "%s:%u", z->cluster->at.file, z->cluster->at.line);
+}
+
 static enum verdict on_query(struct query *q, const void *state)
 {
     const struct cluster_plugin *plugin = state;
@@ -172,6 +184,8 @@ static enum verdict on_query(struct query *q, const void *state)
     if (f == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
+    if (q->client.trace != NULL)
+        explain(q, z, reverse);
     metrics_add(&q->r->desk, z->cluster->group.meter, CLUSTER_REQUESTS, 1);
     return ask_inside(q, z, reverse);
 }

@@ -119,6 +119,7 @@ uint64_t world_ask_as(struct world *w, const struct world_question *q)
     struct wr wr = wr_init(wire, sizeof wire);
     struct client client = {.transport = (uint8_t)q->transport,
                             .handle = ++w->client,
+                            .trace = q->trace,
                             .peer = {.family = 4, .port = 1024, .ip = {192, 0, 2, 99}}};
     if (q->peer != NULL)
         assert_int_equal(addr_parse(&client.peer, text_of(q->peer), 1024), 0);

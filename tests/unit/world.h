@@ -60,6 +60,7 @@ struct world_question {
     uint16_t udp_size;
     struct span options; /* RDATA of OPT */
     const char *peer;    /* the client's address; NULL: 192.0.2.99 */
+    struct trace *trace; /* NULL: its way is not written down */
 };
 uint64_t world_ask_as(struct world *w, const struct world_question *q);
 
