@@ -50,6 +50,8 @@
 #define LIMITS_CLIENT(LIMIT)                                                           \
     LIMIT(UDP_BATCH, 64, "datagrams",                                                  \
           "per system call: more gains little and delays the first")                   \
+    LIMIT(SHED_DEPTH, 1024, "answers per UDP socket",                                  \
+          "`shed`: a burst, some 15 ms of what a socket takes")                        \
     LIMIT(TCP_CLIENTS_MAX, 10000, "connections",                                       \
           "of all clients, so that descriptors remain (RFC 7766, 10)")                 \
     LIMIT(TCP_CLIENTS_PER_ADDRESS, 1000, "connections",                                \

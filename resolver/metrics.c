@@ -12,7 +12,7 @@
 static const uint32_t cells_of[METER_KINDS] = {
     [METER_SERVED] = SERVED_CELLS,   [METER_CACHE] = CACHED_CELLS,
     [METER_FORWARD] = FORWARD_CELLS, [METER_PROXY] = PROXY_CELLS,
-    [METER_CLUSTER] = CLUSTER_CELLS,
+    [METER_CLUSTER] = CLUSTER_CELLS, [METER_SHED] = SHED_CELLS,
 };
 
 struct wish {
@@ -204,7 +204,9 @@ static int measure_server(struct plan *p, struct plan_server *s)
         return 0;
     s->refused = metrics_claim(p, METER_SERVED,
                                join(p, m.server, "zone=\"dropped\"", NULL), NULL);
-    return s->refused == NULL ? -1 : 0;
+    if (s->shed)
+        s->shed_meter = metrics_claim(p, METER_SHED, m.server, NULL);
+    return s->refused == NULL || (s->shed && s->shed_meter == NULL) ? -1 : 0;
 }
 
 int metrics_measure(struct plan *p)

@@ -27,6 +27,7 @@ enum meter_kind {
     METER_FORWARD, /* of all `forward` together; no context */
     METER_PROXY,   /* one upstream address; no context */
     METER_CLUSTER, /* context: struct upstream_group */
+    METER_SHED,    /* one server; no context */
     METER_KINDS,
 };
 
@@ -68,6 +69,8 @@ enum proxy_cell {
 };
 
 enum cluster_cell { CLUSTER_REQUESTS, CLUSTER_RENAMES, CLUSTER_CELLS };
+
+enum shed_cell { SHED_QUERIES, SHED_RESPONSES, SHED_CELLS };
 
 /* ---- meters ---- */
 

@@ -323,6 +323,20 @@ static void show_rtt(struct sheet *s, const struct family *f,
     put(s, "%.9g\n", least / 1e6);
 }
 
+/* ---- of listeners ---- */
+
+static void show_shed(struct sheet *s, const struct family *f,
+                      const struct meter_use *use)
+{
+    static const char *const reasons[SHED_CELLS] = {
+        [SHED_QUERIES] = "query", [SHED_RESPONSES] = "response"};
+    char more[LABELS_MAX];
+    for (uint32_t i = 0; i < SHED_CELLS; i++) {
+        snprintf(more, sizeof more, "reason=\"%s\"", reasons[i]);
+        put_count(s, f->name, use->meter->labels, more, metrics_sum(use->meter, i));
+    }
+}
+
 /* ---- the page ---- */
 
 static const struct family families[] = {
@@ -376,6 +390,8 @@ static const struct family families[] = {
     {"coredns_proxy_conn_cache_misses_total", "counter",
      "Questions for which a socket was opened.", METER_PROXY, show_conns,
      PROXY_CONN_MISSES},
+    {"coredns_shed_dropped_total", "counter",
+     "UDP questions and answers dropped under overload.", METER_SHED, show_shed, 0},
     {"isthmus_cluster_up", "gauge", "Whether some DNS address of the cluster answers.",
      METER_CLUSTER, show_up, 0},
     {"isthmus_cluster_rtt_seconds", "gauge",

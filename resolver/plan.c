@@ -222,6 +222,7 @@ static int serve_key(struct plan *p, struct plan_block *b, const struct key *key
     set_timeouts(&s->timeouts, &b->timeouts);
     if (b->proxy != NULL)
         s->proxy = b->proxy;
+    s->shed = s->shed || b->shed;
     for (uint32_t i = 0; i < key->zones.n; i++) {
         if (serve_zone(p, s, b, &key->zones.list[i], errs) < 0)
             return -1;

@@ -73,6 +73,7 @@ struct plan_block {
     uint32_t sockets; /* multisocket: workers that listen; 0 = not said */
     struct plan_timeouts timeouts;
     const struct plan_proxy *proxy; /* NULL = not said */
+    bool shed;
 };
 
 /* One listening address and what is served there. */
@@ -83,6 +84,8 @@ struct plan_server {
     bool any_class;
     struct plan_timeouts timeouts;  /* each as the last block that says it */
     const struct plan_proxy *proxy; /* of the last block that has one; or NULL */
+    bool shed;                      /* some block has it */
+    const struct meter *shed_meter; /* NULL: not measured */
     const struct meter *refused;    /* what reaches no block; NULL: not measured */
 };
 

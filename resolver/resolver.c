@@ -269,6 +269,12 @@ void resolver_tick(struct resolver *r, uint64_t now_us)
         drop_holds(r, false);
 }
 
+void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
+                    uint64_t n)
+{
+    metrics_add(&r->desk, m, cell, n);
+}
+
 uint64_t resolver_next_us(const struct resolver *r)
 {
     return timers_next_us(&r->timers);

@@ -42,6 +42,11 @@ void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
  * are told. */
 void resolver_lost(struct resolver *r, uint32_t conn, int error);
 
+/* Adds to one of the plan's meters (resolver/metrics.h), which may be NULL. */
+struct meter;
+void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
+                    uint64_t n);
+
 /* When resolver_tick() is needed next; UINT64_MAX: not at all. */
 uint64_t resolver_next_us(const struct resolver *r);
 

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "server/pktinfo.h"
+#include "server/shed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,8 +27,11 @@ struct udp_socket {
     uint16_t server;
     uint8_t family; /* of the socket: 6 when it takes both */
     bool wildcard;  /* the address that was asked comes with each datagram */
+    bool paused;    /* for good: no more questions */
     struct addr local;
     struct proxies proxies;
+    const struct plan_server *sheds; /* with `shed`, of the plan in use; NULL: none */
+    struct shed *kept;               /* made when it is first needed */
 };
 
 struct udp_in {
@@ -46,7 +50,7 @@ struct udp_out {
     struct iovec iov[UDP_BATCH];
     union pktinfo_sockaddr peer[UDP_BATCH];
     struct pktinfo_room control[UDP_BATCH];
-    int fd[UDP_BATCH]; /* -1: already sent, or its socket has been closed */
+    struct udp_socket *by[UDP_BATCH]; /* NULL: already sent */
     unsigned n;
     bool several; /* not all for one socket */
     uint8_t wire[UDP_BATCH][SLOT_OUT];
@@ -137,6 +141,12 @@ static unsigned receive(struct udp_socket *s)
                        .server = s->server,
                        .local = s->local,
                        .handle = s->handle};
+    if (shed_full(s->kept)) { /* an answer would only drive another out */
+        u->counters.shed += (unsigned)n;
+        resolver_count(u->turn->resolver, s->sheds->shed_meter, SHED_QUERIES,
+                       (unsigned)n);
+        return (unsigned)n;
+    }
     for (unsigned i = 0; i < (unsigned)n; i++)
         take_datagram(s, i, &c);
     return (unsigned)n;
@@ -149,14 +159,30 @@ static void receive_rounds(struct udp_socket *s, unsigned rounds)
         ;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void send_kept(struct udp_socket *s);
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void watch(struct udp_socket *s)
+{
+    int events =
+        (s->paused ? 0 : UV_READABLE) | (shed_n(s->kept) > 0 ? UV_WRITABLE : 0);
+    if (events == 0)
+        uv_poll_stop(&s->poll);
+    else
+        uv_poll_start(&s->poll, events, on_ready);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct udp_socket *s = poll->data;
-    receive_rounds(s, UDP_ROUNDS);
+    if (events & UV_WRITABLE)
+        send_kept(s);
+    if (status < 0 || events & UV_READABLE)
+        receive_rounds(s, UDP_ROUNDS);
     /* After an error on the socket libuv has stopped watching it; reading has cleared
      * it. */
     if (status < 0)
-        uv_poll_start(&s->poll, UV_READABLE, on_readable);
+        watch(s);
 }
 
 /* ---- sockets ---- */
@@ -165,6 +191,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct udp_socket *s = handle->data;
     proxies_release(&s->proxies);
+    shed_free(s->kept);
     free(s);
 }
 
@@ -181,7 +208,7 @@ static int add(struct udp *u, struct udp_socket *s)
         return -rc;
     }
     s->poll.data = s;
-    uv_poll_start(&s->poll, UV_READABLE, on_readable);
+    watch(s);
     return 0;
 }
 
@@ -210,18 +237,25 @@ int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
     return 0;
 }
 
-void udp_serve(struct udp *u, uint32_t number, uint16_t server,
-               const struct plan_proxy *proxy)
+void udp_serve(struct udp *u, uint32_t number, uint16_t index,
+               const struct plan_server *server)
 {
     struct udp_socket *s = conns_at(&u->sockets, number);
-    s->server = server;
-    proxies_use(&s->proxies, proxy);
+    s->server = index;
+    s->sheds = server->shed ? server : NULL;
+    if (!server->shed && s->kept != NULL) {
+        shed_free(s->kept);
+        s->kept = NULL;
+        watch(s);
+    }
+    proxies_use(&s->proxies, server->proxy);
 }
 
 void udp_pause(struct udp *u, uint32_t number)
 {
     struct udp_socket *s = conns_at(&u->sockets, number);
-    uv_poll_stop(&s->poll);
+    s->paused = true;
+    watch(s);
     receive_rounds(s, PAUSE_ROUNDS);
 }
 
@@ -254,7 +288,7 @@ uint8_t *udp_reply_space(struct udp *u, const struct client *c, size_t *cap)
 
 void udp_reply(struct udp *u, const struct client *c, size_t len)
 {
-    const struct udp_socket *s = socket_of(u, c);
+    struct udp_socket *s = socket_of(u, c);
     struct udp_out *out = u->out;
     if (s == NULL || len == 0)
         return;
@@ -266,24 +300,62 @@ void udp_reply(struct udp *u, const struct client *c, size_t len)
     m->msg_controllen = 0;
     if (s->wildcard)
         pktinfo_write(m, &c->local, s->family);
-    out->fd[i] = s->fd;
-    if (s->fd != out->fd[0])
+    out->by[i] = s;
+    if (s != out->by[0])
         out->several = true;
+}
+
+/* Replies that the kernel has no room for. */
+static void keep_or_drop(struct udp_socket *s, const struct mmsghdr *msgs, unsigned n)
+{
+    struct udp *u = s->udp;
+    unsigned lost = n;
+    if (s->sheds != NULL && s->kept == NULL)
+        s->kept = shed_new();
+    if (s->sheds != NULL && s->kept != NULL) {
+        lost = 0;
+        for (unsigned i = 0; i < n; i++)
+            lost += shed_put(s->kept, &msgs[i].msg_hdr);
+        watch(s);
+        resolver_count(u->turn->resolver, s->sheds->shed_meter, SHED_RESPONSES, lost);
+    }
+    u->counters.full += lost;
+}
+
+/* The kernel has room again for what was kept. */
+static void send_kept(struct udp_socket *s)
+{
+    struct mmsghdr msgs[UDP_BATCH];
+    while (shed_n(s->kept) > 0) {
+        unsigned n = shed_newest(s->kept, msgs, UDP_BATCH);
+        int sent = sendmmsg(s->fd, msgs, n, MSG_DONTWAIT);
+        if (sent < 0 && errno == EAGAIN)
+            return;
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0) /* this one cannot be sent at all */
+            s->udp->counters.refused++;
+        else
+            s->udp->counters.sent += (unsigned)sent;
+        shed_sent(s->kept, sent < 0 ? 1 : (unsigned)sent);
+    }
+    watch(s);
 }
 
 /* Sends all of them, or counts why not. One that cannot be sent (no route, an address
  * that a filter refuses) must not take the others with it. */
-static void send_batch(struct udp *u, int fd, struct mmsghdr *msgs, unsigned n)
+static void send_batch(struct udp_socket *s, struct mmsghdr *msgs, unsigned n)
 {
+    struct udp *u = s->udp;
     unsigned at = 0, full = 0;
     while (at < n) {
-        int sent = sendmmsg(fd, msgs + at, n - at, MSG_DONTWAIT);
+        int sent = sendmmsg(s->fd, msgs + at, n - at, MSG_DONTWAIT);
         if (sent > 0) {
             at += (unsigned)sent;
             u->counters.sent += (unsigned)sent;
             full = 0;
         } else if (errno == EAGAIN || (errno == ENOBUFS && ++full == FULL_MAX)) {
-            u->counters.full += n - at;
+            keep_or_drop(s, msgs + at, n - at);
             return;
         } else if (errno == ENOBUFS) {
             u->counters.full++;
@@ -300,17 +372,17 @@ static void send_sorted(struct udp *u)
 {
     struct udp_out *out = u->out;
     for (unsigned i = 0; i < out->n; i++) {
-        int fd = out->fd[i];
+        struct udp_socket *s = out->by[i];
         unsigned n = 0;
-        if (fd < 0)
+        if (s == NULL)
             continue;
         for (unsigned k = i; k < out->n; k++) {
-            if (out->fd[k] == fd) {
+            if (out->by[k] == s) {
                 out->sorted[n++] = out->msgs[k];
-                out->fd[k] = -1;
+                out->by[k] = NULL;
             }
         }
-        send_batch(u, fd, out->sorted, n);
+        send_batch(s, out->sorted, n);
     }
 }
 
@@ -322,7 +394,7 @@ void udp_flush(struct udp *u)
     if (out->several)
         send_sorted(u);
     else
-        send_batch(u, out->fd[0], out->msgs, out->n);
+        send_batch(out->by[0], out->msgs, out->n);
     out->n = 0;
     out->several = false;
 }

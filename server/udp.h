@@ -9,8 +9,8 @@
  * resolver reads them there and writes replies straight into the slots that the next
  * sendmmsg() sends. A wake-up takes at most UDP_ROUNDS batches, so that a flood on one
  * socket does not keep the others waiting. Replies are never queued beyond one batch:
- * what the kernel does not take at once is dropped and counted, as the network would.
- */
+ * what the kernel does not take at once is dropped and counted, as the network would,
+ * unless `shed` keeps it. */
 #ifndef ISTHMUS_SERVER_UDP_H
 #define ISTHMUS_SERVER_UDP_H
 
@@ -29,6 +29,7 @@ struct udp_counters {
     uint64_t cut; /* longer than a slot: the resolver saw the beginning */
     uint64_t sent;
     uint64_t full;    /* replies dropped: the kernel had no room (EAGAIN, ENOBUFS) */
+    uint64_t shed;    /* questions dropped because of that (`shed`) */
     uint64_t refused; /* replies dropped: no way to the client */
 };
 
@@ -53,10 +54,10 @@ void udp_release(struct udp *u);
 int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
              uint32_t *number) __attribute__((warn_unused_result));
 
-/* The socket serves this server of the plan from now on, behind these proxies (NULL:
- * none), which belong to the plan. */
-void udp_serve(struct udp *u, uint32_t number, uint16_t server,
-               const struct plan_proxy *proxy);
+/* The socket is for this server of the plan, of which it is number `index`, from now
+ * on. */
+void udp_serve(struct udp *u, uint32_t number, uint16_t index,
+               const struct plan_server *server);
 
 /* Takes what waits in the socket's buffer, then listens no more; replies still leave.
  */

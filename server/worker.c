@@ -251,7 +251,7 @@ static int reconcile(struct worker *w, struct worker_order *order)
         }
         const struct plan_server *server = &order->plan->servers[a->server];
         struct stream_limits limits = limits_of(server);
-        udp_serve(&w->udp, l->udp, a->server, server->proxy);
+        udp_serve(&w->udp, l->udp, a->server, server);
         tcp_limit(&w->tcp, l->tcp, &limits);
     }
     drop_listeners(w);

@@ -130,6 +130,11 @@ void resolver_lost(struct resolver *r, uint32_t conn, int error)
     }
 }
 
+void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
+                    uint64_t n)
+{
+}
+
 uint64_t resolver_next_us(const struct resolver *r)
 {
     return UINT64_MAX;
