@@ -67,6 +67,12 @@
           "in flight; then reading rests until answers are out (RFC 7766, 10)")        \
     LIMIT(TCP_WRITE_QUEUE_MAX, 1024 * 1024, "octets per connection",                   \
           "not taken by the client: reading rests from the first, here it is cut off") \
+    LIMIT(TLS_TURN_US, 5000, "us per turn of a worker",                                \
+          "of handshakes: who opens many must not keep others waiting")                \
+    LIMIT(HTTPS_CLIENTS, 200, "connections per address",                               \
+          "a default of https, as in CoreDNS: idle ones make room")                    \
+    LIMIT(HTTP_HEAD_MAX, 96 * 1024, "octets",                                          \
+          "of one request: 64 KiB in base64, and what browsers add")                   \
     LIMIT(TCP_BUFFERS_MAX, 32 * 1024 * 1024, "octets per worker",                      \
           "of all connections: answers not taken, queries not whole")
 

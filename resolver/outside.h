@@ -25,6 +25,23 @@ struct outside_tls {
     const char *servername; /* whose certificate it must be; NULL: the address's */
 };
 
+/* Whether clients are to show a certificate, as Go's crypto/tls names it. */
+enum client_auth {
+    CLIENT_AUTH_NONE,
+    CLIENT_AUTH_REQUEST,         /* asked for; any will do, or none */
+    CLIENT_AUTH_REQUIRE,         /* any will do */
+    CLIENT_AUTH_VERIFY_IF_GIVEN, /* one that the CA has signed, or none */
+    CLIENT_AUTH_REQUIRE_AND_VERIFY,
+};
+
+/* PEM text, as above. */
+struct outside_tls_server {
+    const char *cert, *key;
+    const char *ca; /* of clients; NULL: those the system trusts */
+    enum client_auth client_auth;
+    const char *keylog; /* a file that secrets of connections are added to; NULL */
+};
+
 struct outside {
     /* Asks each server in turn for the addresses of a family (4 or 6), 2 s each. 0, or
      * -1: no server said anything, or that there is no such name. */
@@ -34,6 +51,8 @@ struct outside {
     /* Settings for connections by TLS. NULL: `reason`, which holds OUTSIDE_REASON_MAX,
      * says why. tls_free() may be called while connections made with them are open. */
     void *(*tls_new)(const struct outside_tls *files, char *reason);
+    /* The same for connections of clients. */
+    void *(*tls_server_new)(const struct outside_tls_server *files, char *reason);
     void (*tls_free)(void *tls);
 };
 

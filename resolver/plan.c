@@ -1,6 +1,8 @@
 #include "resolver/plan.h"
 
+#include "base/limits.h"
 #include "base/log.h"
+#include "config/source.h"
 
 #include <stdlib.h>
 
@@ -119,7 +121,8 @@ static struct plan_server *server_for(struct plan *p, enum scheme scheme,
         p->servers_cap = cap;
     }
     struct plan_server *s = &p->servers[p->servers_n++];
-    *s = (struct plan_server){.scheme = scheme, .addr = *addr};
+    *s = (struct plan_server){
+        .scheme = scheme, .addr = *addr, .https_max = HTTPS_CLIENTS};
     return s;
 }
 
@@ -211,6 +214,27 @@ static void set_timeouts(struct plan_timeouts *to, const struct plan_timeouts *f
         to->queries_max = from->queries_max;
 }
 
+/* Which of two certificates a client gets must not be chance; CoreDNS leaves it to
+ * that. */
+static void set_tls(struct plan_server *s, const struct plan_block *b)
+{
+    if (b->tls.settings == NULL || s->scheme == SCHEME_DNS)
+        return;
+    if (s->tls.settings != NULL && strcmp(s->tls.cert, b->tls.cert) != 0)
+        log_warning("%s:%u: plugin/tls: another block of this address has the "
+                    "certificate '%s': '%s' is shown to all its clients",
+                    b->at.file, b->at.line, s->tls.cert, b->tls.cert);
+    s->tls = b->tls;
+}
+
+static void set_https(struct plan_server *s, const struct plan_block *b)
+{
+    if (s->https_written || !b->https_written)
+        return;
+    s->https_written = true;
+    s->https_max = b->https_max;
+}
+
 static int serve_key(struct plan *p, struct plan_block *b, const struct key *key,
                      const struct addr *addr, struct errors *errs)
 {
@@ -223,6 +247,8 @@ static int serve_key(struct plan *p, struct plan_block *b, const struct key *key
     if (b->proxy != NULL)
         s->proxy = b->proxy;
     s->shed = s->shed || b->shed;
+    set_tls(s, b);
+    set_https(s, b);
     for (uint32_t i = 0; i < key->zones.n; i++) {
         if (serve_zone(p, s, b, &key->zones.list[i], errs) < 0)
             return -1;
@@ -234,8 +260,8 @@ static const char *scheme_refusal(enum scheme s)
 {
     switch (s) {
     case SCHEME_DNS:
-        return NULL;
     case SCHEME_TLS:
+        return NULL;
     case SCHEME_HTTPS:
         return "listeners of this scheme are not in this version of isthmus; use dns://";
     case SCHEME_QUIC:
@@ -424,6 +450,24 @@ const char *plan_path(const struct plan_block *b, struct arena *a, const char *p
     if (path[0] == '/' || b->root == NULL)
         return arena_text(a, text_of(path));
     return arena_printf(a, "%s/%s", b->root, path);
+}
+
+int plan_read(struct setup *s, const char *plugin, struct where at, const char *path,
+              const char **out)
+{
+    struct text text;
+    struct errors why;
+    path = plan_path(s->block, s->arena, path);
+    if (path == NULL)
+        return error_at(s->errs, at, "out of memory");
+    errors_init(&why);
+    int rc = source_read(s->arena, path, at, &text, &why);
+    if (rc < 0)
+        error_at(s->errs, at, "plugin/%s: error reading %s: %s", plugin, path,
+                 why.n > 0 ? why.list[0].text : "out of memory");
+    errors_release(&why);
+    *out = text.at;
+    return rc;
 }
 
 int plan_zones(struct setup *s, struct reader *rd, struct zones *out)

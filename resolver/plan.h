@@ -43,6 +43,12 @@ struct plan_proxy {
     uint32_t sessions_max;
 };
 
+/* How clients of TLS are met. */
+struct plan_tls {
+    const void *settings; /* of struct outside; NULL = not said */
+    const char *cert;     /* the file, as written */
+};
+
 struct cluster_map;
 struct outside;
 struct cachestore;
@@ -74,6 +80,9 @@ struct plan_block {
     struct plan_timeouts timeouts;
     const struct plan_proxy *proxy; /* NULL = not said */
     bool shed;
+    struct plan_tls tls;
+    uint32_t https_max; /* connections; 0 = no end */
+    bool https_written;
 };
 
 /* One listening address and what is served there. */
@@ -86,7 +95,10 @@ struct plan_server {
     const struct plan_proxy *proxy; /* of the last block that has one; or NULL */
     bool shed;                      /* some block has it */
     const struct meter *shed_meter; /* NULL: not measured */
-    const struct meter *refused;    /* what reaches no block; NULL: not measured */
+    struct plan_tls tls; /* of the last block that has it; none: in the clear */
+    uint32_t https_max;  /* of the first block that says it */
+    bool https_written;
+    const struct meter *refused; /* what reaches no block; NULL: not measured */
 };
 
 /* One block serving one zone. */
@@ -153,6 +165,10 @@ void plan_done(struct plan *p);
 /* `path` as a plugin of the block means it: under its `root` when it is relative. NULL:
  * no memory. */
 const char *plan_path(const struct plan_block *b, struct arena *a, const char *path);
+
+/* The text of a file that a plugin names at `at`. 0, or -1 after adding an error. */
+int plan_read(struct setup *s, const char *plugin, struct where at, const char *path,
+              const char **out);
 
 /* Whether a name (lower case) lies in one of the block's zones. */
 bool plan_serves(const struct plan_block *b, const uint8_t *name);

@@ -147,16 +147,18 @@ static int report(const char *network, const struct addr *addr, const struct tro
 
 /* ---- sets ---- */
 
-static int open_pair(const struct addr *addr, struct listen_fds *fds,
+static int open_both(const struct listen_address *a, struct listen_fds *fds,
                      struct errors *errs)
 {
     struct trouble t = {0};
-    fds->tcp = open_socket(SOCK_STREAM, addr, &t);
+    fds->tcp = open_socket(SOCK_STREAM, &a->addr, &t);
     if (fds->tcp < 0)
-        return report("tcp", addr, &t, errs);
-    fds->udp = open_socket(SOCK_DGRAM, addr, &t);
+        return report("tcp", &a->addr, &t, errs);
+    if (a->scheme != SCHEME_DNS)
+        return 0;
+    fds->udp = open_socket(SOCK_DGRAM, &a->addr, &t);
     if (fds->udp < 0)
-        return report("udp", addr, &t, errs);
+        return report("udp", &a->addr, &t, errs);
     return 0;
 }
 
@@ -168,10 +170,11 @@ int listen_tcp(const struct addr *addr, struct errors *errs)
 }
 
 static const struct listen_address *find(const struct listen_set *set,
-                                         const struct addr *addr)
+                                         const struct plan_server *server)
 {
     for (uint32_t i = 0; set != NULL && i < set->n; i++) {
-        if (addr_equal(&set->list[i].addr, addr))
+        if (set->list[i].scheme == server->scheme &&
+            addr_equal(&set->list[i].addr, &server->addr))
             return &set->list[i];
     }
     return NULL;
@@ -182,12 +185,10 @@ static int add(struct listen_set *set, const struct plan *plan, uint16_t n,
                const struct listen_set *old, struct errors *errs)
 {
     const struct plan_server *server = &plan->servers[n];
-    if (server->scheme != SCHEME_DNS)
-        return error_at(errs, (struct where){0}, "%s:// is not served by this version",
-                        scheme_name(server->scheme));
-    const struct listen_address *known = find(old, &server->addr);
+    const struct listen_address *known = find(old, server);
     struct listen_address *a = &set->list[set->n];
-    *a = (struct listen_address){.server = n, .addr = server->addr};
+    *a = (struct listen_address){
+        .server = n, .scheme = server->scheme, .addr = server->addr};
     a->fds = calloc(set->workers, sizeof *a->fds);
     if (a->fds == NULL)
         return error_at(errs, (struct where){0}, "out of memory");
@@ -196,7 +197,7 @@ static int add(struct listen_set *set, const struct plan *plan, uint16_t n,
     a->id = known != NULL ? known->id : set->next_id++;
     set->n++;
     for (unsigned w = 0; known == NULL && w < set->workers; w++) {
-        if (open_pair(&server->addr, &a->fds[w], errs) < 0)
+        if (open_both(a, &a->fds[w], errs) < 0)
             return -1;
     }
     return 0;

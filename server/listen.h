@@ -1,6 +1,6 @@
-/* Listening sockets: for each address of a plan, and for each worker, one of UDP and
- * one of TCP, all bound with SO_REUSEPORT so that the kernel spreads clients over the
- * workers.
+/* Listening sockets: for each address of a plan, and for each worker, one of TCP and,
+ * for dns:// keys, one of UDP, all bound with SO_REUSEPORT so that the kernel spreads
+ * clients over the workers.
  *
  *     set = listen_open(plan, NULL, workers, &errs);       // all or nothing
  *     ... each worker takes its descriptors out of the set ...
@@ -15,7 +15,7 @@
 
 #include "resolver/plan.h"
 
-/* Of one worker; -1: taken, or the worker has it from before. */
+/* Of one worker; -1: there is none, it is taken, or the worker has it from before. */
 struct listen_fds {
     int udp, tcp;
 };
@@ -23,6 +23,7 @@ struct listen_fds {
 struct listen_address {
     uint32_t id;     /* kept by the address over reloads, never used for another */
     uint16_t server; /* index into the plan's servers */
+    enum scheme scheme;
     struct addr addr;
     struct listen_fds *fds; /* one for each worker */
 };

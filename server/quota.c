@@ -15,6 +15,8 @@ struct quota {
     pthread_mutex_t lock; /* workers accept at the same time */
     struct table holders;
     uint32_t total, total_max, address_max;
+    uint32_t *places; /* connections at each */
+    uint32_t places_n;
 };
 
 struct quota *quota_new(uint32_t total_max, uint32_t address_max)
@@ -36,6 +38,7 @@ void quota_free(struct quota *q)
     for (uint32_t at = 0; (h = table_next(&q->holders, &at)) != NULL;)
         free(h);
     table_release(&q->holders);
+    free(q->places);
     pthread_mutex_destroy(&q->lock);
     free(q);
 }
@@ -129,4 +132,36 @@ enum quota_verdict quota_move(struct quota *q, const struct addr *from,
         give(q, old);
     pthread_mutex_unlock(&q->lock);
     return v;
+}
+
+static bool reach(struct quota *q, uint32_t place)
+{
+    if (place < q->places_n)
+        return true;
+    uint32_t *list = realloc(q->places, ((size_t)place + 1) * sizeof *list);
+    if (list == NULL)
+        return false;
+    memset(list + q->places_n, 0, (place + 1 - q->places_n) * sizeof *list);
+    q->places = list;
+    q->places_n = place + 1;
+    return true;
+}
+
+bool quota_enter(struct quota *q, uint32_t place, uint32_t max)
+{
+    pthread_mutex_lock(&q->lock);
+    bool entered = reach(q, place) && q->places[place] < max;
+    if (entered)
+        q->places[place]++;
+    pthread_mutex_unlock(&q->lock);
+    return entered;
+}
+
+void quota_leave(struct quota *q, uint32_t place)
+{
+    if (place == QUOTA_NOWHERE)
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->places[place]--;
+    pthread_mutex_unlock(&q->lock);
 }

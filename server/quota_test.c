@@ -82,6 +82,21 @@ static void who_has_its_share_gets_no_more_by_moving(void **unused)
     quota_free(q);
 }
 
+static void a_place_has_its_own_limit(void **unused)
+{
+    struct quota *q = new_quota(1, 1);
+    assert_true(quota_enter(q, 5, 2));
+    assert_true(quota_enter(q, 5, 2));
+    assert_false(quota_enter(q, 5, 2));
+    assert_true(quota_enter(q, 4, 1));
+    assert_false(quota_enter(q, 4, 1));
+    quota_leave(q, 5);
+    assert_true(quota_enter(q, 5, 2));
+    assert_false(quota_enter(q, 5, 1)); /* the limit was lowered */
+    quota_leave(q, QUOTA_NOWHERE);
+    quota_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +105,7 @@ int main(void)
         cmocka_unit_test(giving_back_what_was_not_taken_changes_nothing),
         cmocka_unit_test(a_connection_that_moves_is_counted_once),
         cmocka_unit_test(who_has_its_share_gets_no_more_by_moving),
+        cmocka_unit_test(a_place_has_its_own_limit),
     };
     if (hash_seed() < 0)
         return 1;

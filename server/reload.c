@@ -79,8 +79,10 @@ static struct plan *build(struct reload *r, struct config *config, struct errors
 {
     if (config == NULL)
         return NULL;
-    static const struct outside outside = {
-        .lookup = lookup_addrs, .tls_new = tls_new, .tls_free = tls_free};
+    static const struct outside outside = {.lookup = lookup_addrs,
+                                           .tls_new = tls_new,
+                                           .tls_server_new = tls_server_new,
+                                           .tls_free = tls_free};
     struct plan_flags flags = {.dns_port = r->args->dns_port, .outside = &outside};
     struct plan *plan = plan_build(config, r->registry, &flags, errs);
     if (plan == NULL)

@@ -1,8 +1,8 @@
 #include "server/stream.h"
 
 #include "base/limits.h"
+#include "server/channel.h"
 #include "server/frames.h"
-#include "server/outbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +42,8 @@ struct stream {
     struct stream_limits limits;
     uint32_t number; /* in streams->list */
     uint32_t listener;
-    int fd;
+    uint32_t place; /* of the quota */
+    struct channel channel;
     int watched; /* UV_READABLE, UV_WRITABLE */
     enum stream_state state;
     uint32_t unanswered;
@@ -170,8 +171,9 @@ static void close_stream(struct stream *c)
     outbox_release(&c->out);
     within_budget(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);
-    close(c->fd);
+    channel_close(&c->channel);
     quota_give(s->quota, &c->who.peer);
+    quota_leave(s->quota, c->place);
     s->open--;
 }
 
@@ -180,7 +182,8 @@ static void watch(struct stream *c)
     int events = NO_EVENT;
     if (c->state == STREAM_LINGER || (c->state == STREAM_OPEN && !c->paused))
         events |= UV_READABLE;
-    if (c->out.len > 0)
+    bool tls_waits = c->state == STREAM_OPEN && channel_wants_write(&c->channel);
+    if (c->out.len > 0 || tls_waits)
         events |= UV_WRITABLE;
     if (events == c->watched)
         return;
@@ -191,40 +194,51 @@ static void watch(struct stream *c)
         uv_poll_start(&c->poll, events, on_event);
 }
 
-static struct stream *new_stream(struct streams *s, int fd)
+/* Numbers and watches the connection; -1: that cannot be had. */
+static int add(struct streams *s, struct stream *c)
 {
+    c->number = conns_add(&s->list, c);
+    if (c->number == CONN_NONE)
+        return -1;
+    c->poll.data = c;
+    if (uv_poll_init(&s->turn->loop, &c->poll, c->channel.fd) == 0)
+        return 0;
+    conns_del(&s->list, c->number);
+    return -1;
+}
+
+/* The descriptor stays the caller's on failure. */
+static struct stream *new_stream(struct streams *s, int fd, enum transport transport,
+                                 const void *tls)
+{
+    enum tls_talk talk = transport == TRANSPORT_HTTPS ? TLS_HTTP : TLS_DNS;
     struct stream *c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
-    c->number = conns_add(&s->list, c);
-    if (c->number == CONN_NONE) {
-        free(c);
-        return NULL;
-    }
-    if (uv_poll_init(&s->turn->loop, &c->poll, fd) < 0) {
-        conns_del(&s->list, c->number);
-        free(c);
-        return NULL;
-    }
-    c->poll.data = c;
-    return c;
+    if (channel_open(&c->channel, fd, tls, talk) == 0 && add(s, c) == 0)
+        return c;
+    tls_close(c->channel.tls);
+    free(c);
+    return NULL;
 }
 
 int streams_admit(struct streams *s, int fd, const struct client *who,
-                  uint32_t listener, const struct stream_limits *limits)
+                  uint32_t listener, const struct stream_terms *terms)
 {
-    struct stream *c = new_stream(s, fd);
+    struct stream *c = new_stream(s, fd, (enum transport)who->transport, terms->tls);
     if (c == NULL) {
         close(fd);
         quota_give(s->quota, &who->peer);
+        quota_leave(s->quota, terms->place);
         return ENOMEM;
     }
     c->streams = s;
-    c->fd = fd;
     c->listener = listener;
-    c->limits = *limits;
+    c->place = terms->place;
+    c->limits = terms->limits;
     c->who = *who;
     c->who.handle = (uint64_t)s->admitted++ << 32 | c->number;
+    const struct stream_limits *limits = &terms->limits;
     c->header =
         limits->proxy == NULL ? PROXY_SKIP : proxy_policy_of(limits->proxy, &who->peer);
     c->born_us = c->active_us = s->turn->now_us;
@@ -241,6 +255,18 @@ bool streams_evict(struct streams *s)
         return false;
     s->counters.evicted++;
     close_stream(s->oldest);
+    return true;
+}
+
+bool streams_evict_of(struct streams *s, uint32_t listener)
+{
+    struct stream *c = s->oldest;
+    while (c != NULL && c->listener != listener)
+        c = c->newer;
+    if (c == NULL)
+        return false;
+    s->counters.evicted++;
+    close_stream(c);
     return true;
 }
 
@@ -319,12 +345,12 @@ static enum reading read_some(struct stream *c)
     uint8_t *at = frames_room(&c->in, c->streams->room, ROOM, &len);
     if (at == NULL)
         return READ_FAILED;
-    ssize_t n = recv(c->fd, at, len, MSG_DONTWAIT);
+    ssize_t n = channel_read(&c->channel, at, len);
     if (n == 0)
         return READ_ENDED;
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? READ_WAIT : READ_FAILED;
-    bool more = (size_t)n == len;
+    bool more = (size_t)n == len || channel_has_more(&c->channel);
     take_questions(c, frames_got(&c->in, at, (size_t)n));
     return more ? READ_MORE : READ_WAIT;
 }
@@ -333,7 +359,7 @@ static enum reading read_some(struct stream *c)
 static enum reading read_header(struct stream *c)
 {
     struct client who = c->who;
-    switch (proxy_take(c->fd, c->header, &c->header_seen, &who)) {
+    switch (proxy_take(c->channel.fd, c->header, &c->header_seen, &who)) {
     case PROXY_STEP_WAIT:
         return READ_WAIT;
     case PROXY_STEP_END:
@@ -348,25 +374,59 @@ static enum reading read_header(struct stream *c)
     return READ_MORE;
 }
 
-static void read_times(struct stream *c, unsigned times)
+/* Goes on with a handshake, if the turn has time for it. */
+static enum reading greet(struct stream *c)
+{
+    struct streams *s = c->streams;
+    uint64_t began_us = turn_clock_us();
+    if (s->greeted_us >= TLS_TURN_US)
+        return READ_WAIT;
+    int error = channel_greet(&c->channel);
+    s->greeted_us += turn_clock_us() - began_us;
+    if (error == EAGAIN)
+        return READ_WAIT;
+    s->counters.strange += error != 0;
+    return error == 0 ? READ_MORE : READ_FAILED;
+}
+
+/* What comes before the client's first octet. */
+static enum reading prepare(struct stream *c)
 {
     enum reading got = c->header == PROXY_SKIP ? READ_MORE : read_header(c);
-    while (got == READ_MORE && times-- > 0 && !c->paused && !c->broken &&
-           c->state == STREAM_OPEN)
+    return got == READ_MORE && c->channel.greeting ? greet(c) : got;
+}
+
+/* Reads so many times, and what TLS has decrypted: that no kernel reports. */
+static enum reading read_while_open(struct stream *c, unsigned times)
+{
+    enum reading got = prepare(c);
+    for (unsigned n = 0; got == READ_MORE; n++) {
+        bool may = n < times || channel_has_more(&c->channel);
+        if (!may || c->paused || c->broken || c->state != STREAM_OPEN)
+            break;
         got = read_some(c);
+    }
+    return got;
+}
+
+static void read_times(struct stream *c, unsigned times)
+{
+    enum reading got = read_while_open(c, times);
     if (got == READ_ENDED)
         begin_end(c);
     if (got == READ_FAILED) {
         c->broken = true;
         attend(c);
     }
+    if (channel_wants_write(&c->channel))
+        attend(c); /* to be watched for that */
 }
 
 /* Throws away what comes after all was said, so that no reset overtakes the last
  * answer. */
 static void discard(struct stream *c)
 {
-    ssize_t n = recv(c->fd, c->streams->room, ROOM, MSG_DONTWAIT);
+    ssize_t n = channel_discard(&c->channel, c->streams->room, ROOM);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         close_stream(c);
 }
@@ -385,7 +445,7 @@ static void send_octets(struct stream *c, const uint8_t *at, size_t len)
 {
     struct streams *s = c->streams;
     if (c->out.len == 0) {
-        ssize_t n = send(c->fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = channel_write(&c->channel, at, len);
         if (n < 0 && errno != EAGAIN && errno != EINTR) {
             c->broken = true;
             return;
@@ -449,7 +509,7 @@ void streams_reply(struct streams *s, const struct client *who, size_t len)
 
 static void finish(struct stream *c)
 {
-    if (shutdown(c->fd, SHUT_WR) < 0) {
+    if (channel_end(&c->channel) != 0) {
         close_stream(c);
         return;
     }
@@ -465,6 +525,8 @@ static void look_at(struct stream *c)
     }
     if (c->state == STREAM_OPEN && has_room(c) && c->paused)
         take_questions(c, frames_kept(&c->in));
+    if (channel_has_more(&c->channel))
+        read_times(c, 1);
     if (c->state == STREAM_ENDING && c->unanswered == 0 && c->out.len == 0)
         finish(c);
     /* Reading that rests only because of a full pipeline ends with the next event, if
@@ -494,7 +556,7 @@ bool streams_flush(struct streams *s)
 static void on_writable(struct stream *c)
 {
     size_t before = c->out.len;
-    if (outbox_send(&c->out, c->fd) != 0)
+    if (channel_flush(&c->channel, &c->out) != 0)
         c->broken = true;
     if (c->out.len < before)
         c->active_us = c->streams->turn->now_us;
@@ -510,8 +572,18 @@ static bool may_read(struct streams *s)
     if (s->limited_turn != s->turn->number) {
         s->limited_turn = s->turn->number;
         s->questions_limit = s->counters.questions + TURN_QUESTIONS;
+        s->greeted_us = 0;
     }
     return s->counters.questions < s->questions_limit;
+}
+
+static void on_readable(struct stream *c)
+{
+    if (!may_read(c->streams))
+        return;
+    read_times(c, 1);
+    if (c->channel.tls != NULL)
+        watch(c);
 }
 
 static void on_event(uv_poll_t *poll, int status, int events)
@@ -522,16 +594,18 @@ static void on_event(uv_poll_t *poll, int status, int events)
         close_stream(c);
         return;
     }
+    /* TLS may have to write something of its own before it can read on. */
+    bool read_on = c->state == STREAM_OPEN && channel_wants_write(&c->channel);
     if (events & UV_WRITABLE)
         on_writable(c);
-    if (!(events & UV_READABLE))
+    if (!(events & UV_READABLE) && !read_on)
         return;
     if (c->state == STREAM_LINGER)
         discard(c);
     else if (c->paused)
         watch(c);
-    else if (may_read(c->streams))
-        read_times(c, 1);
+    else
+        on_readable(c);
 }
 
 /* When the connection is given up; UINT64_MAX: not while the resolver owes it answers.

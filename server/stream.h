@@ -14,9 +14,11 @@
  *
  * What a client may do is in base/limits.h. Reading from it pauses while
  * TCP_PIPELINE_MAX questions are unanswered or it does not take its answers; it is cut
- * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it. A
- * message has a deadline as a whole, so that one octet a second gains no time. A client
- * that half-closes still gets its answers. `timeouts` of a Corefile changes some of the
+ * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it. With
+ * TLS the handshake counts to the time of the first question, and handshakes of one
+ * turn may take TLS_TURN_US: the rest has the kernel report them again. A message has a
+ * deadline as a whole, so that one octet a second gains no time. A client that
+ * half-closes still gets its answers. `timeouts` of a Corefile changes some of the
  * times, and may limit the questions of one connection. */
 #ifndef ISTHMUS_SERVER_STREAM_H
 #define ISTHMUS_SERVER_STREAM_H
@@ -34,6 +36,7 @@ struct stream_counters {
     uint64_t evicted; /* idle, closed to make room */
     uint64_t late;    /* closed: idle, too slow to ask, or too slow to read */
     uint64_t full;    /* closed: too much waited for it */
+    uint64_t strange; /* closed: TLS came to nothing */
 };
 
 struct stream_limits {
@@ -43,6 +46,13 @@ struct stream_limits {
     uint32_t questions_max; /* of one connection; 0 = no end */
     const struct plan_proxy
         *proxy; /* whose headers come first (the plan's); NULL: none */
+};
+
+/* What a listener gives its connections. */
+struct stream_terms {
+    struct stream_limits limits;
+    const void *tls; /* what tls_server_new() gave; NULL: in the clear */
+    uint32_t place;  /* that quota_enter() has counted, or QUOTA_NOWHERE */
 };
 
 /* Those of base/limits.h. */
@@ -61,6 +71,7 @@ struct streams {
     size_t held;                    /* octets in buffers of connections */
     uint32_t limited_turn;          /* for which questions_limit holds */
     uint64_t questions_limit;       /* of counters.questions in this turn */
+    uint64_t greeted_us;            /* time that handshakes took in this turn */
     uv_timer_t sweep;
     struct stream_counters counters;
 };
@@ -76,15 +87,16 @@ void streams_close(struct streams *s);
 void streams_release(struct streams *s);
 
 /* Serves a connection that quota_take() has counted; `who` says transport, server, peer
- * and local, `listener` where it came from; `limits` are copied. The descriptor and the
- * count belong to streams from now on. Returns 0, or an errno after closing the one and
- * giving back the other. */
+ * and local, `listener` where it came from; `terms` are copied. The descriptor and what
+ * the quota counted belong to streams from now on. Returns 0, or an errno after closing
+ * the one and giving back the other. */
 int streams_admit(struct streams *s, int fd, const struct client *who,
-                  uint32_t listener, const struct stream_limits *limits)
+                  uint32_t listener, const struct stream_terms *terms)
     __attribute__((warn_unused_result));
 
 /* Closes the connection that has been idle for longest; false when none is. */
 bool streams_evict(struct streams *s);
+bool streams_evict_of(struct streams *s, uint32_t listener); /* of this listener's */
 
 /* What came from this listener is for this server of the plan from now on. */
 void streams_serve(struct streams *s, uint32_t listener, uint16_t server);

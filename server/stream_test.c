@@ -76,8 +76,9 @@ static int admit(struct fixture *f)
     struct client who = {.transport = TRANSPORT_TCP, .peer = {.family = 4}};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     assert_int_equal(quota_take(f->quota, &who.peer), QUOTA_TAKEN);
-    assert_int_equal(
-        streams_admit(&f->streams, pair[1], &who, 0, &stream_limits_default), 0);
+    struct stream_terms terms = {.limits = stream_limits_default,
+                                 .place = QUOTA_NOWHERE};
+    assert_int_equal(streams_admit(&f->streams, pair[1], &who, 0, &terms), 0);
     uv_timer_set_repeat(&f->streams.sweep, 1); /* ms: nobody wants to wait */
     uv_timer_again(&f->streams.sweep);
     return pair[0];

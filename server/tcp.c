@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "server/pktinfo.h"
+#include "server/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,12 +16,15 @@ struct tcp_socket {
     struct tcp *tcp;
     int fd;
     uint32_t number;
+    uint32_t id; /* of the listen_address */
+    uint32_t connections_max;
     uint16_t server;
+    enum transport transport;
     bool wildcard;
     bool resting;
     bool paused; /* for good */
     struct addr local;
-    struct stream_limits limits;
+    struct stream_terms terms;
 };
 
 void tcp_init(struct tcp *t, struct streams *streams)
@@ -63,20 +67,39 @@ static bool take_quota(struct tcp *t, const struct addr *peer)
     return false;
 }
 
+/* And a place at this address, likewise. */
+static bool take_place(struct tcp_socket *s)
+{
+    struct streams *streams = s->tcp->streams;
+    if (s->terms.place == QUOTA_NOWHERE ||
+        quota_enter(streams->quota, s->id, s->connections_max))
+        return true;
+    if (streams_evict_of(streams, s->number) &&
+        quota_enter(streams->quota, s->id, s->connections_max))
+        return true;
+    s->tcp->counters.full++;
+    return false;
+}
+
 static void admit(struct tcp_socket *s, int fd, const union pktinfo_sockaddr *peer)
 {
     struct client who = {
-        .transport = TRANSPORT_TCP, .server = s->server, .local = s->local};
+        .transport = (uint8_t)s->transport, .server = s->server, .local = s->local};
     pktinfo_peer(&who.peer, peer);
     union pktinfo_sockaddr local;
     socklen_t len = sizeof local;
     if (s->wildcard && getsockname(fd, &local.any, &len) == 0)
         pktinfo_peer(&who.local, &local);
-    if (!take_quota(s->tcp, &who.peer)) {
+    if (!take_place(s)) {
         close(fd);
         return;
     }
-    if (streams_admit(s->tcp->streams, fd, &who, s->number, &s->limits) == 0)
+    if (!take_quota(s->tcp, &who.peer)) {
+        quota_leave(s->tcp->streams->quota, s->terms.place);
+        close(fd);
+        return;
+    }
+    if (streams_admit(s->tcp->streams, fd, &who, s->number, &s->terms) == 0)
         s->tcp->counters.accepted++;
 }
 
@@ -172,18 +195,27 @@ static int add(struct tcp *t, struct tcp_socket *s)
     return 0;
 }
 
-int tcp_open(struct tcp *t, int fd, const struct addr *addr, uint16_t server,
-             uint32_t *number)
+static enum transport transport_of(enum scheme scheme)
+{
+    return scheme == SCHEME_TLS     ? TRANSPORT_TLS
+           : scheme == SCHEME_HTTPS ? TRANSPORT_HTTPS
+                                    : TRANSPORT_TCP;
+}
+
+int tcp_open(struct tcp *t, int fd, const struct listen_address *a, uint32_t *number)
 {
     struct tcp_socket *s = calloc(1, sizeof *s);
     int error = ENOMEM;
     if (s != NULL) {
-        *s = (struct tcp_socket){.tcp = t,
-                                 .fd = fd,
-                                 .server = server,
-                                 .wildcard = addr->family == 0,
-                                 .local = *addr,
-                                 .limits = stream_limits_default};
+        *s = (struct tcp_socket){
+            .tcp = t,
+            .fd = fd,
+            .id = a->id,
+            .server = a->server,
+            .transport = transport_of(a->scheme),
+            .wildcard = a->addr.family == 0,
+            .local = a->addr,
+            .terms = {.limits = stream_limits_default, .place = QUOTA_NOWHERE}};
         error = add(t, s);
     }
     if (error != 0) {
@@ -205,8 +237,18 @@ void tcp_serve(struct tcp *t, uint32_t number, uint16_t server)
 void tcp_limit(struct tcp *t, uint32_t number, const struct stream_limits *limits)
 {
     struct tcp_socket *s = conns_at(&t->sockets, number);
-    s->limits = *limits;
+    s->terms.limits = *limits;
     streams_limit(t->streams, number, limits);
+}
+
+void tcp_secure(struct tcp *t, uint32_t number, const void *tls, uint32_t connections)
+{
+    struct tcp_socket *s = conns_at(&t->sockets, number);
+    const void *before = s->terms.tls;
+    s->terms.tls = tls == NULL ? NULL : tls_keep(tls);
+    tls_free((void *)(uintptr_t)before);
+    s->connections_max = connections;
+    s->terms.place = connections > 0 ? s->id : QUOTA_NOWHERE;
 }
 
 void tcp_pause(struct tcp *t, uint32_t number)
@@ -222,6 +264,7 @@ void tcp_close(struct tcp *t, uint32_t number)
     struct tcp_socket *s = conns_at(&t->sockets, number);
     streams_orphan(t->streams, number);
     conns_del(&t->sockets, number);
+    tls_free((void *)(uintptr_t)s->terms.tls);
     uv_close((uv_handle_t *)&s->poll, on_closed);
     close(s->fd);
 }

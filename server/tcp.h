@@ -6,6 +6,7 @@
 #ifndef ISTHMUS_SERVER_TCP_H
 #define ISTHMUS_SERVER_TCP_H
 
+#include "server/listen.h"
 #include "server/stream.h"
 
 struct tcp_counters {
@@ -28,16 +29,19 @@ void tcp_init(struct tcp *t, struct streams *streams);
 void tcp_close_timer(struct tcp *t);
 void tcp_release(struct tcp *t);
 
-/* Accepts from `fd`, which belongs to tcp from now on, also after a failure. `addr` is
- * where it is bound; family 0: to every address. Returns 0 and *number, or an errno. */
-int tcp_open(struct tcp *t, int fd, const struct addr *addr, uint16_t server,
-             uint32_t *number) __attribute__((warn_unused_result));
+/* Accepts from `fd`, which is bound to `a` and belongs to tcp from now on, also after a
+ * failure. Returns 0 and *number, or an errno. */
+int tcp_open(struct tcp *t, int fd, const struct listen_address *a, uint32_t *number)
+    __attribute__((warn_unused_result));
 
 /* Its connections are for this server of the plan from now on. */
 void tcp_serve(struct tcp *t, uint32_t number, uint16_t server);
 
-/* Its connections have these limits from now on, instead of the default ones. */
+/* Its connections have these limits from now on, instead of the default ones; those to
+ * come have these settings of TLS, or none, and at most so many are open at a time over
+ * all workers (0: no limit but the general ones). */
 void tcp_limit(struct tcp *t, uint32_t number, const struct stream_limits *limits);
+void tcp_secure(struct tcp *t, uint32_t number, const void *tls, uint32_t connections);
 
 /* Accepts what waits, then no more. */
 void tcp_pause(struct tcp *t, uint32_t number);

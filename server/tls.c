@@ -1,6 +1,7 @@
 #include "server/tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -11,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct tls {
     SSL_CTX *context;
     _Atomic unsigned users;
+    int keylog;      /* -1: none */
     bool is_address; /* `name` */
     char name[256];
 };
@@ -22,6 +25,8 @@ struct tls {
 struct tls_stream {
     SSL *ssl;
     struct tls_session **session;
+    const struct tls *kept; /* of a server's stream */
+    enum tls_talk talk;
     bool wants_write;
 };
 
@@ -75,9 +80,11 @@ static int use_key(SSL_CTX *context, const char *pem)
     return good ? 0 : -1;
 }
 
+/* Whoever is named is trusted, be it a root or not, as in Go. */
 static int trust(SSL_CTX *context, const char *pem)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     BIO *bio = bio_of(pem);
     X509 *cert;
     unsigned n = 0;
@@ -89,26 +96,46 @@ static int trust(SSL_CTX *context, const char *pem)
     return n > 0 ? 0 : -1;
 }
 
-static int configure(SSL_CTX *context, const struct outside_tls *files, char *reason)
+static int set_common(SSL_CTX *context, char *reason)
 {
-    static const unsigned char alpn[] = "\3dot"; /* RFC 7858 section 3.1 */
-    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn - 1) != 0)
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         return explain(reason, "TLS 1.2");
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
-    if (files->ca == NULL ? SSL_CTX_set_default_verify_paths(context) != 1
-                          : trust(context, files->ca) < 0)
-        return explain(reason, "error reading the CA's certificates");
-    if (files->cert != NULL && use_chain(context, files->cert) < 0)
+    return 0;
+}
+
+static int use_identity(SSL_CTX *context, const char *cert, const char *key,
+                        char *reason)
+{
+    if (cert != NULL && use_chain(context, cert) < 0)
         return explain(reason, "error reading the certificate");
-    if (files->key != NULL && use_key(context, files->key) < 0)
+    if (key != NULL && use_key(context, key) < 0)
         return explain(reason, "error reading the key");
-    if (files->key != NULL && SSL_CTX_check_private_key(context) != 1)
+    if (key != NULL && SSL_CTX_check_private_key(context) != 1)
         return explain(reason, "the key is not the certificate's");
+    return 0;
+}
+
+static int use_trust(SSL_CTX *context, const char *ca, char *reason)
+{
+    if (ca == NULL ? SSL_CTX_set_default_verify_paths(context) != 1
+                   : trust(context, ca) < 0)
+        return explain(reason, "error reading the CA's certificates");
+    return 0;
+}
+
+static int configure(SSL_CTX *context, const struct outside_tls *files, char *reason)
+{
+    static const unsigned char alpn[] = "\3dot"; /* RFC 7858 section 3.1 */
+    if (SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn - 1) != 0)
+        return explain(reason, "ALPN");
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    if (set_common(context, reason) < 0 || use_trust(context, files->ca, reason) < 0 ||
+        use_identity(context, files->cert, files->key, reason) < 0)
+        return -1;
     ERR_clear_error(); /* the end of each file has left one */
     return 0;
 }
@@ -124,21 +151,33 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     return 1; /* it is ours now */
 }
 
-void *tls_new(const struct outside_tls *files, char *reason)
+static struct tls *make(const SSL_METHOD *method)
 {
     struct tls *t = calloc(1, sizeof *t);
-    reason[0] = '\0';
-    if (t == NULL || strlen(files->servername) >= sizeof t->name) {
-        free(t);
+    if (t == NULL)
         return NULL;
-    }
     t->users = 1;
+    t->keylog = -1;
+    t->context = SSL_CTX_new(method);
+    if (t->context != NULL)
+        return t;
+    ERR_clear_error();
+    free(t);
+    return NULL;
+}
+
+void *tls_new(const struct outside_tls *files, char *reason)
+{
+    reason[0] = '\0';
+    struct tls *t =
+        strlen(files->servername) < sizeof t->name ? make(TLS_client_method()) : NULL;
+    if (t == NULL)
+        return NULL;
     snprintf(t->name, sizeof t->name, "%s", files->servername);
     ASN1_OCTET_STRING *address = a2i_IPADDRESS(t->name);
     t->is_address = address != NULL;
     ASN1_OCTET_STRING_free(address);
-    t->context = SSL_CTX_new(TLS_client_method());
-    if (t->context == NULL || configure(t->context, files, reason) < 0) {
+    if (configure(t->context, files, reason) < 0) {
         tls_free(t);
         return NULL;
     }
@@ -147,6 +186,131 @@ void *tls_new(const struct outside_tls *files, char *reason)
     SSL_CTX_sess_set_new_cb(t->context, on_new_session);
     return t;
 }
+
+/* ---- settings of a server ---- */
+
+struct protocols {
+    const unsigned char *list;
+    unsigned len;
+};
+
+static const struct protocols protocols_of[] = {
+    [TLS_DNS] = {(const unsigned char *)"\3dot", 4},
+    [TLS_HTTP] = {(const unsigned char *)"\2h2\10http/1.1", 12},
+};
+
+/* RFC 7301 section 3.2 wants a client sent away that speaks nothing of ours. Over HTTP
+ * we do, as Go does; of DNS there is only one kind, whatever it is called. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
+                   const unsigned char *in, unsigned in_len, void *unused)
+{
+    const struct tls_stream *s = SSL_get_app_data(ssl);
+    const struct protocols *ours = &protocols_of[s->talk];
+    unsigned char *chosen;
+    int rc = SSL_select_next_proto(&chosen, len, ours->list, ours->len, in, in_len);
+    *out = chosen;
+    if (rc == OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_OK;
+    return s->talk == TLS_HTTP ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* One write a line: workers write at the same time. */
+static void on_secret(const SSL *ssl, const char *line)
+{
+    const struct tls_stream *s = SSL_get_app_data(ssl);
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s\n", line);
+    if (n <= 0 || (size_t)n >= sizeof text ||
+        write(s->kept->keylog, text, (size_t)n) < n)
+        return; /* a full disk costs lines of a log, no answers */
+}
+
+static int open_keylog(struct tls *t, const char *path, char *reason)
+{
+    t->keylog = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (t->keylog < 0) {
+        snprintf(reason, OUTSIDE_REASON_MAX,
+                 "unable to write TLS Key Log to \"%s\": %s", path, strerror(errno));
+        return -1;
+    }
+    SSL_CTX_set_keylog_callback(t->context, on_secret);
+    return 0;
+}
+
+static int accept_any(int good, X509_STORE_CTX *context)
+{
+    return 1;
+}
+
+/* Tells clients whose certificates will do. */
+static int name_authorities(SSL_CTX *context, const char *pem)
+{
+    BIO *bio = bio_of(pem);
+    X509 *cert;
+    int good = bio != NULL;
+    while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        good = SSL_CTX_add_client_CA(context, cert);
+        X509_free(cert);
+    }
+    BIO_free(bio);
+    return good ? 0 : -1;
+}
+
+static int set_client_auth(SSL_CTX *context, const struct outside_tls_server *files,
+                           char *reason)
+{
+    enum client_auth auth = files->client_auth;
+    bool any = auth == CLIENT_AUTH_REQUEST || auth == CLIENT_AUTH_REQUIRE;
+    int mode = auth == CLIENT_AUTH_NONE ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+    if (auth == CLIENT_AUTH_REQUIRE || auth == CLIENT_AUTH_REQUIRE_AND_VERIFY)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(context, mode, any ? accept_any : NULL);
+    /* Also where nobody is verified: a file that will not do is told. */
+    if (files->ca != NULL && trust(context, files->ca) < 0)
+        return explain(reason, "error reading the CA's certificates");
+    if (mode == SSL_VERIFY_NONE)
+        return 0;
+    if (files->ca == NULL)
+        return use_trust(context, NULL, reason);
+    return name_authorities(context, files->ca) < 0
+               ? explain(reason, "error reading the CA's certificates")
+               : 0;
+}
+
+static int configure_server(struct tls *t, const struct outside_tls_server *files,
+                            char *reason)
+{
+    SSL_CTX *context = t->context;
+    if (set_common(context, reason) < 0 ||
+        use_identity(context, files->cert, files->key, reason) < 0 ||
+        set_client_auth(context, files, reason) < 0)
+        return -1;
+    /* Sessions go on in tickets, whose keys end with these settings: nothing is kept,
+     * and a certificate that is replaced is replaced for all. */
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_session_id_context(context, (const unsigned char *)"isthmus", 7) !=
+        1)
+        return explain(reason, "sessions");
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+    /* A message has a length of its own: who cuts it off gains nothing. */
+    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
+    ERR_clear_error(); /* the end of each file has left one */
+    return files->keylog == NULL ? 0 : open_keylog(t, files->keylog, reason);
+}
+
+void *tls_server_new(const struct outside_tls_server *files, char *reason)
+{
+    struct tls *t = make(TLS_server_method());
+    reason[0] = '\0';
+    if (t == NULL || configure_server(t, files, reason) == 0)
+        return t;
+    tls_free(t);
+    return NULL;
+}
+
+/* ---- users ---- */
 
 const void *tls_keep(const void *tls)
 {
@@ -161,6 +325,8 @@ void tls_free(void *tls)
     if (t == NULL || atomic_fetch_sub_explicit(&t->users, 1, memory_order_acq_rel) > 1)
         return;
     SSL_CTX_free(t->context);
+    if (t->keylog >= 0)
+        close(t->keylog);
     free(t);
 }
 
@@ -203,16 +369,42 @@ struct tls_stream *tls_open(const void *tls, int fd, struct tls_session **sessio
     return s;
 }
 
+struct tls_stream *tls_accept(const void *tls, int fd, enum tls_talk talk)
+{
+    const struct tls *t = tls;
+    struct tls_stream *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->kept = tls_keep(t);
+    s->talk = talk;
+    s->ssl = SSL_new(t->context);
+    if (s->ssl == NULL || SSL_set_fd(s->ssl, fd) != 1) {
+        tls_close(s);
+        ERR_clear_error();
+        return NULL;
+    }
+    SSL_set_app_data(s->ssl, s);
+    SSL_set_accept_state(s->ssl);
+    return s;
+}
+
+/* Said if there is room for it; a session not ended so is not used again. */
+void tls_goodbye(struct tls_stream *s)
+{
+    if (s->ssl == NULL || !SSL_is_init_finished(s->ssl) ||
+        (SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN) != 0)
+        return;
+    SSL_shutdown(s->ssl);
+    ERR_clear_error();
+}
+
 void tls_close(struct tls_stream *s)
 {
     if (s == NULL)
         return;
-    /* Says goodbye if there is room for that; a session not ended so is not used again.
-     */
-    if (s->ssl != NULL && SSL_is_init_finished(s->ssl))
-        SSL_shutdown(s->ssl);
-    ERR_clear_error();
+    tls_goodbye(s);
     SSL_free(s->ssl);
+    tls_free((void *)(uintptr_t)s->kept);
     free(s);
 }
 

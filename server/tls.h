@@ -1,5 +1,6 @@
-/* TLS towards upstreams, over OpenSSL: version 1.2 or later, and nobody is believed
- * whose certificate does not say the name or address that was asked for.
+/* TLS over OpenSSL, version 1.2 or later. Towards upstreams nobody is believed whose
+ * certificate does not say the name or address that was asked for; of clients as much
+ * is asked as `client_auth` says (RFC 7858, RFC 8310).
  *
  *     tls = tls_new(&files, reason);              // control thread; struct outside
  *     s = tls_open(tls, fd, &pool->session);      // the socket is connecting
@@ -13,6 +14,7 @@
 
 #include "resolver/outside.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct tls;
@@ -20,7 +22,8 @@ struct tls_stream;
 struct tls_session; /* what lets the next connection begin in one round trip */
 
 void *tls_new(const struct outside_tls *files, char *reason);
-void tls_free(void *tls);
+void *tls_server_new(const struct outside_tls_server *files, char *reason);
+void tls_free(void *tls); /* NULL: nothing */
 
 /* A user more, who calls tls_free() in the end. */
 const void *tls_keep(const void *tls);
@@ -30,6 +33,17 @@ const void *tls_keep(const void *tls);
  * stream. NULL: no memory. */
 struct tls_stream *tls_open(const void *tls, int fd, struct tls_session **session);
 void tls_close(struct tls_stream *s); /* not the socket; NULL: nothing */
+
+/* What is said inside, for ALPN. */
+enum tls_talk { TLS_DNS, TLS_HTTP };
+
+/* The server's side, with what tls_server_new() gave, which the stream keeps. NULL: no
+ * memory. tls_read() returns after each record that is no data of the client's
+ * (EAGAIN), so that many of them take turns with everything else. */
+struct tls_stream *tls_accept(const void *tls, int fd, enum tls_talk talk);
+
+/* Tells the peer that no more will be sent. */
+void tls_goodbye(struct tls_stream *s);
 
 /* What this stream learns is kept no more: its peer is not the caller's any longer. */
 void tls_forget_session(struct tls_stream *s);

@@ -226,6 +226,7 @@ static void settings_outlive_their_maker_while_someone_keeps_them(void **unused)
     make_identity(&server, "DNS:dns.test");
     struct outside_tls files = {.ca = server.cert_pem, .servername = "dns.test"};
     void *tls = tls_new(&files, reason);
+    assert_non_null(tls);
     tls_keep(tls);
     tls_free(tls);
     SSL_CTX *context = server_of(&server);
@@ -300,6 +301,219 @@ static void files_that_will_not_do_say_why(void **unused)
     drop_identity(&b);
 }
 
+/* ---- the server's side ---- */
+
+struct guest {
+    const struct identity *shows; /* NULL: no certificate */
+    const char *alpn;             /* in wire form; NULL: none */
+    int version_max;              /* 0: any */
+};
+
+static SSL_CTX *guest_context(const struct guest *g)
+{
+    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+    assert_non_null(c);
+    if (g->shows != NULL) {
+        assert_int_equal(SSL_CTX_use_certificate(c, g->shows->cert), 1);
+        assert_int_equal(SSL_CTX_use_PrivateKey(c, g->shows->key), 1);
+    }
+    if (g->alpn != NULL)
+        SSL_CTX_set_alpn_protos(c, (const unsigned char *)g->alpn,
+                                (unsigned)strlen(g->alpn));
+    SSL_CTX_set_security_level(c, 0);
+    SSL_CTX_set_max_proto_version(c, g->version_max);
+    return c;
+}
+
+struct visit {
+    int fd[2];
+    SSL_CTX *context;
+    SSL *guest;
+    struct tls_stream *host;
+};
+
+/* What the host's handshake came to. */
+static int receive_guest(struct visit *v, const void *tls, enum tls_talk talk,
+                         const struct guest *g)
+{
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, v->fd), 0);
+    v->host = tls_accept(tls, v->fd[0], talk);
+    assert_non_null(v->host);
+    v->context = guest_context(g);
+    v->guest = SSL_new(v->context);
+    SSL_set_fd(v->guest, v->fd[1]);
+    SSL_set_connect_state(v->guest);
+    int error = EAGAIN;
+    for (int i = 0; i < 100 && error == EAGAIN; i++) {
+        SSL_do_handshake(v->guest);
+        error = tls_handshake(v->host);
+    }
+    return error;
+}
+
+static void see_off(struct visit *v)
+{
+    tls_close(v->host);
+    SSL_free(v->guest);
+    SSL_CTX_free(v->context);
+    close(v->fd[0]);
+    close(v->fd[1]);
+}
+
+static void clients_show_as_much_as_is_asked_of_them(void **unused)
+{
+    static const struct {
+        enum client_auth auth;
+        bool none, known, strange; /* who comes in */
+    } rows[] = {
+        {CLIENT_AUTH_NONE, true, true, true},
+        {CLIENT_AUTH_REQUEST, true, true, true},
+        {CLIENT_AUTH_REQUIRE, false, true, true},
+        {CLIENT_AUTH_VERIFY_IF_GIVEN, true, true, false},
+        {CLIENT_AUTH_REQUIRE_AND_VERIFY, false, true, false},
+    };
+    struct identity host, known, strange;
+    make_identity(&host, "DNS:dns.test");
+    make_identity(&known, "DNS:known.test");
+    make_identity(&strange, "DNS:strange.test");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct {
+            const struct identity *who;
+            bool welcome;
+        } guests[] = {
+            {NULL, rows[i].none}, {&known, rows[i].known}, {&strange, rows[i].strange}};
+        struct outside_tls_server files = {.cert = host.cert_pem,
+                                           .key = host.key_pem,
+                                           .ca = known.cert_pem,
+                                           .client_auth = rows[i].auth};
+        char reason[OUTSIDE_REASON_MAX];
+        void *tls = tls_server_new(&files, reason);
+        assert_non_null(tls);
+        for (size_t n = 0; n < sizeof guests / sizeof *guests; n++) {
+            struct visit v;
+            struct guest g = {.shows = guests[n].who};
+            int error = receive_guest(&v, tls, TLS_DNS, &g);
+            assert_int_equal(error == 0, guests[n].welcome);
+            see_off(&v);
+        }
+        tls_free(tls);
+    }
+    drop_identity(&host);
+    drop_identity(&known);
+    drop_identity(&strange);
+}
+
+static void a_protocol_is_chosen_and_of_http_one_is_needed(void **unused)
+{
+    static const struct {
+        enum tls_talk talk;
+        const char *offered, *chosen; /* NULL: sent away */
+    } rows[] = {
+        {TLS_DNS, NULL, ""},
+        {TLS_DNS, "\3dot", "dot"},
+        {TLS_DNS, "\5other", ""},
+        {TLS_HTTP, NULL, ""},
+        {TLS_HTTP, "\10http/1.1\2h2", "h2"},
+        {TLS_HTTP, "\10http/1.1", "http/1.1"},
+        {TLS_HTTP, "\3dot", NULL},
+    };
+    struct identity host;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&host, "DNS:dns.test");
+    struct outside_tls_server files = {.cert = host.cert_pem, .key = host.key_pem};
+    void *tls = tls_server_new(&files, reason);
+    assert_non_null(tls);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const unsigned char *name;
+        unsigned len;
+        struct visit v;
+        struct guest g = {.alpn = rows[i].offered};
+        int error = receive_guest(&v, tls, rows[i].talk, &g);
+        assert_int_equal(error, rows[i].chosen == NULL ? EPROTO : 0);
+        SSL_get0_alpn_selected(v.guest, &name, &len);
+        if (rows[i].chosen != NULL) {
+            assert_int_equal(len, strlen(rows[i].chosen));
+            assert_memory_equal(len > 0 ? (const char *)name : "", rows[i].chosen, len);
+        }
+        see_off(&v);
+    }
+    tls_free(tls);
+    drop_identity(&host);
+}
+
+static void guests_with_old_versions_are_sent_away(void **unused)
+{
+    static const struct {
+        int version, error;
+    } rows[] = {{TLS1_1_VERSION, EPROTO}, {TLS1_2_VERSION, 0}, {TLS1_3_VERSION, 0}};
+    struct identity host;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&host, "DNS:dns.test");
+    struct outside_tls_server files = {.cert = host.cert_pem, .key = host.key_pem};
+    void *tls = tls_server_new(&files, reason);
+    assert_non_null(tls);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct visit v;
+        struct guest g = {.version_max = rows[i].version};
+        assert_int_equal(receive_guest(&v, tls, TLS_DNS, &g), rows[i].error);
+        see_off(&v);
+    }
+    tls_free(tls);
+    drop_identity(&host);
+}
+
+static void a_key_log_has_lines_and_settings_live_as_long_as_streams(void **unused)
+{
+    struct identity host;
+    char reason[OUTSIDE_REASON_MAX], path[] = "/tmp/isthmus-keylog-XXXXXX", text[64];
+    struct visit v;
+    struct guest g = {0};
+    int fd = mkstemp(path);
+    make_identity(&host, "DNS:dns.test");
+    struct outside_tls_server files = {
+        .cert = host.cert_pem, .key = host.key_pem, .keylog = path};
+    void *tls = tls_server_new(&files, reason);
+    assert_non_null(tls);
+    assert_int_equal(receive_guest(&v, tls, TLS_DNS, &g), 0);
+    tls_free(tls); /* a reload */
+    assert_true(read(fd, text, sizeof text) == sizeof text);
+    assert_memory_equal(text, "SERVER_HANDSHAKE", 16);
+    SSL_write(v.guest, "ping", 4);
+    assert_int_equal(tls_read(v.host, text, sizeof text), 4);
+    tls_goodbye(v.host);
+    assert_int_equal(SSL_read(v.guest, text, sizeof text), 0);
+    see_off(&v);
+    close(fd);
+    unlink(path);
+    drop_identity(&host);
+}
+
+static void a_server_s_files_that_will_not_do_say_why(void **unused)
+{
+    struct identity a, b;
+    make_identity(&a, "DNS:a.test");
+    make_identity(&b, "DNS:b.test");
+    const struct {
+        struct outside_tls_server files;
+        const char *reason;
+    } rows[] = {
+        {{.cert = a.key_pem, .key = a.key_pem}, "error reading the certificate"},
+        {{.cert = a.cert_pem, .key = a.cert_pem}, "error reading the key"},
+        {{.cert = a.cert_pem, .key = b.key_pem}, "key"},
+        {{.cert = a.cert_pem, .key = a.key_pem, .ca = "no PEM"},
+         "error reading the CA's certificates"},
+        {{.cert = a.cert_pem, .key = a.key_pem, .keylog = "/nonexistent/log"},
+         "/nonexistent/log"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char reason[OUTSIDE_REASON_MAX] = "";
+        assert_null(tls_server_new(&rows[i].files, reason));
+        assert_non_null(strstr(reason, rows[i].reason));
+    }
+    drop_identity(&a);
+    drop_identity(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +523,11 @@ int main(void)
         cmocka_unit_test(settings_outlive_their_maker_while_someone_keeps_them),
         cmocka_unit_test(our_own_certificate_is_shown_when_asked_for),
         cmocka_unit_test(files_that_will_not_do_say_why),
+        cmocka_unit_test(clients_show_as_much_as_is_asked_of_them),
+        cmocka_unit_test(a_protocol_is_chosen_and_of_http_one_is_needed),
+        cmocka_unit_test(guests_with_old_versions_are_sent_away),
+        cmocka_unit_test(a_key_log_has_lines_and_settings_live_as_long_as_streams),
+        cmocka_unit_test(a_server_s_files_that_will_not_do_say_why),
     };
     return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@
 /* A listening address as this worker has it open. */
 struct listener {
     uint32_t id;       /* of the listen_address */
-    uint32_t udp, tcp; /* numbers of the sockets */
+    uint32_t udp, tcp; /* numbers of the sockets; NONE: no UDP */
     bool keep;
 };
 
@@ -171,21 +171,23 @@ static int open_listener(struct worker *w, struct listener *l, struct listen_add
 {
     struct listen_fds fds = a->fds[w->settings.number];
     a->fds[w->settings.number] = (struct listen_fds){.udp = -1, .tcp = -1};
-    *l = (struct listener){.id = a->id, .keep = true};
-    int error = udp_open(&w->udp, fds.udp, &a->addr, a->server, &l->udp);
+    *l = (struct listener){.id = a->id, .udp = NONE, .keep = true};
+    int error =
+        fds.udp < 0 ? 0 : udp_open(&w->udp, fds.udp, &a->addr, a->server, &l->udp);
     if (error != 0) {
         close(fds.tcp);
         return error;
     }
-    error = tcp_open(&w->tcp, fds.tcp, &a->addr, a->server, &l->tcp);
-    if (error != 0)
+    error = tcp_open(&w->tcp, fds.tcp, a, &l->tcp);
+    if (error != 0 && l->udp != NONE)
         udp_close(&w->udp, l->udp);
     return error;
 }
 
 static void close_listener(struct worker *w, struct listener *l)
 {
-    udp_close(&w->udp, l->udp);
+    if (l->udp != NONE)
+        udp_close(&w->udp, l->udp);
     tcp_close(&w->tcp, l->tcp);
 }
 
@@ -228,6 +230,19 @@ static struct stream_limits limits_of(const struct plan_server *server)
     return limits;
 }
 
+/* Goes over to server `index` of the plan. */
+static void serve(struct worker *w, const struct listener *l, uint16_t index,
+                  const struct plan_server *server)
+{
+    struct stream_limits limits = limits_of(server);
+    bool http = server->scheme == SCHEME_HTTPS;
+    if (l->udp != NONE)
+        udp_serve(&w->udp, l->udp, index, server);
+    tcp_serve(&w->tcp, l->tcp, index);
+    tcp_limit(&w->tcp, l->tcp, &limits);
+    tcp_secure(&w->tcp, l->tcp, server->tls.settings, http ? server->https_max : 0);
+}
+
 static int reconcile(struct worker *w, struct worker_order *order)
 {
     struct listen_set *set = order->listeners;
@@ -239,7 +254,6 @@ static int reconcile(struct worker *w, struct worker_order *order)
         struct listener *l = listener_of(w, a->id);
         if (l != NULL) {
             l->keep = true;
-            tcp_serve(&w->tcp, l->tcp, a->server);
         } else {
             l = &w->listeners[w->listeners_n];
             int rc = open_listener(w, l, a);
@@ -249,10 +263,7 @@ static int reconcile(struct worker *w, struct worker_order *order)
             }
             w->listeners_n++;
         }
-        const struct plan_server *server = &order->plan->servers[a->server];
-        struct stream_limits limits = limits_of(server);
-        udp_serve(&w->udp, l->udp, a->server, server);
-        tcp_limit(&w->tcp, l->tcp, &limits);
+        serve(w, l, a->server, &order->plan->servers[a->server]);
     }
     drop_listeners(w);
     return error;
@@ -272,7 +283,8 @@ static void begin_drain(struct worker *w)
 {
     w->draining = true;
     for (uint32_t i = 0; i < w->listeners_n; i++) {
-        udp_pause(&w->udp, w->listeners[i].udp);
+        if (w->listeners[i].udp != NONE)
+            udp_pause(&w->udp, w->listeners[i].udp);
         tcp_pause(&w->tcp, w->listeners[i].tcp);
     }
     streams_drain(&w->streams);

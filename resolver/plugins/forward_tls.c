@@ -1,6 +1,5 @@
 #include "resolver/plugins/forward_tls.h"
 
-#include "config/source.h"
 #include "resolver/plan.h"
 #include "resolver/registry.h"
 
@@ -19,24 +18,6 @@ int forward_tls_parse(struct reader *rd, struct forward_tls *tls)
 
 /* ---- files ---- */
 
-static int read_file(struct setup *s, struct where at, const char *word,
-                     const char **out)
-{
-    struct text text;
-    struct errors why;
-    const char *path = plan_path(s->block, s->arena, word);
-    if (path == NULL)
-        return error_at(s->errs, at, "out of memory");
-    errors_init(&why);
-    int rc = source_read(s->arena, path, at, &text, &why);
-    if (rc < 0)
-        error_at(s->errs, at, "plugin/forward: error reading %s: %s", path,
-                 why.n > 0 ? why.list[0].text : "out of memory");
-    errors_release(&why);
-    *out = text.at;
-    return rc;
-}
-
 int forward_tls_read(struct setup *s, struct where at, struct forward_tls *tls)
 {
     struct outside_tls *t = &tls->text;
@@ -44,7 +25,7 @@ int forward_tls_read(struct setup *s, struct where at, struct forward_tls *tls)
     uint32_t first = tls->words_n == 1 ? 2 : 0; /* one file alone is the CA's */
     int rc = 0;
     for (uint32_t i = 0; i < tls->words_n; i++) {
-        if (read_file(s, at, tls->words[i], to[first + i]) < 0)
+        if (plan_read(s, "forward", at, tls->words[i], to[first + i]) < 0)
             rc = -1;
     }
     return rc;

@@ -13,6 +13,7 @@ packages_of() {
         echo git python3 python3-dnspython bind9-dnsutils # end-to-end tests
         echo iproute2                                     # network namespaces for them
         echo zsh                                          # completions
+        echo openssl                                      # certificates for them
         ;;
     bench) echo dnsperf python3 ;;
     *)

@@ -9,9 +9,9 @@ cd "$(dirname "$0")/../.."
 stage=${1:-test}
 case $stage in
 test)
-    servers='nsd unbound bind9 knot prometheus'
+    servers='nsd unbound bind9 knot knot-dnsutils prometheus'
     programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
-        named-checkconf named-checkzone knotd knotc promtool'
+        named-checkconf named-checkzone knotd knotc kdig promtool'
     ;;
 bench)
     tests/tools/peers.sh test
