@@ -130,13 +130,24 @@
     LIMIT(ENV_ROUNDS_MAX, 64, "substitutions per token",                               \
           "an environment variable that names itself ends in an error")
 
+#define LIMITS_INVENTORY(LIMIT)                                                        \
+    LIMIT(JSON_DEPTH_MAX, 8, "values inside each other",                               \
+          "an inventory needs five: whoever nests deeper is told, and costs no stack") \
+    LIMIT(INVENTORY_RECORD_MAX, 64 * 1024, "octets of one cluster's JSON",             \
+          "with it a tree is small: a cluster has some hundred octets")                \
+    LIMIT(INVENTORY_LIST_MAX, 64, "zones, subnets or addresses of one cluster",        \
+          "of each: a cluster has one or two")                                         \
+    LIMIT(INVENTORY_CLUSTERS_MAX, 1000000, "clusters of one source",                   \
+          "ten times what is tried: a source gone wrong must not take all memory")
+
 #define LIMITS(LIMIT)                                                                  \
     LIMITS_QUERY(LIMIT)                                                                \
     LIMITS_CLIENT(LIMIT)                                                               \
     LIMITS_ADMIN(LIMIT)                                                                \
     LIMITS_CONTROL(LIMIT)                                                              \
     LIMITS_UPSTREAM(LIMIT)                                                             \
-    LIMITS_CONFIG(LIMIT)
+    LIMITS_CONFIG(LIMIT)                                                               \
+    LIMITS_INVENTORY(LIMIT)
 
 #define LIMITS_CONSTANT(name, value, unit, reason) name = (value),
 enum { LIMITS(LIMITS_CONSTANT) };

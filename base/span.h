@@ -64,4 +64,15 @@ static inline struct text text_from(struct text a, size_t from)
     return (struct text){.at = a.at + from, .len = a.len - from};
 }
 
+/* Ends of lines from one place of a text to a later one. */
+static inline uint32_t text_lines(const char *from, const char *to)
+{
+    uint32_t n = 0;
+    while (from < to && (from = memchr(from, '\n', (size_t)(to - from))) != NULL) {
+        from++;
+        n++;
+    }
+    return n;
+}
+
 #endif

@@ -5,7 +5,7 @@ set -eu
 
 packages_of() {
     case $1 in
-    build) echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libmicrohttpd-dev libssl-dev ;;
+    build) echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libcjson-dev libmicrohttpd-dev libssl-dev ;;
     test)
         echo libcmocka-dev                                # unit tests
         echo clang libclang-rt-14-dev llvm-14             # second compiler, fuzzing, stack traces

@@ -1,0 +1,81 @@
+/* A discovery from inside: for discovery.c, listing.c and state.c. */
+#ifndef ISTHMUS_CONFIG_DISCOVERY_DISCOVERY_OWN_H
+#define ISTHMUS_CONFIG_DISCOVERY_DISCOVERY_OWN_H
+
+#include "base/sha512.h"
+#include "base/table.h"
+#include "config/discovery/discovery.h"
+
+#include <pthread.h>
+
+/* What one listing gives; a file, say. The source's thread alone. */
+struct discovery_part {
+    struct discovery_part *next;
+    struct inventory_record **list; /* in the order of the text */
+    uint32_t n;
+    uint32_t kept, wrong; /* for the status */
+    bool away;            /* not there any more, and kept on doubt */
+    char *error;          /* of its last listing; NULL: none */
+    char name[];
+};
+
+/* The listing under way. The source's thread alone. */
+struct listing {
+    struct discovery_part *part;
+    struct inventory_record **list; /* as it will be: those of before, and new ones */
+    uint32_t n, cap;
+    uint32_t at;        /* of part->list: what is expected next */
+    struct table names; /* of new ones */
+    uint32_t shrink;
+};
+
+struct discovery {
+    struct discovery_settings settings;
+    char *source;
+    char *state_file; /* NULL: none */
+    const struct discovery_source *kind;
+    struct inventory_sink sink;
+    pthread_t thread;
+    bool started;
+    int stop_fd;
+
+    /* the source's thread */
+    struct discovery_part *parts;
+    struct table parts_by_name;
+    uint32_t parts_wrong; /* that have an error */
+    struct listing listing;
+    uint32_t round;    /* counts listings */
+    uint64_t saved_ns; /* when the map was last written */
+    bool unsaved;
+    char told[DISCOVERY_ERROR_MAX]; /* the error logged last */
+
+    pthread_mutex_t
+        lock; /* for all below, between this thread and the control thread */
+    pthread_cond_t settled;
+    bool looked;
+    struct table names; /* of records held */
+    struct discovery_change *changes, **changes_end;
+    uint64_t changed; /* number of the last change; written by the source's thread */
+    struct discovery_status status;
+};
+
+uint64_t discovery_now_ns(void); /* UTC */
+
+/* Ends a look: `text` says why it failed as a whole, "" not at all; changes after the
+ * number `before` are told. */
+void discovery_report(struct discovery *d, const char *text, uint64_t before);
+
+/* What is wrong with a part, "" nothing; said where it is news. */
+void discovery_part_error(struct discovery *d, struct discovery_part *p,
+                          const char *text);
+
+struct inventory_record *discovery_find(const struct discovery *d, const char *name);
+struct discovery_part *discovery_part_of(struct discovery *d, const char *name);
+
+/* The last known map: read before the first look, written some time after a change. */
+void discovery_restore(struct discovery *d);
+void discovery_save(struct discovery *d, bool now);
+
+extern const struct discovery_source discovery_file;
+
+#endif
