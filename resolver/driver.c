@@ -148,6 +148,19 @@ static enum verdict call(struct query *q, bool woken)
     return hook(q, slot->state);
 }
 
+/* Those above may have something to tell of a question that nobody answers. */
+static void drop(struct query *q)
+{
+    q->response = (struct response){0};
+    q->dropped = true;
+    while (q->at > q->top) {
+        const struct slot *slot = &q->block->chain[--q->at];
+        if (slot->plugin->on_drop != NULL)
+            slot->plugin->on_drop(q, slot->state);
+    }
+    finish(q, true);
+}
+
 static enum verdict end_of_chain(struct query *q)
 {
     const char *last = q->block->chain[q->block->chain_n - 1].plugin->name;
@@ -173,7 +186,7 @@ static bool step(struct query *q, bool *woken)
     switch (v) {
     case DROP:
         if (q->depth == 0) {
-            finish(q, true);
+            drop(q);
             return false;
         }
         v = query_fail(q, DNS_SERVFAIL, "dropped"); /* someone waits for a child */

@@ -5,6 +5,8 @@
 #include "base/cursor.h"
 #include "resolver/msg.h"
 
+#define EDNS_OPT_LEN 11 /* octets of an OPT record without options */
+
 enum edns_code {
     EDNS_NSID = 3,
     EDNS_SUBNET = 8,

@@ -1,6 +1,8 @@
 #include "resolver/fill.h"
 
+#include "resolver/core.h"
 #include "resolver/metadata.h"
+#include "resolver/plan.h"
 #include "resolver/rdata.h"
 
 #include <inttypes.h>
@@ -46,16 +48,29 @@ static void put_ip(struct sink *to, const struct addr *a)
         put_text(to, "]");
 }
 
+/* CoreDNS has one message for a question, and `rewrite` changes it: all but the name
+ * and the ID is told as the last plugin saw it. */
+static struct request_below asked(const struct query *q)
+{
+    const struct request *req = &q->request;
+    if (q->below != NULL)
+        return *q->below;
+    return (struct request_below){.name_len = req->name_len,
+                                  .type = req->type,
+                                  .class = req->class,
+                                  .opt = req->opt};
+}
+
 static void put_type(struct sink *to, const struct query *q)
 {
     char text[16];
-    put_text(to, rdata_type_print(q->request.type, text));
+    put_text(to, rdata_type_print(asked(q).type, text));
 }
 
 static void put_class(struct sink *to, const struct query *q)
 {
     char text[16];
-    put_text(to, rdata_class_print(q->request.class, text));
+    put_text(to, rdata_class_print(asked(q).class, text));
 }
 
 static void put_name(struct sink *to, const struct query *q)
@@ -71,9 +86,9 @@ static void put_proto(struct sink *to, const struct query *q)
 
 static void put_size(struct sink *to, const struct query *q)
 {
-    const struct opt *opt = &q->request.opt;
-    size_t len = DNS_HEADER_LEN + (size_t)q->request.name_len + 4;
-    put_number(to, len + (opt->present ? 11 + opt->options.len : 0));
+    struct request_below req = asked(q);
+    size_t len = DNS_HEADER_LEN + (size_t)req.name_len + 4;
+    put_number(to, len + (req.opt.present ? 11 + req.opt.options.len : 0));
 }
 
 static void put_remote(struct sink *to, const struct query *q)
@@ -86,9 +101,18 @@ static void put_port(struct sink *to, const struct query *q)
     put_number(to, q->client.peer.port);
 }
 
+/* As CoreDNS has it: over UDP what the listener is bound to, which is [::] without
+ * `bind`. */
 static void put_local(struct sink *to, const struct query *q)
 {
-    put_ip(to, &q->client.local);
+    struct addr local = q->client.local;
+    const struct plan *plan = q->hold->plan;
+    bool udp = q->client.transport == TRANSPORT_UDP;
+    if (udp && q->client.server < plan->servers_n)
+        local = plan->servers[q->client.server].addr;
+    if (udp && local.family == 0)
+        local.family = 6;
+    put_ip(to, &local);
 }
 
 static void put_id(struct sink *to, const struct query *q)
@@ -103,27 +127,28 @@ static void put_opcode(struct sink *to, const struct query *q)
 
 static void put_do(struct sink *to, const struct query *q)
 {
-    bool on = q->request.opt.present && q->request.opt.dnssec_ok;
-    put_text(to, on ? "true" : "false");
+    struct opt opt = asked(q).opt;
+    put_text(to, opt.present && opt.dnssec_ok ? "true" : "false");
 }
 
 /* What the client can take, whether it said so or not. */
 static void put_bufsize(struct sink *to, const struct query *q)
 {
-    const struct opt *opt = &q->request.opt;
-    uint16_t size = opt->present && opt->udp_size > 512 ? opt->udp_size : 512;
+    struct opt opt = asked(q).opt;
+    uint16_t size = opt.present && opt.udp_size > 512 ? opt.udp_size : 512;
     put_number(to, q->client.transport == TRANSPORT_UDP ? size : UINT16_MAX);
 }
 
 static void put_rcode(struct sink *to, const struct query *q)
 {
     char text[16];
-    put_text(to, rcode_print(q->response.msg.rcode, text));
+    put_text(to, q->dropped ? "-" : rcode_print(q->response.msg.rcode, text));
 }
 
 static void put_rsize(struct sink *to, const struct query *q)
 {
-    put_number(to, msg_len_plain(&q->response.msg, q->request.name_len));
+    size_t len = msg_len_plain(&q->response.msg, q->request.name_len);
+    put_number(to, q->dropped ? 0 : len + q->response.opt_len);
 }
 
 /* The resolver's clock stands still within a turn: an answer found at once took 0 s. */
@@ -145,6 +170,10 @@ static void put_rflags(struct sink *to, const struct query *q)
                  {DNS_Z, ",z"},   {DNS_AD, ",ad"}, {DNS_CD, ",cd"}};
     uint16_t flags = q->response.msg.flags & (uint16_t)~DNS_RD;
     flags |= q->request.flags & DNS_RD;
+    if (q->dropped) {
+        put_text(to, "-");
+        return;
+    }
     put_text(to, "qr");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if ((flags & names[i].bit) != 0)

@@ -14,16 +14,23 @@
 /* Without `metadata`. */
 static const struct plan_block block;
 
+/* One server, without `bind`, and one that is bound. */
+static struct plan_server servers[] = {{.addr = {.port = 53}},
+                                       {.addr = {.family = 4, .ip = {127, 0, 0, 1}}}};
+static struct plan plan = {.servers = servers, .servers_n = 2};
+static struct plan_hold hold = {.plan = &plan};
+
 /* A query of 192.0.2.7 for www.test AAAA, answered after 37.99 ms. */
 static void make_query(struct query *q, struct resolver *r)
 {
     const uint8_t *name = build_name("www.test");
     *r = (struct resolver){.now_us = 5037990};
-    *q = (struct query){.r = r, .start_us = 5000000};
+    *q = (struct query){.r = r, .hold = &hold, .start_us = 5000000};
     q->client =
         (struct client){.transport = TRANSPORT_UDP,
                         .peer = {.family = 4, .port = 4096, .ip = {192, 0, 2, 7}},
-                        .local = {.family = 4, .ip = {127, 0, 0, 1}}};
+                        .server = 1,
+                        .local = {.family = 4, .scope = 1, .ip = {127, 0, 0, 1}}};
     q->request = (struct request){.id = 29008,
                                   .flags = DNS_RD,
                                   .name = name,
@@ -166,6 +173,57 @@ static void v6_addresses_are_in_brackets(void **unused)
     EXPECT(rows, over_tcp_and_v6);
 }
 
+static void unbound(struct query *q)
+{
+    q->client.server = 0;
+}
+
+static void local_is_what_the_listener_is_bound_to(void **unused)
+{
+    static const struct row rows[] = {{"{local}", "[::]"}};
+    EXPECT(rows, unbound);
+}
+
+static void rewritten(struct query *q)
+{
+    static struct request_below below = {.name_len = 5,
+                                         .type = DNS_A,
+                                         .class = DNS_CH,
+                                         .opt = {.present = true, .udp_size = 4096}};
+    q->below = &below;
+}
+
+/* The name is the client's. */
+static void a_rewritten_question_is_told_as_it_became(void **unused)
+{
+    static const struct row rows[] = {
+        {"{type} {class} {name} {size} {>bufsize}", "A CH www.test. 32 4096"}};
+    EXPECT(rows, rewritten);
+}
+
+static void with_opt(struct query *q)
+{
+    q->response.opt_len = 17;
+}
+
+static void opt_of_the_answer_counts(void **unused)
+{
+    static const struct row rows[] = {{"{rsize}", "43"}};
+    EXPECT(rows, with_opt);
+}
+
+static void dropped(struct query *q)
+{
+    q->dropped = true;
+}
+
+static void what_was_dropped_has_no_answer(void **unused)
+{
+    static const struct row rows[] = {
+        {"{name} {rcode} {>rflags} {rsize}", "www.test. - - 0"}};
+    EXPECT(rows, dropped);
+}
+
 static void all_flags(struct query *q)
 {
     q->response.msg.flags = DNS_AA | DNS_TC | DNS_RA | DNS_Z | DNS_AD | DNS_CD;
@@ -211,6 +269,10 @@ int main(void)
         cmocka_unit_test(other_braces_stay),
         cmocka_unit_test(edns_of_the_question_counts),
         cmocka_unit_test(v6_addresses_are_in_brackets),
+        cmocka_unit_test(local_is_what_the_listener_is_bound_to),
+        cmocka_unit_test(a_rewritten_question_is_told_as_it_became),
+        cmocka_unit_test(opt_of_the_answer_counts),
+        cmocka_unit_test(what_was_dropped_has_no_answer),
         cmocka_unit_test(flags_stand_in_the_order_of_the_header),
         cmocka_unit_test(what_does_not_fit_is_left_out),
     };

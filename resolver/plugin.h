@@ -44,6 +44,8 @@ struct plugin {
     enum verdict (*on_query)(struct query *q, const void *state);
     enum verdict (*on_wake)(struct query *q, const void *state);
     enum verdict (*on_response)(struct query *q, const void *state);
+    /* A plugin below has dropped the question: there is no way up. Nearest first. */
+    void (*on_drop)(struct query *q, const void *state);
 
     /* What would answer this question, in words for messages: a cluster's zone, an
      * upstream's address. NULL: this plugin would not take it. */

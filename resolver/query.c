@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/core.h"
+#include "resolver/edns.h"
 #include "resolver/plan.h"
 #include "resolver/respond.h"
 
@@ -208,4 +209,11 @@ void query_set_ede(struct query *q, uint16_t ede, const char *ede_text)
     q->response.ede = true;
     q->response.ede_code = ede;
     q->response.ede_text = ede_text;
+}
+
+void query_set_told_ede(struct query *q, uint16_t ede, const char *ede_text)
+{
+    size_t len = ede_text == NULL ? 0 : strlen(ede_text);
+    query_set_ede(q, ede, ede_text);
+    q->response.opt_len = (uint16_t)(EDNS_OPT_LEN + 6 + len);
 }

@@ -59,11 +59,21 @@ struct response {
     bool failed;    /* made by query_fail: CoreDNS's "returned but not written" */
     struct msg msg; /* flags: AA TC RA AD CD and rcode count, the rest is respond's */
     struct span options; /* EDNS options to send besides our own, already filtered */
+    uint16_t opt_len;    /* of the OPT it has for CoreDNS, told in sizes; 0 = none */
     bool ede;            /* an extended error goes along when the client speaks EDNS */
     uint16_t ede_code;
     const char *ede_text; /* <= 60 ASCII characters; in the arena or static */
     const char
         *error; /* why it failed, for the `errors` plugin; NULL = nothing to tell */
+};
+
+/* A question as the plugins below a `rewrite` saw it. */
+struct request_below {
+    const uint8_t *lower;
+    uint8_t name_len;
+    uint16_t type, class;
+    struct opt opt;
+    bool reverted; /* the answer has been changed for the client */
 };
 
 enum direction { DOWN, UP };
@@ -94,6 +104,9 @@ struct query {
     struct client client;
     struct request request;
     struct response response;
+    /* While going up above a `rewrite` that changed something, for plugins that tell of
+     * it; else NULL. */
+    const struct request_below *below;
     struct arena arena;
     uint64_t start_us;
     uint64_t deadline_us; /* children share their parent's */
@@ -111,6 +124,7 @@ struct query {
     bool started;  /* has been on its chain */
     bool gave_up;  /* its deadline passed while it waited */
     bool detached; /* nobody waits for the response */
+    bool dropped;  /* the client gets none: on_drop */
     bool
         refresh; /* began below a plugin, which sees the response (query_spawn_below) */
     struct ticket parent;
@@ -147,6 +161,9 @@ enum verdict query_fail(struct query *q, uint16_t rcode, const char *error);
 enum verdict query_fail_ede(struct query *q, uint16_t rcode, const char *error,
                             uint16_t ede, const char *ede_text);
 void query_set_ede(struct query *q, uint16_t ede, const char *ede_text);
+
+/* One that CoreDNS has, too: it counts in the sizes that are told. */
+void query_set_told_ede(struct query *q, uint16_t ede, const char *ede_text);
 
 struct ticket query_ticket(const struct query *q);
 

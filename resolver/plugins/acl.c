@@ -305,10 +305,12 @@ static enum verdict on_query(struct query *q, const void *state)
 {
     switch (judge_both(state, q)) {
     case ACL_BLOCK:
-        return query_fail_ede(q, DNS_REFUSED, NULL, EDE_BLOCKED, NULL);
+        query_fail(q, DNS_REFUSED, NULL);
+        query_set_told_ede(q, EDE_BLOCKED, NULL);
+        return DONE;
     case ACL_FILTER:
         query_respond(q, DNS_NOERROR, false, 0);
-        query_set_ede(q, EDE_FILTERED, NULL);
+        query_set_told_ede(q, EDE_FILTERED, NULL);
         return DONE;
     case ACL_DROP:
         return DROP;

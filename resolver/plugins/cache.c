@@ -454,6 +454,7 @@ static bool settle(struct query *q, const struct cache_plugin *c,
     struct content content = look_at(q, m);
     enum worth worth = worth_of(m, &content);
     q->response.options = (struct span){0};
+    q->response.opt_len = 0;
     if (worth == WORTH_NOTHING)
         return false;
     uint32_t life_s = life_of(c, cluster, worth, &content);

@@ -2,8 +2,9 @@
  *
  *     [ERROR] plugin/errors: 2 example.org. A: plugin/forward: no healthy proxies
  *
- * The number is the response code. An answer that merely carries an error code, such as
- * an upstream's SERVFAIL, is no error here.
+ * The number is the response code, or 0 where a `rewrite` changed the answer; name and
+ * type are those the failing plugin saw (CoreDNS prints the same). An answer that
+ * merely carries an error code, such as an upstream's SERVFAIL, is no error here.
  *
  * With `consolidate 5m "i/o timeout$"` errors whose text matches have no lines of their
  * own; the control thread tells every five minutes how many there were. The first
@@ -201,9 +202,12 @@ static enum verdict on_response(struct query *q, const void *state)
             return PASS;
         level = a->level;
     }
-    name_print(q->request.lower, name);
-    log_line(level, "plugin/errors: %u %s %s: %s", res->msg.rcode, name,
-             rdata_type_print(q->request.type, type), res->error);
+    const struct request_below *below = q->below;
+    name_print(below != NULL ? below->lower : q->request.lower, name);
+    log_line(level, "plugin/errors: %u %s %s: %s",
+             below != NULL && below->reverted ? 0u : res->msg.rcode, name,
+             rdata_type_print(below != NULL ? below->type : q->request.type, type),
+             res->error);
     return PASS;
 }
 

@@ -19,6 +19,23 @@ static void failure_has_a_line_with_code_name_and_type(void **unused)
     world_close(&w);
 }
 
+/* As CoreDNS: what the failing plugin saw, and 0 where `rewrite` writes the answer. */
+static void rewritten_questions_are_told_as_they_became(void **unused)
+{
+    struct world w;
+    struct capture c;
+    world_load(&w, "test {\n errors\n rewrite name a.test b.test\n"
+                   " rewrite continue type A MX\n}\n");
+    capture_start(&c);
+    world_ask(&w, "A.test");
+    world_ask(&w, "c.test");
+    assert_string_equal(
+        capture_stop(&c),
+        "[ERROR] plugin/errors: 0 b.test. A: plugin/rewrite: no next plugin found\n"
+        "[ERROR] plugin/errors: 2 c.test. MX: plugin/rewrite: no next plugin found\n");
+    world_close(&w);
+}
+
 static void answers_and_failures_without_a_reason_have_no_line(void **unused)
 {
     struct world w;
@@ -142,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failure_has_a_line_with_code_name_and_type),
+        cmocka_unit_test(rewritten_questions_are_told_as_they_became),
         cmocka_unit_test(answers_and_failures_without_a_reason_have_no_line),
         cmocka_unit_test(what_it_cannot_do_is_refused),
         cmocka_unit_test(alike_errors_are_counted_and_told_each_period),

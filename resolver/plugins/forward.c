@@ -119,7 +119,8 @@ static enum verdict on_query(struct query *q, const void *state)
 
 static enum verdict answered(struct query *q, const struct msg *m)
 {
-    q->response = (struct response){.msg = *m};
+    size_t opt_len = m->opt.present ? EDNS_OPT_LEN + m->opt.options.len : 0;
+    q->response = (struct response){.msg = *m, .opt_len = (uint16_t)opt_len};
     if (!q->request.opt.present || m->opt.options.len == 0)
         return DONE;
     uint8_t *room = arena_alloc(&q->arena, m->opt.options.len);

@@ -181,20 +181,28 @@ static const struct log_rule *rule_for(const struct log_plugin *p,
     return NULL;
 }
 
-static enum verdict on_response(struct query *q, const void *state)
+static void tell(struct query *q, const void *state, enum log_class class)
 {
     static const char level[] = "[INFO] ";
     const struct log_rule *rule = rule_for(state, q);
-    if (rule == NULL)
-        return PASS;
-    if (rule->classes != CLASS_ALL && (rule->classes & class_of(&q->response)) == 0)
-        return PASS;
+    if (rule == NULL || (rule->classes & class) == 0)
+        return;
     char line[sizeof level + LOG_LINE_MAX]; /* what is longer, log_raw cuts */
     size_t len = sizeof level - 1;
     memcpy(line, level, len);
     len += fill_run(&rule->format, q, line + len, sizeof line - len);
     log_raw(line, len);
+}
+
+static enum verdict on_response(struct query *q, const void *state)
+{
+    tell(q, state, class_of(&q->response));
     return PASS;
+}
+
+static void on_drop(struct query *q, const void *state)
+{
+    tell(q, state, CLASS_ERROR);
 }
 
 const struct plugin plugin_log = {
@@ -205,4 +213,5 @@ const struct plugin plugin_log = {
     .options_n = OPTIONS_N,
     .setup = setup,
     .on_response = on_response,
+    .on_drop = on_drop,
 };

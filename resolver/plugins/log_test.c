@@ -131,6 +131,20 @@ static void failures_are_logged_as_if_they_were_answers(void **unused)
     world_close(&w);
 }
 
+/* `erratic` and `acl` send nothing; the name is the client's, whatever became of it. */
+static void dropped_questions_are_logged_as_errors(void **unused)
+{
+    static const struct row rows[] = {
+        {"log . \"{name} {rcode} {>rflags} {rsize}\"\n acl {\n drop\n }", "WWW.test",
+         "[INFO] www.test. - - 0\n"},
+        {"log . \"{name} {type}\" {\n class error\n }\n"
+         "rewrite continue type A MX\n rewrite name a.test b.test\n acl {\n drop\n }",
+         "A.test", "[INFO] a.test. MX\n"},
+        {"log {\n class success denial\n }\n acl {\n drop\n }", "www.test", ""},
+    };
+    EXPECT(rows);
+}
+
 static void what_is_wrong_is_refused(void **unused)
 {
     static const char *const cases[][2] = {
@@ -156,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_format_is_the_last_of_several_arguments_with_a_brace),
         cmocka_unit_test(each_answer_has_one_class),
         cmocka_unit_test(failures_are_logged_as_if_they_were_answers),
+        cmocka_unit_test(dropped_questions_are_logged_as_errors),
         cmocka_unit_test(what_is_wrong_is_refused),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

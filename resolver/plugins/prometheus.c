@@ -65,7 +65,8 @@ static enum verdict on_response(struct query *q, const void *state)
     metrics_add(desk, m, SERVED_RESPONSES + metrics_rcode(response->rcode), 1);
     metrics_add_time(desk, m, SERVED_DURATION, query_now_us(q) - q->start_us);
     metrics_add_size(desk, m, SERVED_RESPONSE_SIZE + proto * METRICS_SIZE_CELLS,
-                     msg_len_plain(response, q->request.name_len));
+                     msg_len_plain(response, q->request.name_len) +
+                         q->response.opt_len);
     return PASS;
 }
 

@@ -6,10 +6,43 @@
  * The question section of the reply is always the one the client sent. */
 #include "base/cursor.h"
 #include "resolver/core.h"
+#include "resolver/edns.h"
 #include "resolver/plugins/rewrite/rewrite_answer.h"
 #include "resolver/plugins/rewrite/rewrite_cname.h"
 
 /* ---- the client's question ---- */
+
+/* Whether CoreDNS changes the answer for the client: not if all that applied are
+ * `continue` rules that are about the question only. */
+static bool reverts(const struct rewrite_frame *f)
+{
+    for (const struct rewrite_applied *a = f->applied; a != NULL; a = a->before) {
+        const struct rewrite_rule *rule = a->rule;
+        if (rule->stop || rule->answers_n > 0 || rule->edns0.revert ||
+            (rule->kind == REWRITE_NAME && rule->automatic) ||
+            rule->kind == REWRITE_TTL || rule->kind == REWRITE_RCODE ||
+            rule->kind == REWRITE_CNAME)
+            return true;
+    }
+    return false;
+}
+
+/* For those above that tell what was asked below. */
+static int keep_below(struct query *q, const struct rewrite_frame *f)
+{
+    const struct request *req = &q->request;
+    struct request_below *below = arena_alloc(&q->arena, sizeof *below);
+    if (below == NULL)
+        return -1;
+    *below = (struct request_below){.lower = req->lower,
+                                    .name_len = req->name_len,
+                                    .type = req->type,
+                                    .class = req->class,
+                                    .opt = req->opt,
+                                    .reverted = reverts(f)};
+    q->below = below;
+    return 0;
+}
 
 /* The plugins above see what the client sent, whatever became of it. 0, or -1: no
  * memory, and the question is the changed one still. */
@@ -17,6 +50,8 @@ static int restore(struct query *q, const struct rewrite_frame *f)
 {
     const struct span *asked = &q->request.asked;
     const uint8_t *end = asked->at + asked->len;
+    if (keep_below(q, f) < 0)
+        return -1;
     if (f->opt_saved)
         q->request.opt = f->opt;
     return query_set_question(q, asked->at, load_u16(end - 4), load_u16(end - 2));
@@ -304,7 +339,16 @@ static enum verdict on_response(struct query *q, const void *state)
     f->own_n = q->response.msg.rr_n;
     if (restore(q, f) < 0)
         return no_memory(q);
+    if (q->response.failed && q->below->reverted && q->request.opt.present)
+        q->response.opt_len = EDNS_OPT_LEN; /* CoreDNS writes that answer here */
     return reverse > REWRITE_YES ? fail(q, reverse) : undo_rest(q, f);
+}
+
+static void on_drop(struct query *q, const void *state)
+{
+    const struct rewrite_frame *f = query_frame(q, state, sizeof *f);
+    if (f != NULL && (f->applied != NULL || f->opt_saved))
+        (void)restore(q, f);
 }
 
 /* A target of `cname` has been looked up. */
@@ -326,4 +370,5 @@ const struct plugin plugin_rewrite = {
     .on_query = on_query,
     .on_wake = on_wake,
     .on_response = on_response,
+    .on_drop = on_drop,
 };

@@ -140,11 +140,13 @@ static int edit_options(struct span *options, const struct edit *edit, struct ar
     return 0;
 }
 
+#define EDNS0_UDP_SIZE 4096 /* as CoreDNS says in an OPT it makes */
+
 /* CoreDNS makes an OPT where there was none, also when the rule then does nothing. */
 static void need_opt(struct opt *opt)
 {
     if (!opt->present)
-        *opt = (struct opt){.present = true, .udp_size = UDP_SIZE_OURS};
+        *opt = (struct opt){.present = true, .udp_size = EDNS0_UDP_SIZE};
 }
 
 /* An option that is there already: `local` and `nsid` append another, the others none.

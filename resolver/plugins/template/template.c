@@ -217,7 +217,7 @@ static enum verdict answer(struct attempt *a, const void *state)
     for (uint32_t i = 0; i < t->records_n && !q->response.failed; i++)
         v = add_record(a, &t->records[i]);
     if (t->ede && !q->response.ede)
-        query_set_ede(q, t->ede_code, t->ede_text);
+        query_set_told_ede(q, t->ede_code, t->ede_text);
     if (q->response.failed || !wants_addresses(q))
         return v;
     struct frame *f = query_frame(q, state, sizeof *f);
