@@ -4,24 +4,25 @@
 
 #include <stdlib.h>
 
-/* The part behind the last colon: a number from 1 to 65535, or 0 when it is none. */
-static uint16_t parse_port(const char *text)
+/* The part behind the last colon: a number up to 65535. 0, or nothing, is any free
+ * port. -1 when it is none. */
+static int parse_port(const char *text)
 {
     size_t len = strlen(text);
-    if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
-        return 0;
+    if (len > 5 || strspn(text, "0123456789") != len)
+        return -1;
     unsigned long port = strtoul(text, NULL, 10);
-    return port > UINT16_MAX ? 0 : (uint16_t)port;
+    return port > UINT16_MAX ? -1 : (int)port;
 }
 
 static int parse(const char *word, struct addr *out)
 {
     const char *colon = strrchr(word, ':');
-    uint16_t port = colon == NULL ? 0 : parse_port(colon + 1);
-    if (port == 0)
+    int port = colon == NULL ? -1 : parse_port(colon + 1);
+    if (port < 0)
         return -1;
     struct text host = {.at = word, .len = (size_t)(colon - word)};
-    *out = (struct addr){.port = port};
+    *out = (struct addr){.port = (uint16_t)port};
     if (host.len == 0)
         return 0;
     if (text_is(host, "localhost"))
@@ -30,7 +31,7 @@ static int parse(const char *word, struct addr *out)
     /* An address of IPv6 without brackets has no port. */
     if (!bracketed && memchr(host.at, ':', host.len) != NULL)
         return -1;
-    return addr_parse(out, host, port);
+    return addr_parse(out, host, (uint16_t)port);
 }
 
 static int add(struct setup *s, enum page_kind kind, const struct addr *addr)

@@ -16,8 +16,8 @@ struct zone_node {
     uint32_t number;                /* in order of creation: parents before children */
     const struct zone_node *parent; /* NULL: the apex */
     const struct zone_node *wild;   /* the child `*` */
-    const struct zone_set *hides;  /* its NS (not the apex's) or DNAME: what is below it
-                                      is not the zone's own to answer */
+    const struct zone_set *hides; /* its NS (not beside the SOA) or DNAME: what is below
+                                     it is not the zone's own to answer */
     const struct zone_set *hidden; /* the topmost such set above it */
     struct zone_set *sets;
     uint32_t sets_n;
@@ -252,8 +252,13 @@ static void link_nodes(struct zonedata *z)
     for (uint32_t i = 0; i < z->names.n; i++) {
         struct zone_node *node = z->names.entries[i].value;
         const struct zone_node *parent = node->parent;
+        const struct zone_set *soa = set_of(node, DNS_SOA);
+        if (soa != NULL && z->soa == NULL) {
+            z->soa = soa;
+            z->ns = set_of(node, DNS_NS);
+        }
         if (parent != NULL) {
-            node->hides = set_of(node, DNS_NS);
+            node->hides = soa != NULL ? NULL : set_of(node, DNS_NS);
             node->hidden = parent->hidden != NULL ? parent->hidden : parent->hides;
         }
         if (node->hides == NULL)
@@ -261,8 +266,6 @@ static void link_nodes(struct zonedata *z)
         if (z->conflict == NULL && conflicts(node))
             z->conflict = node->name;
     }
-    z->soa = set_of(z->apex, DNS_SOA);
-    z->ns = set_of(z->apex, DNS_NS);
 }
 
 int zonedata_seal(struct zonedata *z)
@@ -510,7 +513,7 @@ static enum step answer_from(struct walk *w, const struct zone_node *node, bool 
 {
     const struct zone_set *set = set_of(node, DNS_CNAME);
     struct zone_set cname = {.type = DNS_CNAME, .n = 1};
-    if (set != NULL && w->type != DNS_ANY) {
+    if (set != NULL) {
         cname.rr = set->rr;
         set = &cname;
     } else {
@@ -525,7 +528,7 @@ static enum step answer_from(struct walk *w, const struct zone_node *node, bool 
     if ((wild ? put_set_as(w, set, w->key->lower) : put_set(w, set, SECTION_ANSWER)) <
         0)
         return STEP_FAILED;
-    if (set == &cname && w->type != DNS_CNAME)
+    if (set == &cname && w->type != DNS_CNAME && w->type != DNS_ANY)
         return follow(w, set->rr->base + set->rr->rdata);
     return put_additional(w, set) < 0 ? STEP_FAILED : end_positive(w);
 }

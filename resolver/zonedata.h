@@ -11,6 +11,9 @@
  * in wire form in the arena, those of a name together, and answers refer to them: only
  * what a wildcard or a DNAME makes up is copied.
  *
+ * The SOA may stand below the apex: its owner's NS are the zone's then, and names
+ * beside it are there, too.
+ *
  * DNSSEC records are data like any other; no signature is added to an answer. */
 #ifndef ISTHMUS_RESOLVER_ZONEDATA_H
 #define ISTHMUS_RESOLVER_ZONEDATA_H

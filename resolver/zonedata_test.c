@@ -170,7 +170,7 @@ static void cnames_are_followed_inside_the_zone(void **unused)
          "AN www.org. 60 IN A 192.0.2.1\n" SERVED},
         {"a.org", DNS_CNAME, "NOERROR aa\nAN a.org. 60 IN CNAME b.org.\n" SERVED},
         {"b.org", DNS_TXT, "NOERROR aa\nAN b.org. 60 IN CNAME WWW.org.\n" SOA},
-        {"b.org", DNS_ANY, "NOERROR aa\n" SOA},
+        {"b.org", DNS_ANY, "NOERROR aa\nAN b.org. 60 IN CNAME WWW.org.\n" SERVED},
         {"out.org", DNS_A, "NOERROR aa\nAN out.org. 60 IN CNAME www.net.\n" SERVED},
         {"nx.org", DNS_A, "NXDOMAIN aa\nAN nx.org. 60 IN CNAME nowhere.org.\n" SOA},
         {"cut.org", DNS_A,

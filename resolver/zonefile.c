@@ -501,14 +501,22 @@ static int read_data(struct scan *s, struct entry *e, uint16_t type, struct span
     return 0;
 }
 
+/* One is taken, also from below the apex, as in CoreDNS: `file db.example.org` for all
+ * that the block `.` serves. Transfers that were saved end in a second. 1: passed over.
+ */
 static int check_soa(struct scan *s, const struct zone_record *r)
 {
     char text[NAME_TEXT_MAX];
     name_print(s->owner.wire, text);
-    if (!name_equal(s->owner.wire, s->apex.wire))
+    if (!name_under(s->owner.wire, s->apex.wire, NULL))
         return flaw(s, "the SOA is not that of the zone", text_of(text));
-    if (s->soa)
-        return flaw(s, "a second SOA", text_of(text));
+    if (s->soa) {
+        log_warning("%s:%u: a second SOA is passed over", s->from.file, s->first);
+        return 1;
+    }
+    if (!name_equal(s->owner.wire, s->apex.wire))
+        log_warning("%s:%u: the SOA is that of %s, below the zone served", s->from.file,
+                    s->first, text);
     s->soa = true;
     if (!s->ttl_known && r->rdata.len >= 4) {
         s->ttl = load_u32(r->rdata.at + r->rdata.len - 4) & TTL_MAX;
@@ -519,8 +527,9 @@ static int check_soa(struct scan *s, const struct zone_record *r)
 
 static int add_record(struct scan *s, const struct entry *e, struct zone_record *r)
 {
-    if (r->type == DNS_SOA && check_soa(s, r) < 0)
-        return -1;
+    int passed_over = r->type == DNS_SOA ? check_soa(s, r) : 0;
+    if (passed_over != 0)
+        return passed_over < 0 ? -1 : 0;
     if (!e->ttl_given && !s->ttl_known)
         return flaw(s, "no TTL: begin the file with `$TTL 3600`", text_of(e->rest));
     r->ttl = e->ttl_given ? e->ttl : s->ttl;

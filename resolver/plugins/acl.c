@@ -59,18 +59,15 @@ static int grow(struct arena *a, void **list, uint32_t n, uint32_t *cap, size_t 
     return 0;
 }
 
+/* `type` or `net`, in any case. */
 static bool is_section(const char *word)
 {
-    return strcmp(word, "type") == 0 || strcmp(word, "net") == 0;
+    return strcasecmp(word, "type") == 0 || strcasecmp(word, "net") == 0;
 }
 
 static int add_type(struct reader *rd, struct policy *p, const char *word)
 {
     uint16_t type;
-    if (strcmp(word, "*") == 0) {
-        p->any_type = true;
-        return 0;
-    }
     bool upper = word[strcspn(word, "abcdefghijklmnopqrstuvwxyz")] == '\0';
     if (!upper || rdata_type_parse(text_of(word), &type) < 0)
         return reader_error(rd, "unexpected token \"%s\"; expect legal QTYPE", word);
@@ -82,10 +79,6 @@ static int add_source(struct reader *rd, struct policy *p, const char *word)
 {
     struct cidr *c = &p->sources[p->sources_n];
     struct addr addr;
-    if (strcmp(word, "*") == 0) {
-        p->any_source = true;
-        return 0;
-    }
     if (strchr(word, '/') == NULL && addr_parse_ip(&addr, text_of(word)) == 0) {
         *c = (struct cidr){.family = addr.family, .bits = addr.family == 4 ? 32 : 128};
         memcpy(c->ip, addr.ip, sizeof c->ip);
@@ -99,33 +92,45 @@ static int add_source(struct reader *rd, struct policy *p, const char *word)
     return 0;
 }
 
+/* One part, which begins at args[*at] with its name. `*` ends it: what stands behind is
+ * not looked at, as in CoreDNS. */
+static int read_section(struct reader *rd, struct policy *p, struct token_list args,
+                        uint32_t *at)
+{
+    const char *name = args.list[*at].text;
+    bool types = strcasecmp(name, "type") == 0, all = false;
+    uint32_t first = ++*at;
+    for (; *at < args.n && !is_section(args.list[*at].text); ++*at) {
+        const char *word = args.list[*at].text;
+        all = all || strcmp(word, "*") == 0;
+        if (!all && (types ? add_type(rd, p, word) : add_source(rd, p, word)) < 0)
+            return -1;
+    }
+    if (*at == first)
+        return reader_error(rd, "no token specified in \"%s\" section", name);
+    if (all)
+        *(types ? &p->any_type : &p->any_source) = true;
+    return 0;
+}
+
 /* [type QTYPE...] [net SOURCE...], in any order and number; a part that is missing
  * means all. */
 static int read_policy(struct reader *rd, struct policy *p)
 {
     struct token_list args = reader_args(rd);
-    const char *section = NULL;
     p->types = arena_array(rd->arena, args.n, sizeof *p->types);
     p->sources = arena_array(rd->arena, args.n, sizeof *p->sources);
     if (args.n > 0 && (p->types == NULL || p->sources == NULL))
         return reader_error(rd, "out of memory");
-    bool types = false, sources = false;
-    for (uint32_t i = 0; i < args.n; i++) {
-        const char *word = args.list[i].text;
-        if (is_section(word)) {
-            section = word;
-            types = types || word[0] == 't';
-            sources = sources || word[0] == 'n';
-            continue;
-        }
-        if (section == NULL)
-            return reader_error(rd, "unexpected token \"%s\"; expect 'type | net'",
-                                word);
-        if ((section[0] == 't' ? add_type(rd, p, word) : add_source(rd, p, word)) < 0)
+    if (args.n > 0 && !is_section(args.list[0].text))
+        return reader_error(rd, "unexpected token \"%s\"; expect 'type | net'",
+                            args.list[0].text);
+    for (uint32_t at = 0; at < args.n;) {
+        if (read_section(rd, p, args, &at) < 0)
             return -1;
     }
-    p->any_type = p->any_type || !types;
-    p->any_source = p->any_source || !sources;
+    p->any_type = p->any_type || p->types_n == 0;
+    p->any_source = p->any_source || p->sources_n == 0;
     return 0;
 }
 

@@ -84,8 +84,10 @@ static void a_missing_part_means_all(void **unused)
         {"acl {\n BLOCK type MX type A\n}", "a.test", DNS_A, NULL, EDE_BLOCKED},
         {"acl {\n Filter net 10.0.0.0/8 type A net 192.0.2.0/24\n}", "a.test", DNS_A,
          NULL, EDE_FILTERED},
-        {"acl {\n block type\n}", "a.test", DNS_A, NULL, PASSES},
-        {"acl {\n block net\n}", "a.test", DNS_A, NULL, PASSES},
+        {"acl {\n block TYPE A Net 192.0.2.0/24\n}", "a.test", DNS_A, NULL,
+         EDE_BLOCKED},
+        {"acl {\n block type * is not looked at\n}", "a.test", DNS_A, NULL,
+         EDE_BLOCKED},
         {"acl {\n block type TYPE65280\n}", "a.test", 65280, NULL, EDE_BLOCKED},
     };
     JUDGE(list);
@@ -162,6 +164,8 @@ static void what_cannot_be_meant_is_refused(void **unused)
         {"acl {\n block net 10.0.0\n}", "illegal CIDR notation \"10.0.0\""},
         {"acl {\n block net host.test\n}", "illegal CIDR notation"},
         {"acl {\n block A\n}", "unexpected token \"A\"; expect 'type | net'"},
+        {"acl {\n block type net 10.0.0.0/8\n}", "no token specified in \"type\""},
+        {"acl {\n block net NET 10.0.0.0/8\n}", "no token specified in \"net\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char corefile[200], text[512];

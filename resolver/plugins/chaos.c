@@ -33,6 +33,9 @@ static int setup(struct setup *s, const struct directive *d)
             c->version = args.list[0].text;
         if (args.n > 1)
             c->authors = (struct token_list){.list = args.list + 1, .n = args.n - 1};
+        if (reader_block(&rd))
+            return reader_error(&rd, "unknown property '%s': chaos has no options",
+                                reader_token(&rd)->text);
     }
     return c->host == NULL ? error_at(s->errs, d->at, "out of memory") : 0;
 }

@@ -90,6 +90,13 @@ static void a_text_is_cut_to_what_a_string_holds(void **unused)
     world_close(&w);
 }
 
+static void it_has_no_options(void **unused)
+{
+    char text[512];
+    assert_false(world_loads(". {\n chaos v {\n hidden\n }\n}\n", text, sizeof text));
+    assert_non_null(strstr(text, "plugin/chaos: unknown property 'hidden'"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +104,7 @@ int main(void)
         cmocka_unit_test(the_host_names_itself),
         cmocka_unit_test(other_questions_go_on),
         cmocka_unit_test(without_it_class_ch_is_not_served),
+        cmocka_unit_test(it_has_no_options),
         cmocka_unit_test(a_text_is_cut_to_what_a_string_holds),
     };
     return cmocka_run_group_tests_name("chaos", tests, NULL, NULL);

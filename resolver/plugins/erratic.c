@@ -2,6 +2,8 @@
  * clients. */
 #include "resolver/plugin.h"
 
+#include "base/log.h"
+
 #include <stdatomic.h>
 
 struct erratic {
@@ -77,8 +79,11 @@ static int setup(struct setup *s, const struct directive *d)
     e->drop = 2;
     e->delay_us = 100000;
     while (reader_next(&rd)) {
+        struct where at = reader_token(&rd)->at;
         if (reader_args(&rd).n > 0)
-            return reader_error_args(&rd);
+            log_warning("%s:%u: plugin/erratic: it takes no zones, and answers for all "
+                        "that the block serves",
+                        at.file, at.line);
         if (reader_options(&rd, options, OPTIONS_N, e) < 0)
             return -1;
     }

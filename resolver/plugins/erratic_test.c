@@ -90,7 +90,6 @@ static void a_large_answer_has_thirty_records(void **unused)
 static void what_cannot_be_meant_is_refused(void **unused)
 {
     static const char *const cases[][2] = {
-        {"erratic x", "Wrong argument count"},
         {"erratic {\n drop -1\n}", "-1"},
         {"erratic {\n drop 1 2\n}", "Wrong argument count"},
         {"erratic {\n truncate x\n}", "'x'"},

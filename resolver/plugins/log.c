@@ -72,11 +72,13 @@ static int add_rule(struct reader *rd, struct log_plugin *p, const char *name,
                     const struct fill *format)
 {
     struct log_rule rule = {.format = *format};
-    if (name_parse(&rule.name, text_of(name)) < 0)
-        return reader_error(rd,
-                            "'%s' is no domain name: expected names, then a format "
-                            "with {placeholders}",
-                            name);
+    const struct where *at = &reader_token(rd)->at;
+    if (name_parse(&rule.name, text_of(name)) < 0) {
+        log_warning("%s:%u: plugin/log: '%s' is no domain name, and no question is "
+                    "below it",
+                    at->file, at->line, name);
+        return 0;
+    }
     if (p->n == p->cap) {
         uint32_t cap = p->cap == 0 ? 4 : p->cap * 2;
         struct log_rule *rules = arena_array(rd->arena, cap, sizeof *rules);

@@ -29,16 +29,17 @@ static int setup(struct setup *s, const struct directive *d)
     struct nsid *n = arena_alloc(s->arena, sizeof *n);
     struct reader rd = reader_init(d, s->arena, s->errs);
     s->state = n;
-    while (n != NULL && reader_next(&rd)) {
-        const char *id = read_id(s, &rd);
-        if (id == NULL)
-            return error_at(s->errs, d->at, "out of memory");
-        n->id = (struct span){.at = (const uint8_t *)id, .len = strlen(id)};
-        if (n->id.len > 255)
-            return reader_error(
-                &rd, "the identifier has %zu octets: expected at most 255", n->id.len);
-    }
-    return n == NULL ? error_at(s->errs, d->at, "out of memory") : 0;
+    reader_next(&rd);
+    const char *id = read_id(s, &rd);
+    if (n == NULL || id == NULL)
+        return error_at(s->errs, d->at, "out of memory");
+    n->id = (struct span){.at = (const uint8_t *)id, .len = strlen(id)};
+    if (n->id.len > 255)
+        return reader_error(&rd, "the identifier has %zu octets: expected at most 255",
+                            n->id.len);
+    if (reader_next(&rd))
+        return reader_error(&rd, "this plugin can only be used once per Server Block");
+    return 0;
 }
 
 static enum verdict on_response(struct query *q, const void *state)

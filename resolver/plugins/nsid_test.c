@@ -115,6 +115,13 @@ static void a_text_too_long_for_an_option_is_refused(void **unused)
     assert_true(world_loads(corefile, text, sizeof text));
 }
 
+static void it_stands_once_in_a_block(void **unused)
+{
+    char text[512];
+    assert_false(world_loads(". {\n nsid a\n nsid b\n}\n", text, sizeof text));
+    assert_non_null(strstr(text, "only be used once per Server Block"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +130,7 @@ int main(void)
         cmocka_unit_test(an_upstreams_identifier_gives_way_to_ours),
         cmocka_unit_test(a_refusal_names_the_server_too),
         cmocka_unit_test(a_text_too_long_for_an_option_is_refused),
+        cmocka_unit_test(it_stands_once_in_a_block),
     };
     return cmocka_run_group_tests_name("nsid", tests, NULL, NULL);
 }
