@@ -474,7 +474,8 @@ static enum verdict on_response(struct query *q, const void *state)
     struct frame *f = query_frame(q, state, sizeof *f);
     if (f == NULL || !f->asked)
         return PASS; /* not a name of ours */
-    q->request.flags = f->flags;
+    /* RD stays what `header` made of it. */
+    q->request.flags &= (uint16_t)(~DNS_AD | f->flags);
     settle(q, c, cluster_of(q));
     if (!q->response.failed && !wants_ad(&q->request, f->flags))
         q->response.msg.flags &= (uint16_t)~DNS_AD;

@@ -19,6 +19,7 @@ struct rule {
     uint16_t asked;    /* flags of the question besides RD */
     const char *flags; /* of the upstream's answer, for build_answer() */
     uint16_t sent, replied;
+    bool cached; /* with `cache` above it */
 };
 
 static void play(const struct rule *rule)
@@ -26,7 +27,8 @@ static void play(const struct rule *rule)
     struct world w;
     char corefile[300], answer[100];
     snprintf(corefile, sizeof corefile,
-             ". {\n header {\n%s\n }\n forward . 10.0.0.1\n}\n", rule->lines);
+             ". {\n%s header {\n%s\n }\n forward . 10.0.0.1\n}\n",
+             rule->cached ? "cache\n" : "", rule->lines);
     snprintf(answer, sizeof answer, "! -ra %s\na.test A\n", rule->flags);
     world_load(&w, corefile);
     struct world_question q = {.name = "a.test", .flags = rule->asked};
@@ -44,13 +46,14 @@ static void play(const struct rule *rule)
 static void rules_set_and_clear_bits_of_either_way(void **unused)
 {
     static const struct rule list[] = {
-        {"response set ra", 0, "", DNS_RD, DNS_RD | DNS_RA},
-        {"response set aa ra", 0, "", DNS_RD, DNS_RD | DNS_RA | DNS_AA},
-        {"response clear aa", 0, "aa", DNS_RD, DNS_RD},
-        {"response clear rd", 0, "aa", DNS_RD, DNS_AA},
-        {"query clear rd", 0, "aa -rd", 0, DNS_AA},
-        {"QUERY Clear RD\nResponse SET Ra", 0, "-rd", 0, DNS_RA},
-        {"query set aa", DNS_CD, "cd", DNS_RD | DNS_CD, DNS_RD | DNS_CD},
+        {"response set ra", 0, "", DNS_RD, DNS_RD | DNS_RA, false},
+        {"response set aa ra", 0, "", DNS_RD, DNS_RD | DNS_RA | DNS_AA, false},
+        {"response clear aa", 0, "aa", DNS_RD, DNS_RD, false},
+        {"response clear rd", 0, "aa", DNS_RD, DNS_AA, false},
+        {"query clear rd", 0, "aa -rd", 0, DNS_AA, false},
+        {"QUERY Clear RD\nResponse SET Ra", 0, "-rd", 0, DNS_RA, false},
+        {"response clear rd", 0, "aa", DNS_RD | DNS_AD, DNS_AA, true},
+        {"query set aa", DNS_CD, "cd", DNS_RD | DNS_CD, DNS_RD | DNS_CD, false},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         play(&list[i]);
@@ -59,8 +62,8 @@ static void rules_set_and_clear_bits_of_either_way(void **unused)
 static void the_last_word_on_a_bit_counts(void **unused)
 {
     static const struct rule list[] = {
-        {"response set ra\nresponse clear ra", 0, "ra", DNS_RD, DNS_RD},
-        {"response clear ra\nresponse set ra", 0, "", DNS_RD, DNS_RD | DNS_RA},
+        {"response set ra\nresponse clear ra", 0, "ra", DNS_RD, DNS_RD, false},
+        {"response clear ra\nresponse set ra", 0, "", DNS_RD, DNS_RD | DNS_RA, false},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         play(&list[i]);

@@ -86,8 +86,9 @@ static int add_soa(struct query *q, enum section section, const uint8_t *zone)
     return add(q, section, zone, DNS_SOA, (struct span){.at = rdata, .len = wr.at});
 }
 
-/* Names that are localhost: the loopback addresses, and nothing else. */
-static int answer_localhost(struct query *q, const uint8_t *zone)
+/* Names that are localhost: the loopback addresses, and nothing else. Each is a zone of
+ * its own: localhost.example.org lies in none of ours. */
+static int answer_localhost(struct query *q)
 {
     static const uint8_t v4[] = {127, 0, 0, 1};
     static const uint8_t v6[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
@@ -98,7 +99,7 @@ static int answer_localhost(struct query *q, const uint8_t *zone)
     case DNS_AAAA:
         return add(q, SECTION_ANSWER, name, DNS_AAAA, (struct span){v6, sizeof v6});
     default:
-        return add_soa(q, SECTION_AUTHORITY, zone);
+        return add_soa(q, SECTION_AUTHORITY, name);
     }
 }
 
@@ -110,7 +111,7 @@ static int answer_apex(struct query *q, const uint8_t *zone)
     if (q->request.type == DNS_NS)
         return add(q, SECTION_ANSWER, zone, DNS_NS, ns);
     if (zone == localhost)
-        return answer_localhost(q, zone);
+        return answer_localhost(q);
     return add_soa(q, SECTION_AUTHORITY, zone);
 }
 
@@ -121,7 +122,7 @@ static int answer(struct query *q, const uint8_t *zone)
     if (name_equal(name, zone))
         return answer_apex(q, zone);
     if (zone == localhost)
-        return answer_localhost(q, zone);
+        return answer_localhost(q);
     if (name_equal(name, one) && q->request.type == DNS_PTR)
         return add(q, SECTION_ANSWER, name, DNS_PTR, target);
     if (!name_equal(name, one))

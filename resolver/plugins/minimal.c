@@ -1,5 +1,6 @@
-/* minimal: positive answers leave with nothing but their answer section. Negative
- * answers and delegations keep what makes them such. */
+/* minimal: positive answers leave with nothing but their answer section, and so do
+ * those without any record that says what they are (whoami's). Negative answers and
+ * delegations keep what makes them such. */
 #include "resolver/plugin.h"
 
 static int setup(struct setup *s, const struct directive *d)
@@ -12,12 +13,26 @@ static int setup(struct setup *s, const struct directive *d)
     return 0;
 }
 
+/* Without an answer: a negative one by its SOA, a delegation by its NS. */
+static bool is_negative(const struct msg *m)
+{
+    if (msg_count(m, SECTION_ANSWER) > 0)
+        return false;
+    msg_each_rr (rr, m) {
+        if (rr->section == SECTION_AUTHORITY &&
+            (rr->type == DNS_SOA || rr->type == DNS_NS))
+            return true;
+    }
+    return false;
+}
+
 static enum verdict on_response(struct query *q, const void *state)
 {
     struct msg *m = &q->response.msg;
-    if (q->response.failed || m->rcode != DNS_NOERROR ||
-        msg_count(m, SECTION_ANSWER) == 0)
+    if (q->response.failed || m->rcode != DNS_NOERROR || is_negative(m))
         return PASS;
+    q->response.options = (struct span){0};
+    q->response.opt_len = 0;
     msg_each_rr (rr, m) {
         if (rr->section != SECTION_ANSWER)
             msg_drop(m, rr);

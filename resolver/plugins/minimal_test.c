@@ -47,6 +47,17 @@ static void what_makes_an_answer_negative_or_a_delegation_stays(void **unused)
            "REFUSED\nAR n.test. 5 IN A 192.0.2.1\n");
 }
 
+static void without_any_record_that_counts_nothing_is_left(void **unused)
+{
+    struct world w;
+    char text[SHOW_MAX];
+    struct world_question q = {.name = "a.test", .type = DNS_A};
+    expect("! -ra\na.test MX\nadditional\nn.test 5 A 192.0.2.1\n", "NOERROR\n");
+    world_load(&w, ". {\n minimal\n whoami\n}\n");
+    assert_string_equal(show_through(&w, &q, NULL, text), "NOERROR aa\n");
+    world_close(&w);
+}
+
 static void what_cannot_be_meant_is_refused(void **unused)
 {
     static const char *const cases[][2] = {
@@ -66,6 +77,8 @@ int main(void)
         cmocka_unit_test_teardown(a_positive_answer_leaves_with_its_answers_only,
                                   teardown),
         cmocka_unit_test_teardown(what_makes_an_answer_negative_or_a_delegation_stays,
+                                  teardown),
+        cmocka_unit_test_teardown(without_any_record_that_counts_nothing_is_left,
                                   teardown),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
     };
