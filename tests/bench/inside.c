@@ -1,12 +1,13 @@
 /* What resolver/ costs without the kernel: a resolver between a client and an upstream
  * that are function calls.
  *
- *     inside COREFILE ZONE
+ *     inside COREFILE NAMES ZONE...
  *
- * Asks names under ZONE, each once, 256 at a time, answers each as an upstream would,
- * and prints the nanoseconds a question took from resolver_query() to io->reply(): the
- * fastest tenth of many rounds, and the median. The fastest are what the code costs:
- * they hardly move when others use the machine, so two builds can be compared anywhere.
+ * Asks NAMES names under the zones again and again (0: each once), 256 at a time,
+ * answers what is asked of it as an upstream would, and prints the nanoseconds a
+ * question took from resolver_query() to io->reply(): the fastest tenth of many rounds,
+ * and the median. The fastest are what the code costs: they hardly move when others use
+ * the machine, so two builds can be compared anywhere.
  */
 #include "base/cursor.h"
 #include "base/hash.h"
@@ -105,10 +106,11 @@ static void io_settle(struct io *io, uint32_t conn)
 
 /* ---- questions and answers ---- */
 
-/* The zones of the questions, in wire form one after another. */
+/* The zones of the questions, in wire form, and how many names there are (0: no end). */
 struct targets {
     const uint8_t **list;
     size_t n;
+    uint64_t names;
 };
 
 /* aNNNNNNN.ZONE, A, without EDNS; another zone each time, in no order that a cache of
@@ -151,11 +153,12 @@ static void play_round(struct resolver *r, struct world *w, const struct targets
         .transport = TRANSPORT_UDP,
         .peer = {.family = 4, .port = 1024, .ip = {127, 0, 0, 1}},
         .local = {.family = 4, .port = 53, .ip = {127, 0, 0, 1}}};
-    static uint64_t number;
+    static uint64_t asked;
     uint8_t question[PACKET_MAX];
     w->sent_n = 0;
-    for (unsigned i = 0; i < IN_FLIGHT; i++) {
-        size_t len = write_question(question, zones, number++);
+    for (unsigned i = 0; i < IN_FLIGHT; i++, asked++) {
+        uint64_t number = zones->names == 0 ? asked : asked % zones->names;
+        size_t len = write_question(question, zones, number);
         resolver_query(r, &client, question, len);
     }
     for (unsigned i = 0; i < w->sent_n; i++) {
@@ -182,14 +185,15 @@ static int by_size(const void *a, const void *b)
 static int measure(struct resolver *r, struct world *w, const struct targets *zones)
 {
     static uint64_t took[ROUNDS];
-    for (unsigned i = 0; i < WARM_ROUNDS + ROUNDS; i++) {
+    uint64_t warm = WARM_ROUNDS + zones->names / IN_FLIGHT;
+    for (uint64_t i = 0; i < warm + ROUNDS; i++) {
         uint64_t start = now_ns();
         resolver_tick(r, start / 1000);
         play_round(r, w, zones);
-        if (i >= WARM_ROUNDS)
-            took[i - WARM_ROUNDS] = (now_ns() - start) / IN_FLIGHT;
+        if (i >= warm)
+            took[i - warm] = (now_ns() - start) / IN_FLIGHT;
     }
-    uint64_t asked = (uint64_t)(WARM_ROUNDS + ROUNDS) * IN_FLIGHT;
+    uint64_t asked = (warm + ROUNDS) * IN_FLIGHT;
     if (w->replies != asked || w->errors > 0) {
         fprintf(stderr,
                 "inside: %" PRIu64 " replies of %" PRIu64 ", %" PRIu64 " errors\n",
@@ -237,10 +241,11 @@ int main(int argc, char **argv)
                                     .send = io_send,
                                     .settle = io_settle}};
     struct targets zones;
-    if (argc < 3 || parse_zones(&zones, argv + 2, (size_t)argc - 2) < 0) {
-        fputs("usage: inside COREFILE ZONE...\n", stderr);
+    if (argc < 4 || parse_zones(&zones, argv + 3, (size_t)argc - 3) < 0) {
+        fputs("usage: inside COREFILE NAMES ZONE...\n", stderr);
         return 2;
     }
+    zones.names = strtoull(argv[2], NULL, 10);
     if (hash_seed() < 0 || rdata_start() < 0)
         return 1;
     struct registry *reg = registry_new();
