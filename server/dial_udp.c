@@ -23,7 +23,7 @@
 #define SECOND_US 1000000ull
 
 struct dial_udp_socket {
-    uv_poll_t poll;
+    struct intake intake; /* first */
     struct dial_udp *dial;
     struct dial_udp_pool *pool; /* NULL: retired */
     struct dial_udp_socket *failed_next;
@@ -36,7 +36,7 @@ struct dial_udp_socket {
     int fd;              /* -1: closed */
     int error;           /* not yet told; 0 = none */
     uint8_t first, last; /* its questions in the batch */
-    bool gone;           /* libuv has let go of `poll` */
+    bool gone;           /* libuv has let go of the intake's handle */
 };
 
 struct dial_udp_pool {
@@ -96,6 +96,7 @@ int dial_udp_init(struct dial_udp *d, struct turn *turn)
         d->out->msgs[i].msg_hdr =
             (struct msghdr){.msg_iov = &d->out->iov[i], .msg_iovlen = 1};
     }
+    intakes_init(&d->intakes, &turn->loop);
     uv_timer_init(&turn->loop, &d->sweep);
     d->sweep.data = d;
     return 0;
@@ -132,7 +133,7 @@ static void free_socket(struct dial_udp_socket *s)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct dial_udp_socket *s = handle->data;
+    struct dial_udp_socket *s = (struct dial_udp_socket *)handle;
     s->gone = true;
     if (s->unsettled == 0 || s->dial->closing)
         free_socket(s);
@@ -149,7 +150,7 @@ static void close_socket(struct dial_udp_socket *s)
         send_batch(d);
     if (s->error != 0)
         forget_failure(d, s);
-    uv_close((uv_handle_t *)&s->poll, on_closed);
+    intake_close(&s->intake, on_closed);
     close(s->fd);
     s->fd = -1;
     d->sockets_n--;
@@ -226,6 +227,7 @@ void dial_udp_close(struct dial_udp *d)
         else
             close_socket(s);
     }
+    intakes_close(&d->intakes);
     uv_close((uv_handle_t *)&d->sweep, NULL);
 }
 
@@ -260,8 +262,8 @@ static void tell_later(struct dial_udp_socket *s, int error)
 
 /* ---- receiving ---- */
 
-/* Takes one batch; false when nothing more is waiting. */
-static bool receive(struct dial_udp_socket *s)
+/* Takes one batch and adds its size to *sum; false when nothing more is waiting. */
+static bool receive(struct dial_udp_socket *s, unsigned *sum)
 {
     struct dial_udp *d = s->dial;
     int n = recvmmsg(s->fd, d->in->msgs, UDP_BATCH, MSG_DONTWAIT, NULL);
@@ -272,6 +274,7 @@ static bool receive(struct dial_udp_socket *s)
             tell(s, errno);
         return s->fd >= 0;
     }
+    *sum += (unsigned)n;
     d->counters.received += (unsigned)n;
     s->heard_us = d->turn->now_us;
     s->waiting_us = 0;
@@ -281,18 +284,16 @@ static bool receive(struct dial_udp_socket *s)
     return n == UDP_BATCH && s->fd >= 0;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static unsigned on_read(struct intake *in)
 {
-    struct dial_udp_socket *s = poll->data;
+    struct dial_udp_socket *s = (struct dial_udp_socket *)in;
+    unsigned sum = 0;
     turn_begin(s->dial->turn);
     for (unsigned round = 0; round < ROUNDS && s->fd >= 0; round++) {
-        if (!receive(s))
+        if (!receive(s, &sum))
             break;
     }
-    /* After an ICMP error libuv has stopped watching the socket; reading has cleared
-     * it. */
-    if (status < 0 && s->fd >= 0)
-        uv_poll_start(&s->poll, UV_READABLE, on_readable);
+    return sum;
 }
 
 /* ---- opening ---- */
@@ -340,20 +341,10 @@ static bool close_an_idle(struct dial_udp *d)
     return false;
 }
 
-static int watch(struct dial_udp_socket *s)
-{
-    int rc = uv_poll_init(&s->dial->turn->loop, &s->poll, s->fd);
-    if (rc < 0)
-        return -rc;
-    s->poll.data = s;
-    /* Cannot fail: it only notes what the next wait is to watch. */
-    uv_poll_start(&s->poll, UV_READABLE, on_readable);
-    return 0;
-}
-
 static int open_socket(struct dial_udp *d, struct dial_udp_pool *p,
                        struct dial_udp_socket **out)
 {
+    static const struct intake_calls calls = {.read = on_read};
     struct dial_udp_socket *s = calloc(1, sizeof *s);
     if (s == NULL)
         return ENOMEM;
@@ -368,7 +359,7 @@ static int open_socket(struct dial_udp *d, struct dial_udp_pool *p,
     if ((error == EMFILE || error == ENFILE) && close_an_idle(d))
         error = connected_fd(p, &s->fd);
     if (error == 0)
-        error = watch(s);
+        error = intake_open(&s->intake, &d->intakes, s->fd, &calls);
     if (error != 0) {
         if (s->fd >= 0)
             close(s->fd);
@@ -536,6 +527,7 @@ static int send_some(int fd, struct dial_udp_out *out, unsigned at, unsigned n)
 static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsigned n)
 {
     unsigned at = 0;
+    intake_sending(&s->intake, n);
     while (at < n) {
         int sent = send_some(s->fd, d->out, at, n);
         if (sent > 0) {

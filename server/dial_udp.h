@@ -20,6 +20,7 @@
 #define ISTHMUS_SERVER_DIAL_UDP_H
 
 #include "server/conns.h"
+#include "server/intake.h"
 #include "server/places.h"
 #include "server/turn.h"
 
@@ -37,6 +38,7 @@ struct dial_udp_counters {
 struct dial_udp {
     struct turn *turn;
     struct conns conns;
+    struct intakes intakes;
     struct places pools; /* of struct dial_udp_pool */
     struct dial_udp_in *in;
     struct dial_udp_out *out;

@@ -20,14 +20,13 @@
 #define PAUSE_ROUNDS 256
 
 struct udp_socket {
-    uv_poll_t poll;
+    struct intake intake; /* first */
     struct udp *udp;
     int fd;
     uint64_t handle; /* number, and a generation above it */
     uint16_t server;
     uint8_t family; /* of the socket: 6 when it takes both */
     bool wildcard;  /* the address that was asked comes with each datagram */
-    bool paused;    /* for good: no more questions */
     struct addr local;
     struct proxies proxies;
     const struct plan_server *sheds; /* with `shed`, of the plan in use; NULL: none */
@@ -59,6 +58,7 @@ struct udp_out {
 int udp_init(struct udp *u, struct turn *turn)
 {
     *u = (struct udp){.turn = turn};
+    intakes_init(&u->intakes, &turn->loop);
     u->in = calloc(1, sizeof *u->in);
     u->out = calloc(1, sizeof *u->out);
     if (u->in == NULL || u->out == NULL) {
@@ -152,44 +152,30 @@ static unsigned receive(struct udp_socket *s)
     return (unsigned)n;
 }
 
-static void receive_rounds(struct udp_socket *s, unsigned rounds)
+/* Returns how many datagrams came. */
+static unsigned receive_rounds(struct udp_socket *s, unsigned rounds)
 {
+    unsigned n, sum = 0;
     turn_begin(s->udp->turn);
-    while (rounds-- > 0 && receive(s) == UDP_BATCH)
-        ;
+    do {
+        n = receive(s);
+        sum += n;
+    } while (n == UDP_BATCH && --rounds > 0);
+    return sum;
 }
 
-static void send_kept(struct udp_socket *s);
-static void on_ready(uv_poll_t *poll, int status, int events);
-
-static void watch(struct udp_socket *s)
+static unsigned on_read(struct intake *in)
 {
-    int events =
-        (s->paused ? 0 : UV_READABLE) | (shed_n(s->kept) > 0 ? UV_WRITABLE : 0);
-    if (events == 0)
-        uv_poll_stop(&s->poll);
-    else
-        uv_poll_start(&s->poll, events, on_ready);
+    return receive_rounds((struct udp_socket *)in, UDP_ROUNDS);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
-{
-    struct udp_socket *s = poll->data;
-    if (events & UV_WRITABLE)
-        send_kept(s);
-    if (status < 0 || events & UV_READABLE)
-        receive_rounds(s, UDP_ROUNDS);
-    /* After an error on the socket libuv has stopped watching it; reading has cleared
-     * it. */
-    if (status < 0)
-        watch(s);
-}
+static void on_room(struct intake *in);
 
 /* ---- sockets ---- */
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct udp_socket *s = handle->data;
+    struct udp_socket *s = (struct udp_socket *)handle;
     proxies_release(&s->proxies);
     shed_free(s->kept);
     free(s);
@@ -198,18 +184,15 @@ static void on_closed(uv_handle_t *handle)
 /* Numbers and watches a socket; 0 or an errno. */
 static int add(struct udp *u, struct udp_socket *s)
 {
+    static const struct intake_calls calls = {.read = on_read, .room = on_room};
     uint32_t number = conns_add(&u->sockets, s);
     if (number == CONN_NONE)
         return ENOMEM;
     s->handle = (uint64_t)u->opened++ << 32 | number;
-    int rc = uv_poll_init(&u->turn->loop, &s->poll, s->fd);
-    if (rc < 0) {
+    int error = intake_open(&s->intake, &u->intakes, s->fd, &calls);
+    if (error != 0)
         conns_del(&u->sockets, number);
-        return -rc;
-    }
-    s->poll.data = s;
-    watch(s);
-    return 0;
+    return error;
 }
 
 int udp_open(struct udp *u, int fd, const struct addr *addr, uint16_t server,
@@ -246,7 +229,7 @@ void udp_serve(struct udp *u, uint32_t number, uint16_t index,
     if (!server->shed && s->kept != NULL) {
         shed_free(s->kept);
         s->kept = NULL;
-        watch(s);
+        intake_await_room(&s->intake, false);
     }
     proxies_use(&s->proxies, server->proxy);
 }
@@ -254,8 +237,7 @@ void udp_serve(struct udp *u, uint32_t number, uint16_t index,
 void udp_pause(struct udp *u, uint32_t number)
 {
     struct udp_socket *s = conns_at(&u->sockets, number);
-    s->paused = true;
-    watch(s);
+    intake_pause(&s->intake);
     receive_rounds(s, PAUSE_ROUNDS);
 }
 
@@ -264,7 +246,7 @@ void udp_close(struct udp *u, uint32_t number)
     struct udp_socket *s = conns_at(&u->sockets, number);
     udp_flush(u);
     conns_del(&u->sockets, number);
-    uv_close((uv_handle_t *)&s->poll, on_closed);
+    intake_close(&s->intake, on_closed);
     close(s->fd);
 }
 
@@ -316,15 +298,16 @@ static void keep_or_drop(struct udp_socket *s, const struct mmsghdr *msgs, unsig
         lost = 0;
         for (unsigned i = 0; i < n; i++)
             lost += shed_put(s->kept, &msgs[i].msg_hdr);
-        watch(s);
+        intake_await_room(&s->intake, shed_n(s->kept) > 0);
         resolver_count(u->turn->resolver, s->sheds->shed_meter, SHED_RESPONSES, lost);
     }
     u->counters.full += lost;
 }
 
 /* The kernel has room again for what was kept. */
-static void send_kept(struct udp_socket *s)
+static void on_room(struct intake *in)
 {
+    struct udp_socket *s = (struct udp_socket *)in;
     struct mmsghdr msgs[UDP_BATCH];
     while (shed_n(s->kept) > 0) {
         unsigned n = shed_newest(s->kept, msgs, UDP_BATCH);
@@ -339,7 +322,7 @@ static void send_kept(struct udp_socket *s)
             s->udp->counters.sent += (unsigned)sent;
         shed_sent(s->kept, sent < 0 ? 1 : (unsigned)sent);
     }
-    watch(s);
+    intake_await_room(in, false);
 }
 
 /* Sends all of them, or counts why not. One that cannot be sent (no route, an address
@@ -348,6 +331,7 @@ static void send_batch(struct udp_socket *s, struct mmsghdr *msgs, unsigned n)
 {
     struct udp *u = s->udp;
     unsigned at = 0, full = 0;
+    intake_sending(&s->intake, n);
     while (at < n) {
         int sent = sendmmsg(s->fd, msgs + at, n - at, MSG_DONTWAIT);
         if (sent > 0) {

@@ -15,6 +15,7 @@
 #define ISTHMUS_SERVER_UDP_H
 
 #include "server/conns.h"
+#include "server/intake.h"
 #include "server/proxy.h"
 #include "server/turn.h"
 
@@ -38,7 +39,8 @@ struct udp {
     struct udp_in *in;
     struct udp_out *out;
     struct conns sockets; /* of struct udp_socket */
-    uint32_t opened;      /* counts udp_open: generation of handles */
+    struct intakes intakes;
+    uint32_t opened; /* counts udp_open: generation of handles */
     struct udp_counters counters;
 };
 

@@ -99,6 +99,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     room = UDP_BATCH; /* for what is left */
     udp_close(&f->udp, f->number);
+    intakes_close(&f->udp.intakes);
     uv_run(&f->turn.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->turn.loop), 0);
     udp_release(&f->udp);

@@ -329,6 +329,7 @@ static void take_down(struct worker *w)
     w->turn.resolver = NULL;
     for (uint32_t i = 0; i < w->listeners_n; i++)
         close_listener(w, &w->listeners[i]);
+    intakes_close(&w->udp.intakes);
     tcp_close_timer(&w->tcp);
     streams_close(&w->streams);
     dial_udp_close(&w->dial_udp);

@@ -106,7 +106,8 @@ static void io_settle(struct io *io, uint32_t conn)
 
 /* ---- questions and answers ---- */
 
-/* The zones of the questions, in wire form, and how many names there are (0: no end). */
+/* The zones of the questions, in wire form, and how many names there are (0: no end).
+ */
 struct targets {
     const uint8_t **list;
     size_t n;
