@@ -73,6 +73,8 @@
           "a default of https, as in CoreDNS: idle ones make room")                    \
     LIMIT(HTTP_HEAD_MAX, 96 * 1024, "octets",                                          \
           "of one request: 64 KiB in base64, and what browsers add")                   \
+    LIMIT(TRANSFER_STALL_MS, 60000, "ms",                                              \
+          "between two messages of a zone transfer: then the other end is given up")   \
     LIMIT(TCP_BUFFERS_MAX, 32 * 1024 * 1024, "octets per worker",                      \
           "of all connections: answers not taken, queries not whole")
 
@@ -113,6 +115,12 @@
     LIMIT(PROBES_PER_S, 200, "probes per s",                                           \
           "of all upstreams: a thousand dead clusters must not make a flood")
 
+#define LIMITS_ZONES(LIMIT)                                                            \
+    LIMIT(NOTIFY_TRIES, 4, "tries",                                                    \
+          "of one NOTIFY, 15 s in all: the refresh timer finds what is missed")        \
+    LIMIT(NOTIFY_RUNNING_MAX, 64, "messages",                                          \
+          "of all NOTIFYs without an answer: thousands of zones are told in turn")
+
 #define LIMITS_CONFIG(LIMIT)                                                           \
     LIMIT(CONFIG_FILE_MAX, 64 * 1024 * 1024, "octets per file",                        \
           "whoever names an endless file by mistake is told")                          \
@@ -146,6 +154,7 @@
     LIMITS_ADMIN(LIMIT)                                                                \
     LIMITS_CONTROL(LIMIT)                                                              \
     LIMITS_UPSTREAM(LIMIT)                                                             \
+    LIMITS_ZONES(LIMIT)                                                                \
     LIMITS_CONFIG(LIMIT)                                                               \
     LIMITS_INVENTORY(LIMIT)
 

@@ -1,5 +1,6 @@
 #include "resolver/accept.h"
 
+#include "base/cursor.h"
 #include "resolver/edns.h"
 #include "resolver/wire.h"
 
@@ -7,13 +8,14 @@
  */
 static uint16_t header_verdict(struct span wire)
 {
-    uint16_t flags = (uint16_t)(wire.at[2] << 8 | wire.at[3]);
-    if (DNS_OPCODE(flags) != DNS_QUERY)
-        return DNS_NOTIMP; /* NOTIFY and UPDATE too: a forwarder relays neither */
-    bool one_question = wire.at[4] == 0 && wire.at[5] == 1; /* RFC 9619 */
-    bool answers = wire.at[6] != 0 || wire.at[7] != 0;
-    bool authority = wire.at[8] != 0 || wire.at[9] != 0;
-    bool additional = wire.at[10] != 0 || wire.at[11] > 2; /* OPT and TSIG */
+    unsigned opcode = DNS_OPCODE(load_u16(wire.at + 2));
+    bool notify = opcode == DNS_NOTIFY;
+    if (opcode != DNS_QUERY && !notify)
+        return DNS_NOTIMP;
+    bool one_question = load_u16(wire.at + 4) == 1; /* RFC 9619 */
+    bool answers = load_u16(wire.at + 6) > notify;  /* the new SOA (RFC 1996, 3.7) */
+    bool authority = load_u16(wire.at + 8) > 1;     /* the SOA had (RFC 1995, 3) */
+    bool additional = load_u16(wire.at + 10) > 2;   /* OPT and TSIG */
     if (!one_question || answers || authority || additional)
         return DNS_FORMERR;
     return DNS_NOERROR;
@@ -27,12 +29,12 @@ static uint16_t question_verdict(const struct msg *m)
     case DNS_TKEY:
     case DNS_TSIG:
         return DNS_FORMERR;
-    case DNS_AXFR:
-    case DNS_IXFR:
-        return DNS_REFUSED;
     default:
         break;
     }
+    if (m->qtype != DNS_IXFR && DNS_OPCODE(m->flags) == DNS_QUERY &&
+        msg_count(m, SECTION_AUTHORITY) > 0)
+        return DNS_FORMERR;
     if (m->qclass == DNS_CLASS_ANY || m->qclass == DNS_CLASS_NONE)
         return DNS_REFUSED;
     /* RFC 6895 section 3.2: 128 to 253 are query classes that nobody has assigned. */

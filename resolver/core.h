@@ -43,7 +43,8 @@ struct resolver {
     struct timer starter; /* runs on_start of the newest plan */
     struct query_pool pool;
     struct query *ready, **ready_tail; /* woken, to be run */
-    uint32_t detached_n;               /* refreshing children that nobody waits for */
+    struct query *writers; /* wait for their clients to take what was sent */
+    uint32_t detached_n;   /* refreshing children that nobody waits for */
     struct upstreams *upstreams;
     struct encoder *encoder;
     struct rr *answer_rr; /* WIRE_RR_MAX: index of the upstream's message in hand */
@@ -68,6 +69,8 @@ void query_end(struct query *q);
 int query_pool_init(struct query_pool *p);
 void query_pool_release(struct query_pool *p);
 struct query *query_slot(const struct query_pool *p, uint32_t slot);
+
+void query_leave_writers(struct query *q);
 
 /* Ends the wait of a query: fired by its timer. */
 void query_deadline_passed(struct timer *t, void *context);

@@ -61,6 +61,10 @@ struct io {
      * count its question as done). Exactly one call for each resolver_query(). */
     void (*reply)(struct io *io, const struct client *c, size_t len);
 
+    /* The same for one of several messages of one reply, of a stream: another follows,
+     * and resolver_writable() says when. reply() is still called once, for the last. */
+    void (*reply_part)(struct io *io, const struct client *c, size_t len);
+
     /* A socket or connection to ask `e` on: for UDP one of a pool, the same for all
      * questions of one turn; never conn `avoid` (a retry leaves from another port).
      * Streams may still be connecting: what is sent waits. Returns 0 and *conn, or an

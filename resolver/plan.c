@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "config/source.h"
+#include "resolver/transfer.h"
 
 #include <stdlib.h>
 
@@ -389,6 +390,7 @@ void plan_free(struct plan *p)
         }
     }
     metrics_release(p);
+    notifies_free(p->notifies);
     feeds_release(&p->feeds);
     arena_release(&p->arena);
     config_free(p->config);

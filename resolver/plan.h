@@ -50,6 +50,9 @@ struct plan_tls {
 };
 
 struct cluster_map;
+struct notify;
+struct transfer;
+struct zone_source;
 struct outside;
 struct cachestore;
 
@@ -74,6 +77,11 @@ struct plan_block {
     uint32_t setup_n;
 
     /* what configuring plugins say for the listeners */
+    /* plugins that serve zones, for each other */
+    const struct transfer *transfer;  /* may send them on; NULL: nobody may have them */
+    struct zone_source *zone_sources; /* in chain order */
+    bool hears_notify;                /* a plugin wants to know of new zones */
+
     const char *root; /* where relative paths begin; NULL = not said */
     struct plan_bind bind;
     uint32_t sockets; /* multisocket: workers that listen; 0 = not said */
@@ -124,7 +132,8 @@ struct plan {
     uint32_t blocks_n;
     struct plan_server *servers;
     uint32_t servers_n, servers_cap;
-    struct feeds feeds; /* files that are read again while it is in use */
+    struct notify *notifies; /* news of zones, to be sent (transfer.h) */
+    struct feeds feeds;      /* files that are read again while it is in use */
     struct meters meters;
     struct pages pages; /* served over HTTP */
     struct plan_reload reload;

@@ -6,6 +6,7 @@
 #include "resolver/edns.h"
 #include "resolver/plan.h"
 #include "resolver/respond.h"
+#include "resolver/zone.h"
 
 #include <stdlib.h>
 
@@ -82,6 +83,9 @@ void query_end(struct query *q)
     timers_disarm(&r->timers, &q->timer);
     if (r->key_of == q)
         r->key_of = NULL;
+    query_leave_writers(q);
+    if (q->zone_held != NULL)
+        zone_done(q->zone_held);
     arena_release(&q->arena);
     q->hold->queries--;
     if (q->hold != r->hold && q->hold->queries == 0)
@@ -89,6 +93,39 @@ void query_end(struct query *q)
     q->generation++; /* tickets go stale */
     r->pool.free_list[r->pool.free_n++] = q->slot;
     r->pool.in_flight--;
+}
+
+/* ---- replies of several messages ---- */
+
+void query_hold_zone(struct query *q, struct zone *z)
+{
+    zone_use(z);
+    q->zone_held = z;
+}
+
+void query_leave_writers(struct query *q)
+{
+    struct query **at = &q->r->writers;
+    if (!q->writing)
+        return;
+    while (*at != q)
+        at = &(*at)->writer_next;
+    *at = q->writer_next;
+    q->writing = false;
+}
+
+/* Each message that gets out is a step forward: time and fuse begin anew. */
+int query_send_part(struct query *q)
+{
+    struct resolver *r = q->r;
+    if (!respond_part(q, r->encoder, r->io))
+        return -1;
+    q->steps = 1;
+    q->deadline_us = r->now_us + (uint64_t)TRANSFER_STALL_MS * 1000;
+    q->writing = true;
+    q->writer_next = r->writers;
+    r->writers = q;
+    return 0;
 }
 
 /* ---- tickets ---- */

@@ -28,6 +28,7 @@ struct plan_hold;
 struct plan_zone;
 struct resolver;
 struct query;
+struct zone;
 
 enum verdict {
     PASS, /* on, in the present direction */
@@ -135,7 +136,15 @@ struct query {
     struct timer timer;       /* deadline while waiting */
     struct query *ready_next; /* woken, in line */
     struct plan_hold *hold;   /* the plan it began under */
+    struct zone *zone_held;   /* kept until it ends, see query_hold_zone */
+    struct query *writer_next;
+    bool writing; /* in the resolver's list of writers */
 };
+
+static inline bool query_is_notify(const struct query *q)
+{
+    return DNS_OPCODE(q->request.flags) == DNS_NOTIFY;
+}
 
 /* The name's hashes, for zone tables; valid until the query's name changes or it waits.
  */
@@ -166,6 +175,15 @@ void query_set_ede(struct query *q, uint16_t ede, const char *ede_text);
 void query_set_told_ede(struct query *q, uint16_t ede, const char *ede_text);
 
 struct ticket query_ticket(const struct query *q);
+
+/* Adds a use of the zone that lasts as long as the query. One zone only. */
+void query_hold_zone(struct query *q, struct zone *z);
+
+/* For a client on a stream: sends q->response, as one of several messages of the reply.
+ * Return WAIT afterwards; on_wake comes when there is room for the next one, or when
+ * the client has gone. The last message is left in q->response as ever. 0, or -1: the
+ * client has gone, and DROP is the verdict. */
+int query_send_part(struct query *q);
 
 /* Puts the query in line to be run; nothing when the ticket is stale. */
 void query_wake(struct resolver *r, struct ticket t);

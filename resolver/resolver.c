@@ -174,14 +174,34 @@ static void count_refused(const struct resolver *r, const struct plan_server *se
                     1);
 }
 
-/* No block took the question: the answer that the driver would have given. */
-static void refuse(struct query *q, const char *why)
+/* The answer that the driver would have given. */
+static void refuse_as(struct query *q, uint16_t ede, const char *why)
 {
     struct resolver *r = q->r;
     r->counters.refused++;
     count_refused(r, server_of(q), DNS_REFUSED);
-    query_fail_ede(q, DNS_REFUSED, NULL, EDE_NOT_AUTHORITATIVE, why);
+    query_fail_ede(q, DNS_REFUSED, NULL, ede, why);
     query_finish(q);
+}
+
+/* No block took the question. */
+static void refuse(struct query *q, const char *why)
+{
+    refuse_as(q, EDE_NOT_AUTHORITATIVE, why);
+}
+
+/* A forwarder has no zone to be told of, and relays no news. */
+static void refuse_notify(struct query *q)
+{
+    struct resolver *r = q->r;
+    count_refused(r, server_of(q), DNS_NOTIMP);
+    respond_error(&q->client, q->request.wire, NULL, DNS_NOTIMP, r->io);
+    query_end(q);
+}
+
+static bool is_transfer(const struct query *q)
+{
+    return q->request.type == DNS_AXFR || q->request.type == DNS_IXFR;
 }
 
 void resolver_start(struct query *q)
@@ -204,7 +224,12 @@ void resolver_start(struct query *q)
         refuse(q, "no server block for this name");
         return;
     }
-    query_run(q);
+    if (query_is_notify(q) && !q->block->hears_notify)
+        refuse_notify(q);
+    else if (is_transfer(q) && q->block->transfer == NULL)
+        refuse_as(q, EDE_PROHIBITED, "no zone transfers here");
+    else
+        query_run(q);
 }
 
 void resolver_query(struct resolver *r, const struct client *c, const uint8_t *wire,
@@ -273,6 +298,18 @@ void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
                     uint64_t n)
 {
     metrics_add(&r->desk, m, cell, n);
+}
+
+void resolver_writable(struct resolver *r, uint64_t handle)
+{
+    for (struct query *q = r->writers, *next; q != NULL; q = next) {
+        next = q->writer_next;
+        if (q->client.handle != handle)
+            continue;
+        query_leave_writers(q);
+        query_wake(r, query_ticket(q));
+    }
+    query_run_ready(r);
 }
 
 uint64_t resolver_next_us(const struct resolver *r)

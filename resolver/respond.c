@@ -31,21 +31,17 @@ static struct span reply_options(const struct query *q, uint8_t *room, size_t ca
 static uint16_t reply_flags(const struct query *q)
 {
     const struct msg *m = &q->response.msg;
-    uint16_t flags = DNS_QR | (q->request.flags & DNS_RD) | (m->rcode & 15u);
+    uint16_t asked = q->request.flags & (15u << 11 | DNS_RD);
+    uint16_t flags = (uint16_t)(DNS_QR | asked | (m->rcode & 15u));
     uint16_t passed = DNS_AA | DNS_TC | DNS_RA | DNS_AD | DNS_CD;
     return (uint16_t)(flags | (m->flags & passed));
 }
 
 #define OPTIONS_MAX 2048 /* EDNS options of one reply */
 
-void respond_finish(struct query *q, struct encoder *e, struct io *io)
+/* Encodes q->response. Returns its length. */
+static size_t encode(struct query *q, struct encoder *e, uint8_t *out, size_t cap)
 {
-    size_t cap;
-    uint8_t *out = io->reply_space(io, &q->client, &cap);
-    if (out == NULL) {
-        io->reply(io, &q->client, 0);
-        return;
-    }
     uint8_t options[OPTIONS_MAX] UNSET;
     struct msg *m = &q->response.msg;
     const struct opt *asked = &q->request.opt;
@@ -73,7 +69,24 @@ void respond_finish(struct query *q, struct encoder *e, struct io *io)
         job.flags = (uint16_t)(DNS_QR | (q->request.flags & DNS_RD) | DNS_SERVFAIL);
         encode_msg(e, &job, out, &len);
     }
-    io->reply(io, &q->client, len);
+    return len;
+}
+
+void respond_finish(struct query *q, struct encoder *e, struct io *io)
+{
+    size_t cap;
+    uint8_t *out = io->reply_space(io, &q->client, &cap);
+    io->reply(io, &q->client, out == NULL ? 0 : encode(q, e, out, cap));
+}
+
+bool respond_part(struct query *q, struct encoder *e, struct io *io)
+{
+    size_t cap;
+    uint8_t *out = io->reply_space(io, &q->client, &cap);
+    if (out == NULL)
+        return false;
+    io->reply_part(io, &q->client, encode(q, e, out, cap));
+    return true;
 }
 
 void respond_error(const struct client *c, struct span wire, const struct request *req,

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "resolver/rdata.h"
+#include "server/notifier.h"
 #include "server/reload.h"
 #include "server/turn.h"
 #include "server/version.h"
@@ -37,6 +38,7 @@ struct process {
     uv_signal_t signals[SIGNALS];
     struct reload reload;
     struct watch watch;
+    struct notifier notifier;
 };
 
 /* ---- ending ---- */
@@ -111,6 +113,7 @@ static void look_at_files(uv_timer_t *timer)
     if (p->state == PROCESS_ENDING)
         return;
     due_us = reload_refresh(&p->reload, now_us);
+    notifier_send(&p->notifier, &p->reload.plan->notifies);
     if (due_us != UINT64_MAX)
         uv_timer_start(timer, look_at_files, (due_us - now_us) / 1000 + 1, 0);
 }
@@ -264,8 +267,10 @@ static void serve(struct process *p)
 {
     watch_init(&p->watch, &p->loop, &p->reload);
     watch_follow(&p->watch);
+    notifier_init(&p->notifier, &p->loop);
     look_at_files(&p->files);
     uv_run(&p->loop, UV_RUN_DEFAULT);
+    notifier_stop(&p->notifier);
     if (p->args->pidfile != NULL)
         unlink(p->args->pidfile);
 }

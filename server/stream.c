@@ -1,8 +1,4 @@
-#include "server/stream.h"
-
-#include "base/limits.h"
-#include "server/channel.h"
-#include "server/frames.h"
+#include "server/stream_core.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,58 +10,13 @@
 /* Questions of all connections in one turn, besides what the last read brings: a flood
  * over many connections must not keep UDP waiting. */
 #define TURN_QUESTIONS 1024
-#define MESSAGE        (2 + ANSWER_MAX)
-#define TAIL           (2 * MESSAGE)
 #define SWEEP_MS       250
 #define LINGER_US      (2 * 1000000ull) /* for the client to see our end of the stream */
 #define MS             1000ull          /* microseconds */
 #define NO_EVENT       0
 
-enum stream_state {
-    STREAM_OPEN,   /* takes questions */
-    STREAM_ENDING, /* takes no more; closes when all is answered and taken */
-    STREAM_LINGER, /* all is said; what the client still sends is thrown away */
-    STREAM_CLOSED, /* libuv has not yet let go of it */
-};
-
 const struct stream_limits stream_limits_default = {
     .read_ms = TCP_FIRST_MS, .write_ms = TCP_WRITE_MS, .idle_ms = TCP_IDLE_MS};
-
-struct stream {
-    uv_poll_t poll;
-    struct streams *streams;
-    struct stream *older, *newer; /* while idle */
-    struct stream *attend_next;
-    struct frames in;
-    struct outbox out;
-    struct client who;
-    struct stream_limits limits;
-    uint32_t number; /* in streams->list */
-    uint32_t listener;
-    uint32_t place; /* of the quota */
-    struct channel channel;
-    int watched; /* UV_READABLE, UV_WRITABLE */
-    enum stream_state state;
-    uint32_t unanswered;
-    uint32_t questions; /* that came; stops counting before it wraps */
-    uint64_t born_us;
-    uint64_t active_us; /* the last whole question, or answer taken */
-    uint64_t begun_us;  /* the first octet of the question that is kept; 0 = none */
-    size_t held;        /* octets of `in` and `out`, as counted in streams */
-    enum proxy_policy header; /* that may come first; PROXY_SKIP: no more of them */
-    uint32_t header_seen;
-    bool paused;   /* not watched for reading until there is room again */
-    bool idle;     /* in the list of idle ones */
-    bool attended; /* in the list of those to be looked at */
-    bool broken;   /* to be closed at the end of the turn */
-};
-
-/* Answers of one connection, one behind the other with their lengths. */
-struct stream_tail {
-    struct stream *owner;
-    size_t used;
-    uint8_t octets[TAIL];
-};
 
 static void on_event(uv_poll_t *poll, int status, int events);
 static void on_sweep(uv_timer_t *timer);
@@ -175,6 +126,8 @@ static void close_stream(struct stream *c)
     quota_give(s->quota, &c->who.peer);
     quota_leave(s->quota, c->place);
     s->open--;
+    if (c->partial && s->turn->resolver != NULL)
+        resolver_writable(s->turn->resolver, c->who.handle);
 }
 
 static void watch(struct stream *c)
@@ -183,7 +136,7 @@ static void watch(struct stream *c)
     if (c->state == STREAM_LINGER || (c->state == STREAM_OPEN && !c->paused))
         events |= UV_READABLE;
     bool tls_waits = c->state == STREAM_OPEN && channel_wants_write(&c->channel);
-    if (c->out.len > 0 || tls_waits)
+    if (c->out.len > 0 || c->partial || tls_waits)
         events |= UV_WRITABLE;
     if (events == c->watched)
         return;
@@ -480,11 +433,34 @@ uint8_t *streams_reply_space(struct streams *s, const struct client *who, size_t
     struct stream *c = stream_of(s, who);
     if (c == NULL)
         return NULL;
-    if (s->tail->owner != c || TAIL - s->tail->used < MESSAGE)
+    if (s->tail->owner != c || sizeof s->tail->octets - s->tail->used < STREAM_MESSAGE)
         send_tail(s);
     s->tail->owner = c;
     *cap = ANSWER_MAX;
     return s->tail->octets + s->tail->used + 2;
+}
+
+static void put_tail(struct streams *s, size_t len)
+{
+    uint8_t *at = s->tail->octets + s->tail->used;
+    if (len == 0)
+        return;
+    at[0] = (uint8_t)(len >> 8);
+    at[1] = (uint8_t)len;
+    s->tail->used += 2 + len;
+    s->counters.answers++;
+}
+
+/* The kernel says in the next turn whether there is room: others have theirs meanwhile.
+ */
+void streams_reply_part(struct streams *s, const struct client *who, size_t len)
+{
+    struct stream *c = stream_of(s, who);
+    if (c == NULL)
+        return;
+    put_tail(s, len);
+    c->partial = true;
+    attend(c);
 }
 
 void streams_reply(struct streams *s, const struct client *who, size_t len)
@@ -493,13 +469,7 @@ void streams_reply(struct streams *s, const struct client *who, size_t len)
     if (c == NULL)
         return;
     c->unanswered--;
-    if (len > 0) {
-        uint8_t *at = s->tail->octets + s->tail->used;
-        at[0] = (uint8_t)(len >> 8);
-        at[1] = (uint8_t)len;
-        s->tail->used += 2 + len;
-        s->counters.answers++;
-    }
+    put_tail(s, len);
     if (c->paused || c->state == STREAM_ENDING)
         attend(c);
     join_idle(c);
@@ -563,6 +533,10 @@ static void on_writable(struct stream *c)
     within_budget(c);
     join_idle(c);
     attend(c);
+    if (!c->partial || c->out.len > 0 || c->broken)
+        return;
+    c->partial = false;
+    resolver_writable(c->streams->turn->resolver, c->who.handle);
 }
 
 /* Whether the turn has room for more questions; if not, the kernel reports the

@@ -115,9 +115,12 @@ void streams_drain(struct streams *s);
 /* Whether every answer has been taken by its client. */
 bool streams_quiet(const struct streams *s);
 
-/* The two calls of struct io, for streams. */
+/* The calls of struct io, for streams. */
 uint8_t *streams_reply_space(struct streams *s, const struct client *c, size_t *cap);
 void streams_reply(struct streams *s, const struct client *c, size_t len);
+
+/* Another follows when resolver_writable() says that the client takes it. */
+void streams_reply_part(struct streams *s, const struct client *c, size_t len);
 
 /* Sends what was answered in this turn; true when the resolver was asked anew
  * meanwhile. */

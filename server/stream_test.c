@@ -33,6 +33,15 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
     asked_n++;
 }
 
+static unsigned writable_n;
+static uint64_t writable; /* the last connection with room */
+
+void resolver_writable(struct resolver *r, uint64_t handle)
+{
+    writable = handle;
+    writable_n++;
+}
+
 struct fixture {
     struct turn turn;
     struct streams streams;
@@ -51,7 +60,8 @@ static int set_up(void **state)
     f->turn.open = true;
     f->turn.now_us = 1000 * S;
     f->turn.number = 1;
-    asked_n = 0;
+    f->turn.resolver = (struct resolver *)f; /* never looked into */
+    asked_n = writable_n = 0;
     return 0;
 }
 
@@ -128,6 +138,16 @@ static void answer(struct fixture *f, size_t len)
     assert_non_null(space);
     memset(space, 'a', len);
     streams_reply(&f->streams, &asked, len);
+    end_turn(f);
+}
+
+static void answer_part(struct fixture *f, size_t len)
+{
+    size_t cap;
+    uint8_t *space = streams_reply_space(&f->streams, &asked, &cap);
+    assert_non_null(space);
+    memset(space, 'a', len);
+    streams_reply_part(&f->streams, &asked, len);
     end_turn(f);
 }
 
@@ -341,6 +361,38 @@ static void a_connection_ends_with_the_last_question_it_may_ask(void **state)
     close(fd);
 }
 
+static void next_part_is_for_when_the_client_took_the_last(void **state)
+{
+    struct fixture *f = *state;
+    char taken[8192];
+    int fd = admit(f);
+    ask(f, fd);
+    answer_part(f, 100);
+    assert_int_equal(writable_n, 0); /* not in the same turn */
+    for (unsigned turns = 0; turns < 200; turns++) {
+        unsigned seen = writable_n;
+        uv_run(&f->turn.loop, UV_RUN_NOWAIT);
+        if (writable_n > seen)
+            answer_part(f, 65000);
+    }
+    assert_true(writable_n > 0 && writable_n < 100); /* a socket holds so much */
+    assert_true(writable == asked.handle);
+    unsigned full = writable_n;
+    while (writable_n == full) {
+        assert_true(read(fd, taken, sizeof taken) > 0);
+        uv_run(&f->turn.loop, UV_RUN_NOWAIT);
+        end_turn(f);
+    }
+    answer_part(f, 100);
+    full = writable_n;
+    close(fd);
+    while (f->streams.open > 0 && writable_n == full) {
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+        end_turn(f);
+    }
+    assert_int_equal(writable_n, full + 1); /* also one that goes is told of */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -356,6 +408,7 @@ int main(void)
         TEST(answer_to_a_closed_connection_goes_nowhere),
         TEST(listener_that_goes_takes_its_connections_along),
         TEST(limits_of_a_corefile_replace_ours),
+        TEST(next_part_is_for_when_the_client_took_the_last),
         TEST(a_connection_ends_with_the_last_question_it_may_ask),
     };
     if (hash_seed() < 0)

@@ -73,6 +73,11 @@ static void io_reply(struct io *io, const struct client *c, size_t len)
         streams_reply(&worker_of(io)->streams, c, len);
 }
 
+static void io_reply_part(struct io *io, const struct client *c, size_t len)
+{
+    streams_reply_part(&worker_of(io)->streams, c, len);
+}
+
 static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
                       uint32_t avoid, uint32_t *conn)
 {
@@ -103,6 +108,7 @@ static const struct io worker_io = {
     .random = io_random,
     .reply_space = io_reply_space,
     .reply = io_reply,
+    .reply_part = io_reply_part,
     .connect = io_connect,
     .send = io_send,
     .settle = io_settle,

@@ -135,6 +135,10 @@ void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
 {
 }
 
+void resolver_writable(struct resolver *r, uint64_t handle)
+{
+}
+
 uint64_t resolver_next_us(const struct resolver *r)
 {
     return UINT64_MAX;

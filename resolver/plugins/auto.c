@@ -15,8 +15,7 @@
 #include "base/log.h"
 #include "config/source.h"
 #include "resolver/pattern.h"
-#include "resolver/plan.h"
-#include "resolver/zone.h"
+#include "resolver/transfer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,6 +33,8 @@ struct auto_line {
     const char *name; /* the template */
     int64_t reload_us;
     struct feed *feed; /* of struct auto_zones */
+    struct plan *plan;
+    const struct plan_block *block;
     struct auto_line *next;
 
     /* the control thread's */
@@ -168,10 +169,12 @@ static void read_file(struct scan *s, struct auto_file *file,
     name_print(file->apex.wire, apex);
     if (file->zone != NULL && old == NULL)
         log_info("plugin/auto: Inserting zone `%s' from: %s", apex, file->path);
-    else if (file->zone != old)
+    else if (file->zone != NULL && file->zone != old)
         log_info("plugin/auto: Successfully reloaded zone \"%s\" in \"%s\" with "
                  "%" PRIu32 " SOA serial",
                  apex, file->path, file->zone->serial);
+    if (file->zone != old)
+        transfer_notify(s->line->plan, s->line->block, &file->apex);
     s->changed = true;
 }
 
@@ -353,6 +356,27 @@ static const struct option options[] = {
 
 /* ---- setup ---- */
 
+static const struct zone *zone_of(struct query *q, const struct auto_plugin *p)
+{
+    for (const struct auto_line *l = p->lines; l != NULL; l = l->next) {
+        const struct auto_zones *zones = l->feed == NULL ? NULL : feed_get(l->feed);
+        const struct auto_file *file =
+            zones == NULL || zones_match(&l->zones, q->request.lower) == NULL
+                ? NULL
+                : zonetab_find(&zones->serves, query_key(q), 0, NULL);
+        if (file != NULL)
+            return file->zone;
+    }
+    return NULL;
+}
+
+static const struct zone *find(struct query *q, const void *state, bool *known)
+{
+    const struct zone *z = zone_of(q, state);
+    *known = z != NULL && name_equal(z->apex.wire, q->request.lower);
+    return *known ? z : NULL;
+}
+
 static int follow_directory(struct setup *s, struct reader *rd, struct auto_line *l)
 {
     struct feed_source source = {l->reload_us, look, l};
@@ -371,8 +395,11 @@ static int follow_directory(struct setup *s, struct reader *rd, struct auto_line
 static int read_line(struct setup *s, struct reader *rd, struct auto_line *l)
 {
     char why[PATTERN_WHY_MAX];
-    *l = (struct auto_line){
-        .setup = s, .name = DEFAULT_TEMPLATE, .reload_us = DEFAULT_RELOAD_US};
+    *l = (struct auto_line){.setup = s,
+                            .plan = s->plan,
+                            .block = s->block,
+                            .name = DEFAULT_TEMPLATE,
+                            .reload_us = DEFAULT_RELOAD_US};
     if (plan_zones(s, rd, &l->zones) < 0 ||
         reader_options(rd, options, OPTIONS_N, l) < 0)
         return -1;
@@ -401,25 +428,12 @@ static int setup(struct setup *s, const struct directive *d)
         *end = l;
         end = &l->next;
     }
+    struct zone_source source = {.find = find, .state = p};
     s->state = p;
-    return rc;
+    return zone_source_add(s, &source) < 0 ? -1 : rc;
 }
 
 /* ---- queries ---- */
-
-static const struct zone *zone_of(struct query *q, const struct auto_plugin *p)
-{
-    for (const struct auto_line *l = p->lines; l != NULL; l = l->next) {
-        const struct auto_zones *zones = l->feed == NULL ? NULL : feed_get(l->feed);
-        const struct auto_file *file =
-            zones == NULL || zones_match(&l->zones, q->request.lower) == NULL
-                ? NULL
-                : zonetab_find(&zones->serves, query_key(q), 0, NULL);
-        if (file != NULL)
-            return file->zone;
-    }
-    return NULL;
-}
 
 static enum verdict on_query(struct query *q, const void *state)
 {

@@ -14,8 +14,7 @@
 
 #include "base/log.h"
 #include "config/source.h"
-#include "resolver/plan.h"
-#include "resolver/zone.h"
+#include "resolver/transfer.h"
 
 #include <inttypes.h>
 
@@ -26,6 +25,8 @@ struct file_zone {
     const char *path;
     bool by_mtime;
     struct feed *feed; /* of struct zone */
+    struct plan *plan;
+    const struct plan_block *block;
 
     /* the control thread's */
     struct where at;
@@ -121,12 +122,16 @@ static void put_in_place(struct feed *f, struct file_zone *z, struct zone *zone)
         zone_done(zone);
         return;
     }
-    if (zone_publish(f, zone) < 0)
+    uint32_t serial = zone->serial;
+    if (zone_publish(f, zone) < 0) {
         log_error("plugin/file: zone %s stays as it is: out of memory", apex);
-    else if (z->errs == NULL)
+        return;
+    }
+    transfer_notify(z->plan, z->block, &z->apex);
+    if (z->errs == NULL)
         log_info("plugin/file: Successfully reloaded zone \"%s\" in \"%s\" with "
                  "%" PRIu32 " SOA serial",
-                 apex, z->path, zone->serial);
+                 apex, z->path, serial);
 }
 
 static void look(struct feed *f, void *context)
@@ -152,6 +157,15 @@ static void look(struct feed *f, void *context)
 }
 
 /* ---- setup ---- */
+
+static const struct zone *find(struct query *q, const void *state, bool *known)
+{
+    const struct file_plugin *p = state;
+    unsigned label = 0;
+    const struct file_zone *z = zonetab_find(&p->zones, query_key(q), 0, &label);
+    *known = z != NULL && label == 0;
+    return *known ? feed_get(z->feed) : NULL;
+}
 
 /* A file that is not there is awaited, if it is looked for. */
 static int check_missing(struct reader *rd, const struct file_plugin *p,
@@ -221,7 +235,8 @@ static int read_line(struct setup *s, struct reader *rd, struct file_plugin *p)
 {
     const char *file;
     struct zones zones = {0};
-    struct file_zone z = {.at = reader_token(rd)->at};
+    struct file_zone z = {
+        .at = reader_token(rd)->at, .plan = s->plan, .block = s->block};
     if (!reader_arg(rd, &file))
         return reader_error_args(rd);
     z.path = plan_path(s->block, s->arena, file);
@@ -246,7 +261,8 @@ static int setup(struct setup *s, const struct directive *d)
         if (read_line(s, &rd, p) < 0)
             rc = -1;
     }
-    return rc;
+    struct zone_source source = {.find = find, .state = p};
+    return zone_source_add(s, &source) < 0 ? -1 : rc;
 }
 
 /* ---- queries ---- */

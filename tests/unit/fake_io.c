@@ -153,6 +153,7 @@ void fake_io_init(struct fake_io *f)
     f->io = (struct io){.random = fake_random,
                         .reply_space = fake_reply_space,
                         .reply = fake_reply,
+                        .reply_part = fake_reply,
                         .connect = fake_connect,
                         .send = fake_send,
                         .settle = fake_settle};
