@@ -185,6 +185,20 @@ def enter_namespace(tests):
         subprocess.run(['ip', 'addr', 'add', prefix, 'dev', 'lo', *length[1:]], check=True)
 
 
+def black_hole(*networks):
+    """Inside a namespace: packets to these vanish, as where a route leads to nobody. Skips the test
+    where no tunnel device may be made."""
+    if not HOLES:
+        try:
+            HOLES.append(os.open('/dev/net/tun', os.O_RDWR | os.O_CLOEXEC))
+            fcntl.ioctl(HOLES[0], 0x400454ca, struct.pack('16sH22x', b'hole', 0x1001))  # TUNSETIFF; no header
+        except OSError as error:
+            raise Skip(f'no tunnel device: {error}') from None
+        subprocess.run(['ip', 'link', 'set', 'hole', 'up'], check=True)
+    for network in networks:
+        subprocess.run(['ip', 'route', 'replace', network, 'dev', 'hole', 'table', 'local'], check=True)
+
+
 def main():
     """Runs the tests of the program's own file and ends the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -215,6 +229,7 @@ atexit.register(shutil.rmtree, FOLDER, True)
 LOCKS = os.environ.setdefault('ISTHMUS_E2E_LOCKS', f'{tempfile.gettempdir()}/isthmus-e2e-ports-{os.getuid()}')
 PROCESSES = []
 PORT_LOCKS = []
+HOLES = []
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 

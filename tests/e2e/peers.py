@@ -11,7 +11,7 @@ import shutil
 from collections import namedtuple
 
 import wire
-from harness import Process, exchange_udp, folder, need, wait_until, write
+from harness import Process, exchange_tcp, exchange_udp, folder, need, wait_until, write
 
 Asked = namedtuple('Asked', 'name rdtype flags port')
 PEERS_ROOT = os.path.dirname(os.path.dirname(shutil.which('nsd') or '/x/x')) + '/root'
@@ -239,6 +239,49 @@ forward-zone:
     def complaints(self):
         bad = re.compile(r'lame|bogus|SERVFAIL|servfail|sanitize|removing|malformed|dropped|THROWAWAY', re.I)
         return [line for line in self.errors().splitlines() if bad.search(line)]
+
+
+class UnboundTcp(Server):
+    """A cluster's DNS that answers over TCP only: Unbound with what `records` say, each a line
+    `name TYPE data`."""
+    program = 'unbound'
+
+    def __init__(self, records, addresses, port):
+        self.records = records
+        super().__init__({}, addresses, port)
+
+    def arguments(self):
+        return ['-d', '-c', self.config]
+
+    def answers(self):
+        if not self.alive:
+            raise AssertionError(f'unbound ended: {self.errors()[-800:]}')
+        try:
+            return exchange_tcp(self, wire.query(self.records[0].split()[0], 'TXT'), 1) is not None
+        except OSError:
+            return False
+
+    def configuration(self, **_):
+        listen = ''.join(f'    interface: {a}@{self.port}\n' for a in self.addresses)
+        data = ''.join(f"    local-data: '{r}'\n" for r in self.records)
+        return f'''server:
+{listen}    username: ""
+    chroot: ""
+    directory: "{self.home}"
+    pidfile: "{self.home}/pid"
+    use-syslog: no
+    logfile: ""
+    num-threads: 1
+    do-daemonize: no
+    do-udp: no
+    access-control: 0.0.0.0/0 allow
+    module-config: "iterator"
+    local-zone: "local." static
+    local-zone: "10.in-addr.arpa." static
+{data}
+remote-control:
+    control-enable: no
+'''
 
 
 def peer_tool(name):

@@ -1,0 +1,228 @@
+/* `isthmus check`: what is wrong with a Corefile, and with each cluster it names. */
+#include "server/check.h"
+
+#include "resolver/plan.h"
+#include "server/command.h"
+#include "server/ladders.h"
+#include "server/lint.h"
+#include "server/offline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- which clusters, which addresses ---- */
+
+static int grow(void **list, uint32_t n, uint32_t *cap, size_t size)
+{
+    if (n < *cap)
+        return 0;
+    uint32_t wanted = *cap == 0 ? 64 : *cap * 2;
+    void *bigger = realloc(*list, wanted * size);
+    if (bigger == NULL)
+        return -1;
+    *list = bigger;
+    *cap = wanted;
+    return 0;
+}
+
+static struct ladder_question question_of(const struct cluster *c,
+                                          const struct addr *dns)
+{
+    struct ladder_question q = {
+        .dns = *dns, .domain = c->domain, .force_tcp = c->group.force_tcp};
+    for (uint32_t i = 0; i < c->services.n; i++) {
+        bool inside = cidr_contains(&c->services.list[i], dns);
+        if (inside || !q.has_services)
+            q.services = c->services.list[i];
+        q.has_services = true;
+        if (inside)
+            break;
+    }
+    return q;
+}
+
+static void out_of_memory(struct check *k)
+{
+    findings_add(&k->findings, FINDING_ERROR, (struct where){0}, "out of memory");
+}
+
+static void add_address(struct check *k, struct check_cluster *to,
+                        const struct addr *dns)
+{
+    void *list = k->questions;
+    if (grow(&list, k->results_n, &k->results_cap, sizeof *k->questions) < 0) {
+        out_of_memory(k);
+        return;
+    }
+    k->questions = list;
+    k->questions[k->results_n++] = question_of(to->cluster, dns);
+    to->n++;
+}
+
+static void add_cluster(const struct cluster *c, void *context)
+{
+    struct check *k = context;
+    void *list = k->clusters;
+    if (grow(&list, k->clusters_n, &k->clusters_cap, sizeof *k->clusters) < 0) {
+        out_of_memory(k);
+        return;
+    }
+    k->clusters = list;
+    k->clusters[k->clusters_n++] = (struct check_cluster){.cluster = c};
+}
+
+/* By zone, then by addresses: these are the same objects when they are the same. */
+static int by_identity(const void *a, const void *b)
+{
+    const struct check_cluster *x = *(struct check_cluster *const *)a;
+    const struct check_cluster *y = *(struct check_cluster *const *)b;
+    const struct upstream_group *g = &x->cluster->group, *h = &y->cluster->group;
+    int order = strcmp(x->cluster->label, y->cluster->label);
+    if (order == 0)
+        order = (g->n > h->n) - (g->n < h->n);
+    if (order == 0 && g->n > 0)
+        order = memcmp(g->list, h->list, g->n * sizeof *g->list);
+    return order;
+}
+
+/* A cluster that several blocks name, by a snippet say, is asked once. */
+static int drop_doubles(struct check *k)
+{
+    struct check_cluster **sorted = calloc(k->clusters_n + 1, sizeof(void *));
+    uint32_t n = 0;
+    if (sorted == NULL)
+        return -1;
+    for (uint32_t i = 0; i < k->clusters_n; i++)
+        sorted[i] = &k->clusters[i];
+    qsort(sorted, k->clusters_n, sizeof *sorted, by_identity);
+    for (uint32_t i = 1; i < k->clusters_n; i++)
+        sorted[i]->doubled = by_identity(&sorted[i - 1], &sorted[i]) == 0;
+    free(sorted);
+    for (uint32_t i = 0; i < k->clusters_n; i++) {
+        if (!k->clusters[i].doubled)
+            k->clusters[n++] = k->clusters[i];
+    }
+    k->clusters_n = n;
+    return 0;
+}
+
+static void collect(struct check *k, const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->blocks_n; i++) {
+        if (p->blocks[i].clusters != NULL)
+            cluster_map_each(p->blocks[i].clusters, add_cluster, k);
+    }
+    if (drop_doubles(k) < 0)
+        out_of_memory(k);
+    for (uint32_t i = 0; i < k->clusters_n; i++) {
+        struct check_cluster *c = &k->clusters[i];
+        c->first = k->results_n;
+        for (uint32_t n = 0; n < c->cluster->group.n; n++)
+            add_address(k, c, &c->cluster->group.list[n]->endpoint.addr);
+    }
+}
+
+/* ---- how they are ---- */
+
+static void judge(struct check *k, struct check_cluster *c)
+{
+    c->broken = c->first;
+    for (uint32_t i = c->first; i < c->first + c->n; i++) {
+        int level = ladder_level(k->results[i].state);
+        c->well += level == 0;
+        if (level > c->level) {
+            c->level = level;
+            c->broken = i;
+        }
+    }
+    if (c->well > 0 && c->level > 1)
+        c->level = 1;
+    if (c->level > k->status)
+        k->status = c->level;
+}
+
+static void ask(struct check *k, bool confirm)
+{
+    struct terminal_progress progress = {0};
+    k->results = calloc(k->results_n > 0 ? k->results_n : 1, sizeof *k->results);
+    for (uint32_t i = 0; i < k->results_n; i++)
+        k->questions[i].confirm = confirm;
+    struct ladders all = {.questions = k->questions,
+                          .results = k->results,
+                          .n = k->results_n,
+                          .progress = &progress};
+    int error = k->results == NULL ? -1 : ladders_run(&all);
+    if (error != 0) {
+        out_of_memory(k);
+        return;
+    }
+    k->asked = true;
+    for (uint32_t i = 0; i < k->clusters_n; i++)
+        judge(k, &k->clusters[i]);
+}
+
+/* ---- isthmus check ---- */
+
+static void check(struct check *k, const struct command_line *l)
+{
+    struct offline o = {.lookups = !command_given(l, "offline")};
+    offline_load(&o, k->conf, &k->findings);
+    if (o.plan != NULL) {
+        lint_plan(o.plan, &k->findings);
+        collect(k, o.plan);
+        if (o.lookups)
+            ask(k, command_given(l, "fcrdns"));
+    }
+    if (k->findings.n[FINDING_ERROR] > 0)
+        k->status = 2;
+    if (command_given(l, "json"))
+        check_print_json(k);
+    else
+        check_print(k);
+    offline_release(&o);
+}
+
+static int check_run(const struct command_line *l)
+{
+    struct check k = {.conf = command_value(l, "conf"),
+                      .problems = command_given(l, "problems")};
+    findings_init(&k.findings);
+    check(&k, l);
+    findings_release(&k.findings);
+    free(k.clusters);
+    free(k.questions);
+    free(k.results);
+    return k.status;
+}
+
+static const struct command_option options[] = {
+    {"conf", "FILE", "the Corefile (./Corefile); `stdin` reads standard input"},
+    {"offline", NULL, "only read the file: nothing is asked of anybody"},
+    {"fcrdns", NULL,
+     "also see that the names of the PTRs lead back to their addresses"},
+    {"problems", NULL, "say nothing of clusters that are well"},
+    {"json", NULL, "print one JSON object"},
+    {NULL, NULL, NULL},
+};
+
+const struct command command_check = {
+    .name = "check",
+    .line = "what is wrong with a Corefile, and with each cluster it names",
+    .help =
+        "Tells every error of the file with its line and how to mend it, and warns of\n"
+        "what may not do what was meant: a block that anybody may ask, reverse names\n"
+        "that are never asked of their block, caches that never hold anything, zones\n"
+        "that end in .local.\n\n"
+        "Then each DNS address of each cluster is asked, all at once, and a line a\n"
+        "cluster tells the first thing that is wrong and what usually mends it: no\n"
+        "route, silent, filtered, UDP or TCP only, REFUSED, another domain than the\n"
+        "Corefile says, another cluster, no reverse names, no dns-version, Services that\n"
+        "do not answer. This needs no credentials. Questions go to the DNS addresses,\n"
+        "and one connection to port 443 of the first address of the Service subnet,\n"
+        "which is the API's in every cluster; to nothing else.",
+    .exits = "0: all is well; there may be warnings and notes\n"
+             "1: a cluster works in part, or does not answer now\n"
+             "2: the file has an error, or a cluster stays broken until it is mended",
+    .options = options,
+    .run = check_run,
+};

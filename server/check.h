@@ -1,0 +1,40 @@
+/* What `isthmus check` knows once it has looked and asked, for those who print it. */
+#ifndef ISTHMUS_SERVER_CHECK_H
+#define ISTHMUS_SERVER_CHECK_H
+
+#include "resolver/cluster_map.h"
+#include "server/findings.h"
+#include "server/ladder.h"
+
+/* One cluster; questions and results of its DNS addresses stand together. */
+struct check_cluster {
+    const struct cluster *cluster;
+    uint32_t first, n; /* of the results */
+    uint32_t broken;   /* the address that is told; the first one when all are well */
+    int level;         /* as ladder_level(), 1 at most while another address is well */
+    uint32_t well;     /* how many addresses are */
+    bool doubled;      /* another block names it too */
+};
+
+struct check {
+    const char *conf;
+    struct findings findings;
+    struct check_cluster *clusters;
+    uint32_t clusters_n, clusters_cap;
+    struct ladder_question *questions;
+    struct ladder_result *results;
+    uint32_t results_n, results_cap;
+    bool asked;    /* not offline, and the file can be loaded */
+    bool problems; /* only what is wrong is wanted */
+    int status;
+};
+
+/* What is wrong, and how to mend it; either may be "". Each holds CHECK_TEXT_MAX. */
+#define CHECK_TEXT_MAX 700
+void check_explain(const struct check *k, const struct check_cluster *c, char *what,
+                   char *mend);
+
+void check_print(const struct check *k);
+void check_print_json(const struct check *k);
+
+#endif

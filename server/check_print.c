@@ -1,0 +1,248 @@
+#include "server/check.h"
+
+#include "resolver/rdata.h"
+#include "server/json_out.h"
+#include "server/terminal.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* ---- findings ---- */
+
+static void print_finding(const struct finding *f)
+{
+    static const enum terminal_colour colours[] = {[FINDING_NOTE] = COLOUR_GOOD,
+                                                   [FINDING_WARNING] = COLOUR_DOUBTFUL,
+                                                   [FINDING_ERROR] = COLOUR_BAD};
+    if (f->at.line > 0)
+        printf("%s:%u - ", f->at.file, f->at.line);
+    if (f->level != FINDING_ERROR) {
+        terminal_print(stdout, colours[f->level], finding_level_print(f->level));
+        fputs(": ", stdout);
+    }
+    puts(f->text);
+}
+
+/* A fleet would fill the screen with one sentence: told of the first few, then counted.
+ */
+#define ALIKE_MAX 5
+#define KINDS_MAX 16 /* as many are counted; further ones are all told */
+
+struct kinds {
+    const char *kind[KINDS_MAX];
+    uint32_t told[KINDS_MAX];
+    uint32_t n;
+};
+
+/* Whether this one is still to be told. */
+static bool is_told(struct kinds *k, const struct finding *f)
+{
+    uint32_t i = 0;
+    while (i < k->n && k->kind[i] != f->kind)
+        i++;
+    if (f->kind == NULL || f->level == FINDING_ERROR || i == KINDS_MAX)
+        return true;
+    if (i == k->n)
+        k->kind[k->n++] = f->kind;
+    return k->told[i]++ < ALIKE_MAX;
+}
+
+static void print_findings(const struct findings *all)
+{
+    struct kinds kinds = {.n = 0};
+    for (const struct finding *f = all->first; f != NULL; f = f->next)
+        if (is_told(&kinds, f))
+            print_finding(f);
+    for (uint32_t i = 0; i < kinds.n; i++)
+        if (kinds.told[i] > ALIKE_MAX)
+            printf("%u more like \"%.*s ...\" (all with --json)\n",
+                   kinds.told[i] - ALIKE_MAX, (int)strcspn(kinds.kind[i], "%"),
+                   kinds.kind[i]);
+}
+
+/* ---- clusters ---- */
+
+#define WIDTH_MAX                                                                      \
+    40 /* of the column of zones: a longer zone pushes its own line out                \
+        */
+
+static int zones_width(const struct check *k)
+{
+    size_t width = 8;
+    for (uint32_t i = 0; i < k->clusters_n; i++) {
+        size_t len = strlen(k->clusters[i].cluster->label);
+        if (len > width && len <= WIDTH_MAX)
+            width = len;
+    }
+    return (int)width;
+}
+
+static unsigned terminal_width(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 60)
+        return 0;
+    return size.ws_col;
+}
+
+/* Prints text that begins in column `at`; on a terminal its lines are broken between
+ * words, and go on under `indent`. */
+static void print_wrapped(const char *text, unsigned at, unsigned indent)
+{
+    unsigned width = terminal_width();
+    while (*text != '\0') {
+        unsigned space = (unsigned)strspn(text, " ");
+        unsigned len = space + (unsigned)strcspn(text + space, " ");
+        if (width > 0 && at + len > width && at > indent) {
+            printf("\n%*s", (int)indent, "");
+            at = indent;
+            text += space;
+            len -= space;
+        }
+        printf("%.*s", (int)len, text);
+        at += len;
+        text += len;
+    }
+    putchar('\n');
+}
+
+static void print_cluster(const struct check *k, const struct check_cluster *c,
+                          unsigned width)
+{
+    char what[CHECK_TEXT_MAX], mend[CHECK_TEXT_MAX], state[16];
+    static const enum terminal_colour colours[] = {COLOUR_GOOD, COLOUR_DOUBTFUL,
+                                                   COLOUR_BAD};
+    enum ladder_state found = k->results[c->broken].state;
+    if (k->problems && c->level == 0)
+        return;
+    check_explain(k, c, what, mend);
+    snprintf(state, sizeof state, "%-8s", ladder_state_print(found));
+    printf("%-*s  ", (int)width, c->cluster->label);
+    terminal_print(stdout, colours[c->level], state);
+    fputs("  ", stdout);
+    print_wrapped(what, width + 4 + (unsigned)strlen(state), width + 2);
+    if (mend[0] == '\0')
+        return;
+    printf("%*sfix: ", (int)width + 2, "");
+    print_wrapped(mend, width + 7, width + 7);
+}
+
+static void print_summary(const struct check *k)
+{
+    uint32_t counts[LADDER_HERE + 1] = {0};
+    if (k->clusters_n < 2)
+        return;
+    for (uint32_t i = 0; i < k->clusters_n; i++)
+        counts[k->results[k->clusters[i].broken].state]++;
+    printf("%u clusters:", k->clusters_n);
+    for (unsigned s = 0, n = 0; s <= LADDER_HERE; s++) {
+        if (counts[s] > 0)
+            printf("%s %u %s", n++ == 0 ? "" : ",", counts[s],
+                   ladder_state_print((enum ladder_state)s));
+    }
+    putchar('\n');
+}
+
+void check_print(const struct check *k)
+{
+    print_findings(&k->findings);
+    if (k->asked) {
+        unsigned width = (unsigned)zones_width(k);
+        for (uint32_t i = 0; i < k->clusters_n; i++)
+            print_cluster(k, &k->clusters[i], width);
+        print_summary(k);
+    } else if (k->findings.n[FINDING_ERROR] == 0) {
+        printf("%s: no errors, %u warnings; %u clusters, not asked\n",
+               k->conf == NULL ? "Corefile" : k->conf, k->findings.n[FINDING_WARNING],
+               k->clusters_n);
+    }
+}
+
+/* ---- as JSON ---- */
+
+static void json_findings(struct json_out *j, const struct findings *all)
+{
+    json_open(j, "findings", '[');
+    for (const struct finding *f = all->first; f != NULL; f = f->next) {
+        json_open(j, NULL, '{');
+        json_text(j, "level", finding_level_print(f->level));
+        json_text(j, "file", f->at.file);
+        json_number(j, "line", f->at.line);
+        json_text(j, "text", f->text);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_name(struct json_out *j, const char *key, const struct name *n)
+{
+    char text[NAME_TEXT_MAX];
+    if (n->len == 0) {
+        json_text(j, key, NULL);
+        return;
+    }
+    size_t len = name_print(n->wire, text);
+    if (len > 1)
+        text[len - 1] = '\0';
+    json_text(j, key, text);
+}
+
+static void json_address(struct json_out *j, const struct ladder_question *q,
+                         const struct ladder_result *r)
+{
+    char text[ADDR_TEXT_MAX], code[RDATA_MNEMONIC_MAX];
+    json_open(j, NULL, '{');
+    json_text(j, "address", addr_print(&q->dns, text));
+    json_text(j, "state", ladder_state_print(r->state));
+    json_number(j, "level", ladder_level(r->state));
+    if (r->rtt_us > 0) {
+        json_text(j, "rcode", rcode_print(r->rcode, code));
+        json_decimal(j, "rtt_ms", r->rtt_us / 1000.0);
+    }
+    json_name(j, "domain", &r->domain);
+    json_name(j, "dns_name", &r->dns_name);
+    json_name(j, "first_name", &r->first_name);
+    json_text(j, "spec", r->version[0] == '\0' ? NULL : r->version);
+    json_close(j, '}');
+}
+
+static void json_cluster(struct json_out *j, const struct check *k,
+                         const struct check_cluster *c)
+{
+    char what[CHECK_TEXT_MAX], mend[CHECK_TEXT_MAX];
+    json_open(j, NULL, '{');
+    json_text(j, "zone", c->cluster->label);
+    json_text(j, "file", c->cluster->at.file);
+    json_number(j, "line", c->cluster->at.line);
+    json_name(j, "domain", &c->cluster->domain);
+    if (k->asked) {
+        check_explain(k, c, what, mend);
+        json_text(j, "state", ladder_state_print(k->results[c->broken].state));
+        json_number(j, "level", c->level);
+        json_text(j, "text", what);
+        json_text(j, "fix", mend[0] == '\0' ? NULL : mend);
+        json_open(j, "addresses", '[');
+        for (uint32_t i = c->first; i < c->first + c->n; i++)
+            json_address(j, &k->questions[i], &k->results[i]);
+        json_close(j, ']');
+    }
+    json_close(j, '}');
+}
+
+void check_print_json(const struct check *k)
+{
+    struct json_out j = json_out(stdout);
+    json_open(&j, NULL, '{');
+    json_text(&j, "file", k->conf == NULL ? "Corefile" : k->conf);
+    json_number(&j, "status", k->status);
+    json_bool(&j, "asked", k->asked);
+    json_findings(&j, &k->findings);
+    json_open(&j, "clusters", '[');
+    for (uint32_t i = 0; i < k->clusters_n; i++) {
+        if (!k->problems || k->clusters[i].level > 0)
+            json_cluster(&j, k, &k->clusters[i]);
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+}

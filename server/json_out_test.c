@@ -1,0 +1,66 @@
+#include "server/json_out.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void objects_lists_and_values_are_written_as_they_come(void **unused)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    struct json_out j = json_out(out);
+    json_open(&j, NULL, '{');
+    json_text(&j, "zone", "b.lan");
+    json_open(&j, "list", '[');
+    json_number(&j, NULL, -7);
+    json_bool(&j, NULL, true);
+    json_open(&j, NULL, '{');
+    json_close(&j, '}');
+    json_text(&j, NULL, NULL);
+    json_close(&j, ']');
+    json_decimal(&j, "ms", 1.5);
+    json_close(&j, '}');
+    fclose(out);
+    assert_string_equal(
+        text, "{\"zone\":\"b.lan\",\"list\":[-7,true,{},null],\"ms\":1.500}\n");
+    free(text);
+}
+
+static void any_octets_make_a_string(void **unused)
+{
+    static const char *const rows[][2] = {
+        {"a\"b\\c", "\"a\\\"b\\\\c\""},
+        {"\x01\n\x7f", "\"\\u0001\\u000a\x7f\""},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+         "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
+        {"\xff x", "\"\\ufffd x\""},                              /* no such octet */
+        {"\xc3", "\"\\ufffd\""},                                  /* cut short */
+        {"\xc0\xaf", "\"\\ufffd\\ufffd\""},                       /* overlong */
+        {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},            /* half a surrogate */
+        {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* beyond the last */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *text;
+        size_t len;
+        FILE *out = open_memstream(&text, &len);
+        struct json_out j = json_out(out);
+        json_text(&j, NULL, rows[i][0]);
+        fclose(out);
+        assert_string_equal(text, rows[i][1]);
+        free(text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objects_lists_and_values_are_written_as_they_come),
+        cmocka_unit_test(any_octets_make_a_string),
+    };
+    return cmocka_run_group_tests_name("json_out", tests, NULL, NULL);
+}
