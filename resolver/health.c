@@ -449,11 +449,12 @@ void health_passed_over(const struct health_of *of, struct upstream *up)
     watch(of, up, true);
 }
 
-void health_failed(const struct health_of *of, struct upstream *up, int error)
+void health_failed(const struct health_of *of, struct upstream *up, uint64_t sent_us,
+                   int error)
 {
     atomic_store_explicit(&up->last_error, error, memory_order_relaxed);
     if (load_us(&up->failing_since_us) == 0)
-        store_us(&up->failing_since_us, of->u->r->now_us);
+        store_us(&up->failing_since_us, sent_us);
     if (of->group->cluster)
         add_failure(of, up);
     watch(of, up, true);

@@ -42,8 +42,9 @@ bool health_spares(const struct upstream_group *g);
 /* An answer came after `rtt_us`. */
 void health_alive(const struct health_of *of, struct upstream *up, uint64_t rtt_us);
 
-/* An attempt failed with this errno (0: silence). */
-void health_failed(const struct health_of *of, struct upstream *up, int error);
+/* An attempt that was sent at `sent_us` failed with this errno (0: silence). */
+void health_failed(const struct health_of *of, struct upstream *up, uint64_t sent_us,
+                   int error);
 
 /* A question goes to `up`, or passes it over because it is down: it is watched. */
 void health_used(const struct health_of *of, struct upstream *up);

@@ -297,7 +297,7 @@ static void blame(struct inquiry *in, struct attempt *a, int error)
     if (a->after_tc || was_blamed(in, a->up))
         return;
     a->blamed = true;
-    health_failed(&of, a->up, error);
+    health_failed(&of, a->up, a->sent_us, error);
 }
 
 static void note_error(struct inquiry *in, struct attempt *a, int error)

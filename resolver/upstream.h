@@ -40,7 +40,8 @@ struct upstream {
     _Atomic uint32_t srtt_us; /* smoothed over eight answers; 0 = not known */
     _Atomic uint32_t fails;   /* in a row: of attempts (cluster), of probes (forward) */
     _Atomic int last_error;   /* errno of the last failure, 0 = silence */
-    _Atomic uint64_t failing_since_us; /* first failure of the present row; 0 = none */
+    _Atomic uint64_t failing_since_us; /* when the first of the present row of failures
+                                          was sent; 0 = none */
     _Atomic uint64_t used_us; /* when a question was sent last, to about a second */
     _Atomic uint64_t tcp_until_us; /* UDP is silent, TCP answers: no UDP until then */
     _Atomic bool probing;          /* some worker watches it: one at most */
