@@ -180,6 +180,12 @@ demo: ## packages, build, then the main job on two built-in clusters
 	@$(MAKE) --no-print-directory all
 	@$(BUILD)/isthmus demo
 
+lab: ## three clusters with shared routes on this machine, and isthmus: the story of examples/lab; STAY=1 COREDNS=path
+	@tests/tools/packages.sh build lab
+	@tests/tools/peers.sh lab
+	@$(MAKE) --no-print-directory all
+	@ISTHMUS=$(OUT)/isthmus COREDNS='$(COREDNS)' examples/lab/lab.py $(if $(STAY),--stay)
+
 # The second half of the Corefile's manual is what the plugins and limits say of themselves.
 $(BUILD)/isthmus-corefile.5: docs/isthmus-corefile.5.head $(OUT)/isthmus
 	@{ cat $< && $(OUT)/isthmus plugins --man && \
@@ -211,7 +217,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: all manual lib test check unit oom scenario e2e golden fuzz fuzz-run bench cov lint analyze format demo \
+.PHONY: all manual lib test check unit oom scenario e2e golden fuzz fuzz-run bench cov lint analyze format demo lab \
     install clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:

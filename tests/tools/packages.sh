@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# packages.sh build|test|bench...: installs the Debian packages that are missing, and says which
+# packages.sh build|test|lab|bench...: installs the Debian packages that are missing, and says which
 # and why. Silent when nothing is missing. `make` calls it before it looks for a compiler.
 set -eu
 
@@ -15,9 +15,10 @@ packages_of() {
         echo zsh                                          # completions
         echo openssl                                      # certificates for them
         ;;
+    lab) echo python3 iproute2 bind9-dnsutils ;; # the servers of it are unpacked by peers.sh
     bench) echo dnsperf python3 ;;
     *)
-        echo "packages.sh: $1: expected build, test or bench" >&2
+        echo "packages.sh: $1: expected build, test, lab or bench" >&2
         return 2
         ;;
     esac

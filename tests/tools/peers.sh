@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# peers.sh [bench]: unpacks the DNS servers that tests use as clusters and clients, and the
+# peers.sh [bench|lab]: unpacks the DNS servers that tests use as clusters and clients, and the
 # promtool that reads our metrics, with the libraries this machine lacks, under build/peers; with
-# `bench` the forwarders too that only the bench measures. They are downloaded from the machine's
-# own package sources but never installed, so none ever starts as a service; they run through the
-# wrappers of build/peers/bin. Quick and silent when that is done already.
+# `bench` the forwarders too that only the bench measures, with `lab` what examples/lab makes its
+# networks of. They are downloaded from the machine's own package sources but never installed, so
+# none ever starts as a service; they run through the wrappers of build/peers/bin. Quick and silent
+# when that is done already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 stage=${1:-test}
@@ -18,8 +19,13 @@ bench)
     servers='dnsdist dnsmasq-base knot-resolver'
     programs='dnsdist dnsmasq kresd'
     ;;
+lab)
+    tests/tools/peers.sh test
+    servers='bird2 nftables traceroute curl wireguard-go wireguard-tools'
+    programs='bird birdc nft traceroute.db curl wireguard-go wg'
+    ;;
 *)
-    echo "peers.sh: $stage: expected test or bench" >&2
+    echo "peers.sh: $stage: expected test, bench or lab" >&2
     exit 2
     ;;
 esac
@@ -101,4 +107,8 @@ for program in $programs; do
         fi
     done
 done
+# Debian names it so that others of the kind can be installed beside it.
+if [ -x "$peers/bin/traceroute.db" ]; then
+    ln -sf traceroute.db "$peers/bin/traceroute"
+fi
 echo "$servers" >"$unpacked"
