@@ -18,7 +18,7 @@ OUT   := $(BUILD)/$(MODE)$(if $(CLANG),-clang)
 
 # ---- libraries: pkg-config names, and -l names where there is no .pc file ----
 
-PACKAGES := libuv libldns:ldns libpcre2-8 libssl libcrypto
+PACKAGES := libuv libldns:ldns libpcre2-8 libssl libcrypto libfstrm libprotobuf-c
 LIBS     := -lpthread
 
 # ---- sources: by folder; x_test.c stands beside x.c ----
@@ -30,6 +30,7 @@ MAIN_C   := $(filter server/main.c,$(ALL_C))
 LIB_C    := $(filter-out %_test.c server/main.c,$(ALL_C))
 TEST_C   := $(sort $(filter %_test.c,$(ALL_C)) $(wildcard tests/unit/*_test.c))
 HELP_C   := $(filter-out %_test.c,$(wildcard tests/unit/*.c))
+PROTO    := $(OUT)/resolver/dnstap.pb-c
 FUZZ_C   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 PLAYER_C := $(filter-out %_test.c,$(wildcard tests/scenario/*.c))
 
@@ -88,7 +89,7 @@ lib: $(LIB)
 $(OUT)/isthmus: $(OUT)/server/main.o $(LIB)
 	$(LINK)
 
-$(LIB): $(LIB_C:%.c=$(OUT)/%.o) $(if $(filter oom,$(MODE)),$(OUT)/tests/tools/oom.o)
+$(LIB): $(LIB_C:%.c=$(OUT)/%.o) $(PROTO).o $(if $(filter oom,$(MODE)),$(OUT)/tests/tools/oom.o)
 	@mkdir -p $(@D) && rm -f $@
 	@ar rcs $@ $^
 
@@ -96,7 +97,18 @@ $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(COMPILE)
 
+# What protoc-c makes of the schema is not ours to mend.
+$(PROTO).o: $(PROTO).c $(OUT)/flags
+	$(CC) @$(OUT)/flags -w -c -o $@ $<
+
+$(PROTO).c: resolver/dnstap.proto
+	@mkdir -p $(@D)
+	@protoc-c --proto_path=resolver --c_out=$(@D) $<
+
 $(LIB_C:%.c=$(OUT)/%.o): MODULE_FLAGS = $(MODULE_FLAGS_$(MODE))
+
+$(OUT)/resolver/dnstap.o: $(PROTO).c
+$(OUT)/resolver/dnstap.o: MODULE_FLAGS += -I$(OUT)
 
 $(OUT)/flags: Makefile
 	@mkdir -p $(@D)

@@ -50,6 +50,14 @@
 #define LIMITS_CLIENT(LIMIT)                                                           \
     LIMIT(UDP_BATCH, 64, "datagrams",                                                  \
           "per system call: more gains little and delays the first")                   \
+    LIMIT(TAP_WORKERS_MAX, 1024, "workers",                                            \
+          "`dnstap`: as many as `multisocket` takes")                                  \
+    LIMIT(TAP_SINKS_MAX, 64, "connections",                                            \
+          "`dnstap listen`: every message is written to each of them")                 \
+    LIMIT(TAP_FLUSH_MS, 100, "ms", "`dnstap`: a message waits no longer to be sent")   \
+    LIMIT(TAP_WAIT_S, 4, "s", "`dnstap`: for a peer, at each step; as CoreDNS")        \
+    LIMIT(TAP_RETRY_S, 10, "s",                                                        \
+          "`dnstap`: between attempts to reach a peer, and lines about losses")        \
     LIMIT(SHED_DEPTH, 1024, "answers per UDP socket",                                  \
           "`shed`: a burst, some 15 ms of what a socket takes")                        \
     LIMIT(TCP_CLIENTS_MAX, 10000, "connections",                                       \

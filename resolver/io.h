@@ -80,6 +80,13 @@ struct io {
     /* One question sent on the conn is no longer waited for (answered or given up).
      * Exactly once for each send() that returned 0, also after resolver_lost(). */
     void (*settle)(struct io *io, uint32_t conn);
+
+    /* Microseconds since 1970, for those who write down when things happened. */
+    uint64_t (*wall_us)(struct io *io);
+
+    /* Gives one dnstap message to a tap of struct outside. Copies it; without room it
+     * is lost and counted there. */
+    void (*tap)(struct io *io, void *tap, const uint8_t *octets, size_t len);
 };
 
 #endif

@@ -23,6 +23,7 @@ struct outside_tls {
     const char *cert, *key; /* of the client; both or none */
     const char *ca;         /* NULL: those the system trusts */
     const char *servername; /* whose certificate it must be; NULL: the address's */
+    bool unverified;        /* any certificate will do */
 };
 
 /* Whether clients are to show a certificate, as Go's crypto/tls names it. */
@@ -42,6 +43,21 @@ struct outside_tls_server {
     const char *keylog; /* a file that secrets of connections are added to; NULL */
 };
 
+/* Where dnstap messages go (Frame Streams, https://dnstap.info). */
+enum tap_kind { TAP_UNIX, TAP_TCP, TAP_TLS };
+
+struct outside_tap {
+    enum tap_kind kind;
+    bool listen;      /* wait for those who want them, instead of connecting */
+    const char *path; /* TAP_UNIX */
+    const char *host; /* else: a name or an address */
+    const char *port;
+    uint32_t queue;       /* messages of usual length that may wait, for each worker */
+    uint32_t send_buffer; /* octets, for TCP */
+    const void *tls;      /* TAP_TLS: of tls_new(), or tls_server_new() to listen; it
+                             outlives the tap */
+};
+
 struct outside {
     /* Asks each server in turn for the addresses of a family (4 or 6), 2 s each. 0, or
      * -1: no server said anything, or that there is no such name. */
@@ -54,6 +70,11 @@ struct outside {
     /* The same for connections of clients. */
     void *(*tls_server_new)(const struct outside_tls_server *files, char *reason);
     void (*tls_free)(void *tls);
+
+    /* Copies what it keeps. A peer that is not there is tried again from time to time;
+     * NULL: no memory, or an address that cannot be listened on: `reason` says why. */
+    void *(*tap_open)(const struct outside_tap *how, char *reason);
+    void (*tap_close)(void *tap);
 };
 
 #endif

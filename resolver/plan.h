@@ -50,6 +50,7 @@ struct plan_tls {
 };
 
 struct cluster_map;
+struct dnstap_tap;
 struct notify;
 struct transfer;
 struct zone_source;
@@ -91,6 +92,7 @@ struct plan_block {
     struct plan_tls tls;
     uint32_t https_max; /* connections; 0 = no end */
     bool https_written;
+    const struct dnstap_tap *taps; /* of dnstap; NULL = none */
 };
 
 /* One listening address and what is served there. */

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "resolver/core.h"
+#include "resolver/dnstap.h"
 #include "resolver/health.h"
 #include "resolver/inquiry.h"
 #include "resolver/plan.h"
@@ -211,7 +212,7 @@ static int add_waiter(struct inquiry *in, struct query *q, struct asked *asked)
 }
 
 static void tell(const struct inquiry *in, uint32_t i,
-                 const struct upstream_result *res)
+                 const struct upstream_result *res, struct span answer)
 {
     struct resolver *r = in->owner->r;
     struct ticket t = i == 0 ? in->first_waiter : in->more_waiters[i - 1];
@@ -221,6 +222,8 @@ static void tell(const struct inquiry *in, uint32_t i,
         asked->direction != q->direction)
         return;
     asked->result = *res;
+    if (q->block->taps != NULL)
+        dnstap_forwarded(q, in, res, answer);
     query_wake(r, t);
 }
 
@@ -253,7 +256,7 @@ void upstreams_settle(struct inquiry *in, const struct upstream_result *res,
     for (uint32_t i = 0; i < in->waiters_n; i++) {
         if (answer.len > 0 && i > 0)
             index_again(in, answer);
-        tell(in, i, res);
+        tell(in, i, res, answer);
         if (answer.len > 0)
             query_run_ready(u->r);
     }

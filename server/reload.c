@@ -6,6 +6,7 @@
 #include "resolver/outside.h"
 #include "resolver/registry.h"
 #include "server/lookup.h"
+#include "server/tap.h"
 #include "server/tls.h"
 #include "server/turn.h"
 #include "server/version.h"
@@ -85,7 +86,9 @@ static struct plan *build(struct reload *r, struct config *config, struct errors
     static const struct outside outside = {.lookup = lookup_addrs,
                                            .tls_new = tls_new,
                                            .tls_server_new = tls_server_new,
-                                           .tls_free = tls_free};
+                                           .tls_free = tls_free,
+                                           .tap_open = tap_open,
+                                           .tap_close = tap_close};
     struct plan_flags flags = {.dns_port = r->args->dns_port, .outside = &outside};
     struct plan *plan = plan_build(config, r->registry, &flags, errs);
     if (plan == NULL)

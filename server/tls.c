@@ -132,7 +132,8 @@ static int configure(SSL_CTX *context, const struct outside_tls *files, char *re
     static const unsigned char alpn[] = "\3dot"; /* RFC 7858 section 3.1 */
     if (SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn - 1) != 0)
         return explain(reason, "ALPN");
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(context, files->unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+                       NULL);
     if (set_common(context, reason) < 0 || use_trust(context, files->ca, reason) < 0 ||
         use_identity(context, files->cert, files->key, reason) < 0)
         return -1;

@@ -2,6 +2,7 @@
 
 #include "server/dial_stream.h"
 #include "server/dial_udp.h"
+#include "server/tap.h"
 #include "server/tcp.h"
 #include "server/udp.h"
 
@@ -11,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NONE UINT32_MAX
@@ -126,6 +128,18 @@ static void io_settle(struct io *io, uint32_t conn)
         dial_udp_settle(&worker_of(io)->dial_udp, conn);
 }
 
+static uint64_t io_wall_us(struct io *io)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void io_tap(struct io *io, void *tap, const uint8_t *octets, size_t len)
+{
+    tap_put(tap, worker_of(io)->settings.number, octets, len);
+}
+
 static const struct io worker_io = {
     .random = io_random,
     .reply_space = io_reply_space,
@@ -134,6 +148,8 @@ static const struct io worker_io = {
     .connect = io_connect,
     .send = io_send,
     .settle = io_settle,
+    .wall_us = io_wall_us,
+    .tap = io_tap,
 };
 
 /* ---- turns ---- */

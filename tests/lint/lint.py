@@ -30,6 +30,8 @@ HEADERS = [
     (r'cjson/.*', ['base/tree.', 'config/json.']),
     (r'pcre2\.h', ['resolver/pattern.']),
     (r'microhttpd\.h', ['server/admin.']),
+    (r'fstrm\.h', ['server/tap_sink.']),
+    (r'.*\.pb-c\.h|protobuf-c/.*', ['resolver/dnstap.']),
     (r'openssl/.*', ['server/tls.', 'server/tls_test.', 'tests/']),
 ]
 # Calls that must not be in a file of the given folders: name, folders, what to use.

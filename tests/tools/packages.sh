@@ -5,13 +5,17 @@ set -eu
 
 packages_of() {
     case $1 in
-    build) echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libcjson-dev libmicrohttpd-dev libssl-dev ;;
+    build)
+        echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libcjson-dev libmicrohttpd-dev
+        echo libssl-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
+        ;;
     test)
         echo libcmocka-dev                                # unit tests
         echo clang libclang-rt-14-dev llvm-14             # second compiler, fuzzing, stack traces
         echo clang-format                                 # lint
         echo git python3 python3-dnspython bind9-dnsutils # end-to-end tests
         echo iproute2                                     # network namespaces for them
+        echo fstrm-bin                                    # a reader of dnstap
         echo zsh                                          # completions
         echo openssl                                      # certificates for them
         ;;

@@ -1,0 +1,275 @@
+#include "server/tap_sink.h"
+
+#include "base/limits.h"
+#include "server/tls.h"
+
+#include <errno.h>
+#include <fstrm.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct tap_sink {
+    int fd;
+    struct tls_stream *tls;
+    struct tls_session *session; /* nobody's use: the next connection is another sink */
+    struct fstrm_writer *writer;
+};
+
+/* ---- the socket, for libfstrm ---- */
+
+static fstrm_res on_open(void *object)
+{
+    return fstrm_res_success; /* it is connected */
+}
+
+static fstrm_res on_close(void *object)
+{
+    return fstrm_res_success; /* tap_sink_close() does it */
+}
+
+/* Waits until the socket is ready; false: TAP_WAIT_S have passed. */
+static bool wait_for(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int n;
+    do
+        n = poll(&p, 1, TAP_WAIT_S * 1000);
+    while (n < 0 && errno == EINTR);
+    return n > 0;
+}
+
+static ssize_t read_some(struct tap_sink *s, void *to, size_t len)
+{
+    return s->tls != NULL ? tls_read(s->tls, to, len) : recv(s->fd, to, len, 0);
+}
+
+static ssize_t write_some(struct tap_sink *s, const void *from, size_t len)
+{
+    return s->tls != NULL ? tls_write(s->tls, from, len)
+                          : send(s->fd, from, len, MSG_NOSIGNAL);
+}
+
+/* After a call that would have had to wait. */
+static bool wait_again(struct tap_sink *s, short events)
+{
+    if (errno == EINTR)
+        return true;
+    if (errno != EAGAIN)
+        return false;
+    if (s->tls != NULL)
+        events = tls_wants_write(s->tls) ? POLLOUT : POLLIN;
+    return wait_for(s->fd, events);
+}
+
+static fstrm_res on_read(void *object, void *to, size_t len)
+{
+    struct tap_sink *s = object;
+    uint8_t *at = to;
+    while (len > 0) {
+        ssize_t n = read_some(s, at, len);
+        if (n == 0)
+            return fstrm_res_stop;
+        if (n < 0 && !wait_again(s, POLLIN))
+            return fstrm_res_failure;
+        at += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return fstrm_res_success;
+}
+
+static fstrm_res write_all(struct tap_sink *s, const uint8_t *at, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write_some(s, at, len);
+        if (n < 0 && !wait_again(s, POLLOUT))
+            return fstrm_res_failure;
+        at += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return fstrm_res_success;
+}
+
+/* As far as one call takes them all; the rest piece by piece. */
+static fstrm_res on_write(void *object, const struct iovec *iov, int iov_n)
+{
+    struct tap_sink *s = object;
+    struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                       .msg_iovlen = (size_t)iov_n};
+    ssize_t sent = s->tls == NULL ? sendmsg(s->fd, &m, MSG_NOSIGNAL) : 0;
+    size_t over = sent > 0 ? (size_t)sent : 0;
+    for (int i = 0; i < iov_n; i++) {
+        size_t done = over < iov[i].iov_len ? over : iov[i].iov_len;
+        over -= done;
+        if (write_all(s, (const uint8_t *)iov[i].iov_base + done,
+                      iov[i].iov_len - done) != fstrm_res_success)
+            return fstrm_res_failure;
+    }
+    return fstrm_res_success;
+}
+
+/* ---- the stream ---- */
+
+static struct fstrm_rdwr *new_rdwr(struct tap_sink *s)
+{
+    struct fstrm_rdwr *rdwr = fstrm_rdwr_init(s);
+    fstrm_rdwr_set_open(rdwr, on_open);
+    fstrm_rdwr_set_close(rdwr, on_close);
+    fstrm_rdwr_set_read(rdwr, on_read);
+    fstrm_rdwr_set_write(rdwr, on_write);
+    return rdwr;
+}
+
+static int shake_hands(struct tap_sink *s)
+{
+    static const char content[] = "protobuf:dnstap.Dnstap";
+    struct fstrm_writer_options *options = fstrm_writer_options_init();
+    struct fstrm_rdwr *rdwr = new_rdwr(s);
+    fstrm_writer_options_add_content_type(options, content, sizeof content - 1);
+    s->writer = fstrm_writer_init(options, &rdwr);
+    fstrm_writer_options_destroy(&options);
+    if (s->writer == NULL) {
+        fstrm_rdwr_destroy(&rdwr);
+        return -1;
+    }
+    return fstrm_writer_open(s->writer) == fstrm_res_success ? 0 : -1;
+}
+
+static int give_up(char *reason, const char *why)
+{
+    snprintf(reason, OUTSIDE_REASON_MAX, "TLS: %s", why);
+    return -1;
+}
+
+static int begin_tls(struct tap_sink *s, const struct outside_tap *how, char *reason)
+{
+    int error;
+    s->tls = how->listen ? tls_accept(how->tls, s->fd, TLS_DNS)
+                         : tls_open(how->tls, s->fd, &s->session);
+    if (s->tls == NULL)
+        return give_up(reason, "out of memory");
+    while ((error = tls_handshake(s->tls)) == EAGAIN) {
+        if (!wait_for(s->fd, tls_wants_write(s->tls) ? POLLOUT : POLLIN))
+            return give_up(reason, "no answer");
+    }
+    if (error == 0)
+        return 0;
+    return give_up(reason, error == EKEYREJECTED ? tls_flaw(s->tls) : strerror(error));
+}
+
+/* Takes the descriptor. */
+static struct tap_sink *begin(int fd, const struct outside_tap *how, char *reason)
+{
+    struct tap_sink *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        close(fd);
+        snprintf(reason, OUTSIDE_REASON_MAX, "out of memory");
+        return NULL;
+    }
+    s->fd = fd;
+    if (how->kind == TAP_TLS && begin_tls(s, how, reason) < 0) {
+        tap_sink_close(s);
+        return NULL;
+    }
+    if (shake_hands(s) == 0)
+        return s;
+    snprintf(reason, OUTSIDE_REASON_MAX, "it does not speak Frame Streams");
+    tap_sink_close(s);
+    return NULL;
+}
+
+struct tap_sink *tap_sink_accept(int fd, const struct outside_tap *how, char *reason)
+{
+    return begin(fd, how, reason);
+}
+
+int tap_sink_write(struct tap_sink *s, const struct iovec *iov, int n)
+{
+    return fstrm_writer_writev(s->writer, iov, n) == fstrm_res_success ? 0 : -1;
+}
+
+void tap_sink_close(struct tap_sink *s)
+{
+    if (s == NULL)
+        return;
+    if (s->writer != NULL)
+        fstrm_writer_destroy(&s->writer); /* STOP, and waits for FINISH */
+    tls_close(s->tls);
+    tls_session_free(s->session);
+    close(s->fd);
+    free(s);
+}
+
+/* ---- connecting ---- */
+
+static int connect_to(int fd, const struct sockaddr *to, socklen_t len)
+{
+    if (connect(fd, to, len) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return errno;
+    int error = ETIMEDOUT;
+    socklen_t error_len = sizeof error;
+    if (wait_for(fd, POLLOUT))
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
+    return error;
+}
+
+static int open_and_connect(const struct sockaddr *to, socklen_t len, uint32_t buffer,
+                            int *error)
+{
+    int size = buffer > INT32_MAX ? INT32_MAX : (int)buffer;
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        *error = errno;
+        return -1;
+    }
+    if (to->sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    *error = connect_to(fd, to, len);
+    if (*error == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int connect_unix(const struct outside_tap *how, char *reason)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int error = 0;
+    memcpy(to.sun_path, how->path, strlen(how->path)); /* its length has been checked */
+    int fd = open_and_connect((const struct sockaddr *)&to, sizeof to, 0, &error);
+    if (fd < 0)
+        snprintf(reason, OUTSIDE_REASON_MAX, "%s", strerror(error));
+    return fd;
+}
+
+/* Each address of the name in turn. */
+static int connect_tcp(const struct outside_tap *how, char *reason)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    int fd = -1, error = EHOSTUNREACH;
+    int rc = getaddrinfo(how->host, how->port, &hints, &list);
+    if (rc != 0) {
+        snprintf(reason, OUTSIDE_REASON_MAX, "%s", gai_strerror(rc));
+        return -1;
+    }
+    for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next)
+        fd = open_and_connect(a->ai_addr, a->ai_addrlen, how->send_buffer, &error);
+    freeaddrinfo(list);
+    if (fd < 0)
+        snprintf(reason, OUTSIDE_REASON_MAX, "%s", strerror(error));
+    return fd;
+}
+
+struct tap_sink *tap_sink_connect(const struct outside_tap *how, char *reason)
+{
+    int fd =
+        how->kind == TAP_UNIX ? connect_unix(how, reason) : connect_tcp(how, reason);
+    return fd < 0 ? NULL : begin(fd, how, reason);
+}
