@@ -31,12 +31,13 @@ static struct ladder_question question_of(const struct cluster *c,
     struct ladder_question q = {
         .dns = *dns, .domain = c->domain, .force_tcp = c->group.force_tcp};
     for (uint32_t i = 0; i < c->services.n; i++) {
-        bool inside = cidr_contains(&c->services.list[i], dns);
-        if (inside || !q.has_services)
-            q.services = c->services.list[i];
+        const struct cidr *services = &c->services.list[i];
+        bool better = cidr_contains(services, dns) && !cidr_contains(&q.services, dns);
+        if (better || !q.has_services)
+            q.services = *services;
         q.has_services = true;
-        if (inside)
-            break;
+        if (services->family != c->services.list[0].family)
+            q.dual_stack = true;
     }
     return q;
 }

@@ -97,20 +97,23 @@ static enum ladder_state judge_silence(const struct ladder_result *r)
         return LADDER_NOT_DNS;
     if (outcome_is(r, PROBE_CLOSED))
         return LADDER_CLOSED;
-    bool host = r->service == PROBE_ANSWERED || r->service == PROBE_CLOSED;
+    bool host = r->first.family != 0 &&
+                (r->service == PROBE_ANSWERED || r->service == PROBE_CLOSED);
     return host ? LADDER_FILTERED : LADDER_DOWN;
-}
-
-/* Whether the first Service is tried. */
-static bool is_service_tried(const struct ladder *l)
-{
-    return l->result.first.family != 0 && !l->question.dns_only;
 }
 
 static bool is_inside(const struct ladder *l)
 {
     return l->question.has_services &&
            cidr_contains(&l->question.services, &l->question.dns);
+}
+
+/* The subnet of the other family, whose first address is nobody's: the DNS has told its
+ * own name, and that must do. */
+static bool lacks_api(const struct ladder *l)
+{
+    return l->question.dual_stack && l->result.first_name.len == 0 &&
+           l->result.dns_name.len > 0;
 }
 
 /* What it says of itself. */
@@ -125,7 +128,7 @@ static enum ladder_state judge_identity(const struct ladder *l)
         return r->version[0] == '\0' ? LADDER_DOMAIN : LADDER_OK;
     if (r->first_name.len == 0 && (r->dns_name.len == 0 || !is_inside(l)))
         return r->version[0] == '\0' ? LADDER_DOMAIN : LADDER_REVERSE;
-    if (!is_api(&r->first_name))
+    if (!is_api(&r->first_name) && !lacks_api(l))
         return LADDER_CLUSTER;
     return r->version[0] == '\0' ? LADDER_VERSION : LADDER_OK;
 }
@@ -157,8 +160,8 @@ static enum ladder_state judge(const struct ladder *l)
     enum ladder_state state = judge_identity(l);
     if (state == LADDER_OK)
         state = judge_transport(l);
-    if (state == LADDER_OK && is_service_tried(l) && r->service != PROBE_ANSWERED &&
-        r->service != PROBE_CLOSED)
+    if (state == LADDER_OK && r->first.family != 0 && !lacks_api(l) &&
+        r->service != PROBE_ANSWERED && r->service != PROBE_CLOSED)
         state = LADDER_SERVICES;
     return state;
 }
@@ -209,7 +212,7 @@ static void start_reaching(struct ladder *l)
         ladder_reverse(&l->question.dns, &name);
         type = DNS_PTR;
     }
-    for (unsigned i = FIRST; i <= (is_service_tried(l) ? THIRD : SECOND); i++) {
+    for (unsigned i = FIRST; i <= (l->result.first.family != 0 ? THIRD : SECOND); i++) {
         struct probe *p = prepare(l, i, kinds[i]);
         p->question.name = name;
         p->question.type = type;
@@ -286,8 +289,7 @@ static void after_reaching(struct ladder *l)
     struct ladder_result *r = &l->result;
     r->udp = l->probes[FIRST].outcome;
     r->tcp = l->probes[SECOND].outcome;
-    if (is_service_tried(l))
-        r->service = l->probes[THIRD].outcome;
+    r->service = l->probes[THIRD].outcome;
     r->error = l->probes[FIRST].error;
     if (r->error == 0)
         r->error = l->probes[SECOND].error;

@@ -38,10 +38,11 @@ struct ladder_question {
     struct addr dns;
     bool has_services; /* `services` is the subnet with `dns`, or the cluster's first */
     struct cidr services;
+    bool dual_stack;    /* there are subnets of both families: kubernetes.default has an
+                           address in the cluster's first one only */
     struct name domain; /* what the names are expected to end in; len 0: not known */
     bool force_tcp;     /* UDP is not used, and not asked for */
     bool confirm;       /* also: name -> address -> name */
-    bool dns_only;      /* nothing goes to the first address of `services` */
 };
 
 struct ladder_result {

@@ -214,6 +214,21 @@ def test_an_address_of_two_that_is_down_leaves_the_cluster_working():
     server.stop()
 
 
+@namespace(*INSIDE, 'fd00:c::a')
+def test_a_dual_stack_cluster_has_kubernetes_in_one_family_only():
+    network()
+    one = cluster('10.125.0.0/19', services6='fd00:c::/112')
+    owner = one.absolute('kube-dns.kube-system.svc')
+    one.pointers.append(('fd00:c::a', owner))
+    server = peers.Nsd(one.zones(), ['10.125.0.10', 'fd00:c::a'], 53)
+    for subnets in ('10.125.0.0/19 fd00:c::/112', 'fd00:c::/112 10.125.0.0/19'):
+        status, out = checked(f'. {{\n bind 10.0.0.53\n cache\n cluster a.lan {subnets}\n}}\n')
+        check(status == 0 and ' ok ' in out, f'{subnets}: both are well', out)
+    status, out = checked('. {\n bind 10.0.0.53\n cache\n cluster a.lan fd00:c::/112\n}\n')
+    check(status == 2 and 'WRONG CLUSTER' in out, 'alone it would not be', out)
+    server.stop()
+
+
 @namespace(*INSIDE)
 def test_names_that_do_not_lead_back_are_told_when_asked_for():
     network()
