@@ -92,9 +92,7 @@ struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span 
         registry_drop(reg, shared);
         return NULL;
     }
-    if (shared->budget ==
-        NULL) /* workers read it: not even the same is written again */
-        shared->budget = budget;
+    shared->budget = budget;
     return shared;
 }
 

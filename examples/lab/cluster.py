@@ -44,6 +44,14 @@ class Pod:
         return f'pod {self.name} of {self.cluster.label}, on node {self.node.name}'
 
 
+class ControlPlane:
+    """What the Service `kubernetes` leads to: no pod, but a program of a node. It has one family
+    also in dual-stack clusters."""
+
+    def __init__(self, node):
+        self.node, self.addresses = node, node.addresses[:1]
+
+
 class Node:
     def __init__(self, cluster, number):
         self.cluster, self.number = cluster, number
@@ -80,7 +88,9 @@ class Cluster:
         web, dns_ports = [('http', 'tcp', 80, 8080)], [('dns', 'udp', 53, 53), ('dns-tcp', 'tcp', 53, 53)]
         self.app = Service('app.web', [net[0x715] for net in self.services], web, self.apps)
         self.kube_dns = Service('kube-dns.kube-system', [net[10] for net in self.services], dns_ports, self.dns_pods)
-        self.with_pods = [self.app, self.kube_dns]
+        self.api = Service('kubernetes.default', [self.services[0][1]], [('https', 'tcp', 443, 6443)],
+                           [ControlPlane(self.nodes[0])])
+        self.with_pods = [self.app, self.kube_dns, self.api]
 
     @property
     def all_pods(self):
@@ -91,7 +101,6 @@ class Cluster:
     def zones(self, externals=()):
         """{zone: text} by the Kubernetes DNS specification. `externals` are (name, target)."""
         z = names.Zones(self.domain, str(self.services[0][10]))
-        z.service('kubernetes.default', [self.services[0][1]], [('https', 'tcp', 443)])
         for service in self.with_pods:
             z.service(service.name, service.addresses, [port[:3] for port in service.ports])
         z.headless('peers.web', {p.name: p.addresses for p in self.apps}, [('http', 'tcp', 8080)])
@@ -152,7 +161,8 @@ class Cluster:
         self.start_dns()
         for pod in self.apps:
             text = f'{self.label} {pod.name} (on node {pod.node.name})'
-            pod.place.start('web', sys.executable, '-SE', f'{HERE}/web.py', text)
+            pod.place.start('web', sys.executable, '-SE', f'{HERE}/web.py', '8080', text)
+        self.nodes[0].place.start('api', sys.executable, '-SE', f'{HERE}/web.py', '6443', f'API of {self.label}')
         for pod in self.clients:
             pod.place.resolver(self.services[0][10], 'search web.svc.cluster.local svc.cluster.local cluster.local',
                                'options ndots:5')

@@ -228,6 +228,23 @@ def reverse(lab, story):
     story.step(f'{last}, the far end of the /13, is nobody', answer.rcode, answer.rcode == 'NXDOMAIN')
 
 
+@step
+def checked(lab, story):
+    """isthmus check, on the host of isthmus: a line a cluster"""
+    status, text = check(lab, story)
+    story.step(f'exit status {status}', '; '.join(line.split('  domain')[0] for line in text),
+               status == 0 and len(text) == len(lab.clusters) and all('  ok  ' in line for line in text))
+
+
+def check(lab, story):
+    """(exit status, the lines about clusters)."""
+    program = [lab.program, 'check', '--conf', lab.first.corefile]
+    story.transcript.write(f'dns1$ {" ".join(program)}\n')
+    status, out = lab.site.dns1.run('env', 'PLACE=dns1', *program)
+    story.transcript.write(f'{out}\n')
+    return status, [line for line in out.split('\n') if line.startswith('cluster-')]
+
+
 # ---- what fails ----
 
 class Asking:
@@ -334,6 +351,9 @@ def dns_dies(lab, story):
     last = answers[-1]
     story.step('names that nobody asked before', f'20 x {last.rcode} in {slowest} ms at most, "EDE {last.ede}: {last.why}"',
                all(a.rcode == 'SERVFAIL' and a.ede in (22, 23) and 'cluster-b' in a.why for a in answers) and slowest <= limit)
+    status, text = check(lab, story)
+    story.step(f'isthmus check: exit status {status}', '; '.join(line for line in text if '  ok  ' not in line),
+               status > 0 and [line.split('.')[0] for line in text if '  ok  ' not in line] == ['cluster-b'])
     asking.wait(14)
     for pod in lab.b.dns_pods:
         pod.place.kill('dns')
@@ -416,8 +436,11 @@ def anycast(lab, story):
     story.step(f'{ANYCAST} is on both hosts, by BGP', ', '.join(f'{servers.count(s)} answers of {s}' for s in sorted(set(servers), key=str)),
                set(servers) == {'dns1', 'dns2'})
     lab.first.kill(signal.SIGKILL)
+    killed = time.monotonic()
+    wait_until(lambda: len(lab.site.route(ANYCAST)) == 1, 'the route is withdrawn')
+    took = (time.monotonic() - killed) * 1000
     answers = [asked() for _ in range(12)]
-    story.step("the first is killed: the VM's next question, and eleven more",
+    story.step(f"the first is killed, its route gone {took:.0f} ms later: the VM's next question, and eleven more",
                f'{answers[0].data} of {answers[0].server} in {answers[0].ms} ms; {sum(bool(a.data) for a in answers)} of 12 answered',
                all(a.data == [str(lab.b.app.addresses[0])] and a.server == 'dns2' for a in answers))
     text = story.run(lab.site.router, 'ip', 'route', 'show', ANYCAST)

@@ -1,6 +1,6 @@
 """The application in the pods: tells which pod it is and from where it was asked.
 
-    python3 web.py 'cluster-b app-0 (on node b1)'         # on port 8080
+    python3 web.py PORT 'cluster-b app-0 (on node b1)'
 """
 import http.server
 import socket
@@ -10,7 +10,7 @@ import sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         client = self.client_address[0].removeprefix('::ffff:')
-        text = f'{sys.argv[1]}, asked by {client}\n'.encode()
+        text = f'{sys.argv[2]}, asked by {client}\n'.encode()
         self.send_response(200)
         self.send_header('Content-Length', str(len(text)))
         self.end_headers()
@@ -28,4 +28,4 @@ class Server(http.server.ThreadingHTTPServer):
         super().server_bind()
 
 
-Server(('::', 8080), Handler).serve_forever()
+Server(('::', int(sys.argv[1])), Handler).serve_forever()
