@@ -23,8 +23,9 @@ struct client {
     uint16_t server;   /* index into the plan's servers */
     struct addr peer;
     struct addr local; /* the address that was asked (IP_PKTINFO); scope = interface */
-    struct addr via; /* where a datagram's reply goes instead of to the peer: the proxy
-                        that told us of it; family 0 = nowhere else */
+    struct addr via;  /* where a datagram's reply goes instead of to the peer: the proxy
+                         that told us of it; family 0 = nowhere else */
+    uint32_t request; /* the io's own: which question of the connection */
     uint64_t handle; /* the io's own; for a stream with a generation, so that a reply to
                         a closed connection goes nowhere */
     struct trace *trace; /* NULL, or where the way of the question is written down */

@@ -262,9 +262,8 @@ static const char *scheme_refusal(enum scheme s)
     switch (s) {
     case SCHEME_DNS:
     case SCHEME_TLS:
-        return NULL;
     case SCHEME_HTTPS:
-        return "listeners of this scheme are not in this version of isthmus; use dns://";
+        return NULL;
     case SCHEME_QUIC:
     case SCHEME_GRPC:
     case SCHEME_HTTPS3:

@@ -1,5 +1,6 @@
 #include "server/listen.h"
 
+#include "server/doh.h"
 #include "server/pktinfo.h"
 
 #include <errno.h>
@@ -185,6 +186,8 @@ static int add(struct listen_set *set, const struct plan *plan, uint16_t n,
                const struct listen_set *old, struct errors *errs)
 {
     const struct plan_server *server = &plan->servers[n];
+    if (server->scheme == SCHEME_HTTPS && doh_check(errs) < 0)
+        return -1;
     const struct listen_address *known = find(old, server);
     struct listen_address *a = &set->list[set->n];
     *a = (struct listen_address){

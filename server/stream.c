@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROOM                                                                           \
-    (16 * 1024)        /* for reading; also the most that pausing leaves unread here */
 #define DRAIN_READS 16 /* of a connection, at the end */
 /* Questions of all connections in one turn, besides what the last read brings: a flood
  * over many connections must not keep UDP waiting. */
@@ -25,7 +23,7 @@ int streams_init(struct streams *s, struct turn *turn, struct quota *quota)
 {
     *s = (struct streams){.turn = turn, .quota = quota};
     s->tail = calloc(1, sizeof *s->tail);
-    s->room = malloc(ROOM);
+    s->room = malloc(STREAM_ROOM);
     if (s->tail == NULL || s->room == NULL) {
         streams_release(s);
         return ENOMEM;
@@ -40,12 +38,20 @@ void streams_release(struct streams *s)
     free(s->tail);
     free(s->room);
     conns_release(&s->list);
+    doh_shared_free(s->doh);
     *s = (struct streams){0};
+}
+
+int streams_speak_http(struct streams *s)
+{
+    if (s->doh == NULL)
+        s->doh = doh_shared_new();
+    return s->doh == NULL ? ENOMEM : 0;
 }
 
 /* ---- lists ---- */
 
-static void leave_idle(struct stream *c)
+void stream_leave_idle(struct stream *c)
 {
     struct streams *s = c->streams;
     if (!c->idle)
@@ -56,10 +62,10 @@ static void leave_idle(struct stream *c)
     c->idle = false;
 }
 
-static void join_idle(struct stream *c)
+void stream_join_idle(struct stream *c)
 {
     struct streams *s = c->streams;
-    if (c->idle || c->unanswered > 0 || c->out.len > 0 || c->state == STREAM_CLOSED)
+    if (c->idle || c->unanswered > 0 || stream_owes(c) || c->state == STREAM_CLOSED)
         return;
     c->older = s->newest;
     *(s->newest == NULL ? &s->oldest : &s->newest->newer) = c;
@@ -67,8 +73,7 @@ static void join_idle(struct stream *c)
     c->idle = true;
 }
 
-/* Has the connection looked at when the turn ends. */
-static void attend(struct stream *c)
+void stream_attend(struct stream *c)
 {
     if (c->attended)
         return;
@@ -90,15 +95,14 @@ static void forget_attention(struct stream *c)
 
 /* ---- life ---- */
 
-/* Counts the memory of the connection's buffers; a worker has TCP_BUFFERS_MAX for all
- * of them. */
-static bool within_budget(struct stream *c)
+bool stream_within_budget(struct stream *c)
 {
     struct streams *s = c->streams;
-    size_t held = c->in.cap + c->out.cap;
+    size_t http = c->doh == NULL ? 0 : doh_held(c->doh);
+    size_t held = c->in.cap + c->out.cap + http;
     s->held = s->held - c->held + held;
     c->held = held;
-    return s->held <= TCP_BUFFERS_MAX;
+    return s->held <= TCP_BUFFERS_MAX && http <= TCP_WRITE_QUEUE_MAX;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -108,7 +112,7 @@ static void on_closed(uv_handle_t *handle)
     free(c);
 }
 
-static void close_stream(struct stream *c)
+void stream_close(struct stream *c)
 {
     struct streams *s = c->streams;
     if (c->state == STREAM_CLOSED)
@@ -117,10 +121,12 @@ static void close_stream(struct stream *c)
         s->tail->owner = NULL;
     forget_attention(c);
     c->state = STREAM_CLOSED;
-    leave_idle(c);
+    stream_leave_idle(c);
     frames_release(&c->in);
     outbox_release(&c->out);
-    within_budget(c);
+    doh_free(c->doh);
+    c->doh = NULL;
+    stream_within_budget(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);
     channel_close(&c->channel);
     quota_give(s->quota, &c->who.peer);
@@ -133,9 +139,9 @@ static void close_stream(struct stream *c)
 static void watch(struct stream *c)
 {
     int events = NO_EVENT;
-    if (c->state == STREAM_LINGER || (c->state == STREAM_OPEN && !c->paused))
+    if (c->state == STREAM_LINGER || (stream_listens(c) && !c->paused))
         events |= UV_READABLE;
-    bool tls_waits = c->state == STREAM_OPEN && channel_wants_write(&c->channel);
+    bool tls_waits = stream_listens(c) && channel_wants_write(&c->channel);
     if (c->out.len > 0 || c->partial || tls_waits)
         events |= UV_WRITABLE;
     if (events == c->watched)
@@ -166,11 +172,16 @@ static struct stream *new_stream(struct streams *s, int fd, enum transport trans
 {
     enum tls_talk talk = transport == TRANSPORT_HTTPS ? TLS_HTTP : TLS_DNS;
     struct stream *c = calloc(1, sizeof *c);
+    struct doh_ask ask = {.question = stream_ask, .owner = c};
     if (c == NULL)
         return NULL;
-    if (channel_open(&c->channel, fd, tls, talk) == 0 && add(s, c) == 0)
+    if (talk == TLS_HTTP)
+        c->doh = doh_new(s->doh, &ask);
+    bool made = channel_open(&c->channel, fd, tls, talk) == 0;
+    if (made && (talk == TLS_DNS || c->doh != NULL) && add(s, c) == 0)
         return c;
     tls_close(c->channel.tls);
+    doh_free(c->doh);
     free(c);
     return NULL;
 }
@@ -195,7 +206,7 @@ int streams_admit(struct streams *s, int fd, const struct client *who,
     c->header =
         limits->proxy == NULL ? PROXY_SKIP : proxy_policy_of(limits->proxy, &who->peer);
     c->born_us = c->active_us = s->turn->now_us;
-    join_idle(c);
+    stream_join_idle(c);
     watch(c);
     if (s->open++ == 0)
         uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
@@ -207,7 +218,7 @@ bool streams_evict(struct streams *s)
     if (s->oldest == NULL)
         return false;
     s->counters.evicted++;
-    close_stream(s->oldest);
+    stream_close(s->oldest);
     return true;
 }
 
@@ -219,7 +230,7 @@ bool streams_evict_of(struct streams *s, uint32_t listener)
     if (c == NULL)
         return false;
     s->counters.evicted++;
-    close_stream(c);
+    stream_close(c);
     return true;
 }
 
@@ -227,161 +238,9 @@ void streams_close(struct streams *s)
 {
     for (uint32_t i = 0; i < s->list.n; i++) {
         if (s->list.list[i] != NULL)
-            close_stream(s->list.list[i]);
+            stream_close(s->list.list[i]);
     }
     uv_close((uv_handle_t *)&s->sweep, NULL);
-}
-
-/* ---- questions ---- */
-
-static bool has_room(const struct stream *c)
-{
-    return c->unanswered < TCP_PIPELINE_MAX && c->out.len == 0;
-}
-
-static bool has_asked_all(const struct stream *c)
-{
-    return c->limits.questions_max > 0 && c->questions >= c->limits.questions_max;
-}
-
-static void begin_end(struct stream *c);
-
-/* Hands whole messages to the resolver for as long as the client may ask, and keeps the
- * rest. */
-static void take_questions(struct stream *c, struct span in)
-{
-    struct streams *s = c->streams;
-    struct span message;
-    bool any = false;
-    while (has_room(c) && !c->broken && !has_asked_all(c) &&
-           frames_next(&in, &message)) {
-        leave_idle(c);
-        c->unanswered++;
-        c->questions += c->questions < UINT32_MAX;
-        any = true;
-        s->counters.questions++;
-        resolver_query(s->turn->resolver, &c->who, message.at, message.len);
-    }
-    if (any)
-        c->active_us = s->turn->now_us;
-    if (any || c->begun_us == 0)
-        c->begun_us = in.len > 0 ? s->turn->now_us : 0;
-    c->paused = !has_room(c);
-    if (frames_keep(&c->in, in) < 0 || !within_budget(c)) {
-        s->counters.full++;
-        c->broken = true;
-        attend(c);
-    }
-    if (has_asked_all(c))
-        begin_end(c);
-}
-
-/* The client will ask no more; or it may not. */
-static void begin_end(struct stream *c)
-{
-    if (c->state != STREAM_OPEN)
-        return;
-    c->state = STREAM_ENDING;
-    attend(c);
-}
-
-enum reading {
-    READ_MORE,  /* there may be more at once */
-    READ_WAIT,  /* the kernel says when */
-    READ_ENDED, /* the client's end of the stream */
-    READ_FAILED,
-};
-
-static enum reading read_some(struct stream *c)
-{
-    size_t len;
-    uint8_t *at = frames_room(&c->in, c->streams->room, ROOM, &len);
-    if (at == NULL)
-        return READ_FAILED;
-    ssize_t n = channel_read(&c->channel, at, len);
-    if (n == 0)
-        return READ_ENDED;
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? READ_WAIT : READ_FAILED;
-    bool more = (size_t)n == len || channel_has_more(&c->channel);
-    take_questions(c, frames_got(&c->in, at, (size_t)n));
-    return more ? READ_MORE : READ_WAIT;
-}
-
-/* Takes a proxy's header off; the connection then counts as its client's. */
-static enum reading read_header(struct stream *c)
-{
-    struct client who = c->who;
-    switch (proxy_take(c->channel.fd, c->header, &c->header_seen, &who)) {
-    case PROXY_STEP_WAIT:
-        return READ_WAIT;
-    case PROXY_STEP_END:
-        return READ_FAILED;
-    case PROXY_STEP_GO:
-        break;
-    }
-    if (quota_move(c->streams->quota, &c->who.peer, &who.peer) != QUOTA_TAKEN)
-        return READ_FAILED;
-    c->who = who;
-    c->header = PROXY_SKIP;
-    return READ_MORE;
-}
-
-/* Goes on with a handshake, if the turn has time for it. */
-static enum reading greet(struct stream *c)
-{
-    struct streams *s = c->streams;
-    uint64_t began_us = turn_clock_us();
-    if (s->greeted_us >= TLS_TURN_US)
-        return READ_WAIT;
-    int error = channel_greet(&c->channel);
-    s->greeted_us += turn_clock_us() - began_us;
-    if (error == EAGAIN)
-        return READ_WAIT;
-    s->counters.strange += error != 0;
-    return error == 0 ? READ_MORE : READ_FAILED;
-}
-
-/* What comes before the client's first octet. */
-static enum reading prepare(struct stream *c)
-{
-    enum reading got = c->header == PROXY_SKIP ? READ_MORE : read_header(c);
-    return got == READ_MORE && c->channel.greeting ? greet(c) : got;
-}
-
-/* Reads so many times, and what TLS has decrypted: that no kernel reports. */
-static enum reading read_while_open(struct stream *c, unsigned times)
-{
-    enum reading got = prepare(c);
-    for (unsigned n = 0; got == READ_MORE; n++) {
-        bool may = n < times || channel_has_more(&c->channel);
-        if (!may || c->paused || c->broken || c->state != STREAM_OPEN)
-            break;
-        got = read_some(c);
-    }
-    return got;
-}
-
-static void read_times(struct stream *c, unsigned times)
-{
-    enum reading got = read_while_open(c, times);
-    if (got == READ_ENDED)
-        begin_end(c);
-    if (got == READ_FAILED) {
-        c->broken = true;
-        attend(c);
-    }
-    if (channel_wants_write(&c->channel))
-        attend(c); /* to be watched for that */
-}
-
-/* Throws away what comes after all was said, so that no reset overtakes the last
- * answer. */
-static void discard(struct stream *c)
-{
-    ssize_t n = channel_discard(&c->channel, c->streams->room, ROOM);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        close_stream(c);
 }
 
 /* ---- answers ---- */
@@ -407,7 +266,8 @@ static void send_octets(struct stream *c, const uint8_t *at, size_t len)
         at += n > 0 ? n : 0;
         len -= n > 0 ? (size_t)n : 0;
     }
-    if (outbox_put(&c->out, at, len, TCP_WRITE_QUEUE_MAX) < 0 || !within_budget(c)) {
+    if (outbox_put(&c->out, at, len, TCP_WRITE_QUEUE_MAX) < 0 ||
+        !stream_within_budget(c)) {
         s->counters.full++;
         c->broken = true;
     }
@@ -421,11 +281,40 @@ static void send_tail(struct streams *s)
     if (c != NULL && t->used > 0 && !c->broken) {
         send_octets(c, t->octets, t->used);
         if (c->broken || c->out.len > 0) {
-            leave_idle(c);
-            attend(c);
+            stream_leave_idle(c);
+            stream_attend(c);
         }
     }
     t->used = 0;
+}
+
+/* What HTTP has to say, as far as the socket takes it. */
+static void send_http(struct stream *c)
+{
+    struct stream_tail *t = c->streams->tail;
+    size_t n;
+    send_tail(c->streams);
+    while (c->out.len == 0 && !c->broken &&
+           (n = doh_take(c->doh, t->octets, sizeof t->octets)) > 0)
+        send_octets(c, t->octets, n);
+    if (!stream_within_budget(c))
+        c->broken = true;
+    if (stream_owes(c))
+        stream_leave_idle(c);
+    else
+        stream_join_idle(c);
+    if (doh_ended(c->doh))
+        stream_begin_end(c);
+}
+
+/* What was written into the room for replies. */
+static void answer_http(struct stream *c, uint32_t request, size_t len)
+{
+    const struct stream_tail *t = c->streams->tail;
+    const uint8_t *answer = t->octets + t->used + 2;
+    if (doh_answer(c->doh, request, answer, len) < 0)
+        c->broken = true;
+    stream_attend(c);
 }
 
 uint8_t *streams_reply_space(struct streams *s, const struct client *who, size_t *cap)
@@ -433,7 +322,7 @@ uint8_t *streams_reply_space(struct streams *s, const struct client *who, size_t
     struct stream *c = stream_of(s, who);
     if (c == NULL)
         return NULL;
-    if (s->tail->owner != c || sizeof s->tail->octets - s->tail->used < STREAM_MESSAGE)
+    if (s->tail->owner != c || STREAM_TAIL - s->tail->used < STREAM_MESSAGE)
         send_tail(s);
     s->tail->owner = c;
     *cap = ANSWER_MAX;
@@ -448,7 +337,6 @@ static void put_tail(struct streams *s, size_t len)
     at[0] = (uint8_t)(len >> 8);
     at[1] = (uint8_t)len;
     s->tail->used += 2 + len;
-    s->counters.answers++;
 }
 
 /* The kernel says in the next turn whether there is room: others have theirs meanwhile.
@@ -458,9 +346,10 @@ void streams_reply_part(struct streams *s, const struct client *who, size_t len)
     struct stream *c = stream_of(s, who);
     if (c == NULL)
         return;
+    s->counters.answers += len > 0;
     put_tail(s, len);
     c->partial = true;
-    attend(c);
+    stream_attend(c);
 }
 
 void streams_reply(struct streams *s, const struct client *who, size_t len)
@@ -469,10 +358,14 @@ void streams_reply(struct streams *s, const struct client *who, size_t len)
     if (c == NULL)
         return;
     c->unanswered--;
-    put_tail(s, len);
+    s->counters.answers += len > 0;
+    if (c->doh != NULL)
+        answer_http(c, who->request, len);
+    else
+        put_tail(s, len);
     if (c->paused || c->state == STREAM_ENDING)
-        attend(c);
-    join_idle(c);
+        stream_attend(c);
+    stream_join_idle(c);
 }
 
 /* ---- the end of a turn ---- */
@@ -480,7 +373,7 @@ void streams_reply(struct streams *s, const struct client *who, size_t len)
 static void finish(struct stream *c)
 {
     if (channel_end(&c->channel) != 0) {
-        close_stream(c);
+        stream_close(c);
         return;
     }
     c->state = STREAM_LINGER;
@@ -489,15 +382,17 @@ static void finish(struct stream *c)
 
 static void look_at(struct stream *c)
 {
+    if (c->state == STREAM_OPEN && stream_has_room(c) && c->paused && !c->broken)
+        stream_go_on(c);
+    if (channel_has_more(&c->channel))
+        stream_read(c, 1);
+    if (c->doh != NULL && !c->broken)
+        send_http(c);
     if (c->broken) {
-        close_stream(c);
+        stream_close(c);
         return;
     }
-    if (c->state == STREAM_OPEN && has_room(c) && c->paused)
-        take_questions(c, frames_kept(&c->in));
-    if (channel_has_more(&c->channel))
-        read_times(c, 1);
-    if (c->state == STREAM_ENDING && c->unanswered == 0 && c->out.len == 0)
+    if (c->state == STREAM_ENDING && c->unanswered == 0 && !stream_owes(c))
         finish(c);
     /* Reading that rests only because of a full pipeline ends with the next event, if
      * there is one before answers make room: most of the time that saves two calls. */
@@ -530,9 +425,9 @@ static void on_writable(struct stream *c)
         c->broken = true;
     if (c->out.len < before)
         c->active_us = c->streams->turn->now_us;
-    within_budget(c);
-    join_idle(c);
-    attend(c);
+    stream_within_budget(c);
+    stream_join_idle(c);
+    stream_attend(c);
     if (!c->partial || c->out.len > 0 || c->broken)
         return;
     c->partial = false;
@@ -555,7 +450,7 @@ static void on_readable(struct stream *c)
 {
     if (!may_read(c->streams))
         return;
-    read_times(c, 1);
+    stream_read(c, 1);
     if (c->channel.tls != NULL)
         watch(c);
 }
@@ -565,17 +460,17 @@ static void on_event(uv_poll_t *poll, int status, int events)
     struct stream *c = poll->data;
     turn_begin(c->streams->turn);
     if (status < 0) { /* reset, or worse */
-        close_stream(c);
+        stream_close(c);
         return;
     }
     /* TLS may have to write something of its own before it can read on. */
-    bool read_on = c->state == STREAM_OPEN && channel_wants_write(&c->channel);
+    bool read_on = stream_listens(c) && channel_wants_write(&c->channel);
     if (events & UV_WRITABLE)
         on_writable(c);
     if (!(events & UV_READABLE) && !read_on)
         return;
     if (c->state == STREAM_LINGER)
-        discard(c);
+        stream_discard(c);
     else if (c->paused)
         watch(c);
     else
@@ -588,7 +483,7 @@ static uint64_t deadline_us(const struct stream *c)
 {
     if (c->state == STREAM_LINGER)
         return c->active_us + LINGER_US;
-    if (c->out.len > 0)
+    if (stream_owes(c))
         return c->active_us + c->limits.write_ms * MS;
     if (c->unanswered > 0)
         return UINT64_MAX;
@@ -597,6 +492,16 @@ static uint64_t deadline_us(const struct stream *c)
     uint64_t idle_us = c->active_us + c->limits.idle_ms * MS;
     uint64_t begun_us = c->begun_us + c->limits.read_ms * MS;
     return c->begun_us != 0 && begun_us > idle_us ? begun_us : idle_us;
+}
+
+/* HTTP/2 says goodbye, so that the client knows which requests were taken. */
+static void give_up(struct stream *c)
+{
+    if (c->doh != NULL && c->state == STREAM_OPEN && !stream_owes(c)) {
+        doh_end(c->doh);
+        send_http(c);
+    }
+    stream_close(c);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -610,9 +515,9 @@ static void on_sweep(uv_timer_t *timer)
             continue;
         if (now_us >= deadline_us(c)) {
             s->counters.late++;
-            close_stream(c);
+            give_up(c);
         } else if (now_us - c->born_us >= TCP_TOTAL_S * 1000 * MS) {
-            begin_end(c);
+            stream_begin_end(c);
         }
     }
     if (s->open == 0)
@@ -645,7 +550,7 @@ void streams_orphan(struct streams *s, uint32_t listener)
     for (uint32_t i = 0; i < s->list.n; i++) {
         struct stream *c = s->list.list[i];
         if (c != NULL && c->listener == listener)
-            begin_end(c);
+            stream_begin_end(c);
     }
 }
 
@@ -655,8 +560,8 @@ void streams_drain(struct streams *s)
         struct stream *c = s->list.list[i];
         if (c == NULL || c->state != STREAM_OPEN)
             continue;
-        read_times(c, DRAIN_READS);
-        begin_end(c);
+        stream_read(c, DRAIN_READS);
+        stream_begin_end(c);
     }
 }
 
@@ -664,7 +569,7 @@ bool streams_quiet(const struct streams *s)
 {
     for (uint32_t i = 0; i < s->list.n; i++) {
         const struct stream *c = s->list.list[i];
-        if (c != NULL && c->state != STREAM_CLOSED && c->out.len > 0)
+        if (c != NULL && c->state != STREAM_CLOSED && stream_owes(c))
             return false;
     }
     return true;

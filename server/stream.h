@@ -30,6 +30,7 @@
 
 struct stream;
 struct stream_tail;
+struct doh_shared;
 
 struct stream_counters {
     uint64_t questions, answers;
@@ -68,6 +69,7 @@ struct streams {
     struct stream *attend;          /* to be looked at when the turn ends */
     struct stream_tail *tail;       /* answers not sent yet */
     uint8_t *room;                  /* for reading */
+    struct doh_shared *doh;         /* NULL: no listener speaks HTTP */
     size_t held;                    /* octets in buffers of connections */
     uint32_t limited_turn;          /* for which questions_limit holds */
     uint64_t questions_limit;       /* of counters.questions in this turn */
@@ -79,6 +81,9 @@ struct streams {
 /* Returns 0, or an errno. `quota` is shared by all workers and stays the caller's. */
 int streams_init(struct streams *s, struct turn *turn, struct quota *quota)
     __attribute__((warn_unused_result));
+
+/* Before the first connection of TRANSPORT_HTTPS. Returns 0 or an errno. */
+int streams_speak_http(struct streams *s) __attribute__((warn_unused_result));
 
 /* Closes everything; the loop has to run afterwards until no handle is left. */
 void streams_close(struct streams *s);

@@ -206,7 +206,8 @@ int tcp_open(struct tcp *t, int fd, const struct listen_address *a, uint32_t *nu
 {
     struct tcp_socket *s = calloc(1, sizeof *s);
     int error = ENOMEM;
-    if (s != NULL) {
+    if (s != NULL &&
+        (a->scheme != SCHEME_HTTPS || streams_speak_http(t->streams) == 0)) {
         *s = (struct tcp_socket){
             .tcp = t,
             .fd = fd,

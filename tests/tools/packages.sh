@@ -7,7 +7,7 @@ packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libcjson-dev libmicrohttpd-dev
-        echo libssl-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
+        echo libnghttp2-dev libssl-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
         ;;
     test)
         echo libcmocka-dev                                # unit tests
@@ -17,7 +17,7 @@ packages_of() {
         echo iproute2                                     # network namespaces for them
         echo fstrm-bin                                    # a reader of dnstap
         echo zsh                                          # completions
-        echo openssl                                      # certificates for them
+        echo openssl curl                                 # certificates for them, DNS over HTTPS
         ;;
     lab) echo python3 iproute2 bind9-dnsutils ;; # the servers of it are unpacked by peers.sh
     bench) echo dnsperf python3 ;;

@@ -1,0 +1,490 @@
+#include "server/doh.h"
+
+#include "base/limits.h"
+#include "server/library.h"
+
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LIBRARY_FILE    "libnghttp2.so.14"
+#define LIBRARY_PACKAGE "libnghttp2-14"
+
+/* ---- the library ---- */
+
+#define CALLS(CALL)                                                                    \
+    CALL(nghttp2_session_callbacks_new)                                                \
+    CALL(nghttp2_session_callbacks_del)                                                \
+    CALL(nghttp2_session_callbacks_set_send_callback)                                  \
+    CALL(nghttp2_session_callbacks_set_on_begin_headers_callback)                      \
+    CALL(nghttp2_session_callbacks_set_on_header_callback)                             \
+    CALL(nghttp2_session_callbacks_set_on_data_chunk_recv_callback)                    \
+    CALL(nghttp2_session_callbacks_set_on_frame_recv_callback)                         \
+    CALL(nghttp2_session_callbacks_set_on_stream_close_callback)                       \
+    CALL(nghttp2_session_server_new3)                                                  \
+    CALL(nghttp2_session_del)                                                          \
+    CALL(nghttp2_session_mem_recv)                                                     \
+    CALL(nghttp2_session_send)                                                         \
+    CALL(nghttp2_session_want_read)                                                    \
+    CALL(nghttp2_session_want_write)                                                   \
+    CALL(nghttp2_session_get_last_proc_stream_id)                                      \
+    CALL(nghttp2_session_get_stream_user_data)                                         \
+    CALL(nghttp2_session_set_stream_user_data)                                         \
+    CALL(nghttp2_submit_settings)                                                      \
+    CALL(nghttp2_submit_response)                                                      \
+    CALL(nghttp2_submit_rst_stream)                                                    \
+    CALL(nghttp2_submit_goaway)
+
+struct doh_shared {
+    void *handle;
+    nghttp2_session_callbacks *callbacks;
+    CALLS(LIBRARY_FIELD)
+};
+
+enum doh_kind { DOH_UNKNOWN, DOH_HTTP1, DOH_HTTP2 };
+
+struct doh {
+    const struct doh_shared *shared;
+    struct doh_ask ask;
+    struct doh_memory memory;
+    enum doh_kind kind;
+    char first; /* the client's first octet while there is no second; 0 = none */
+    bool ending;
+    bool failed; /* for want of memory: nothing more can be sent */
+    struct http1 http1;
+    nghttp2_session *session;
+    struct exchange2 *exchanges;
+    uint32_t partial; /* requests of HTTP/2 that are not whole */
+    uint32_t owed;    /* answers of HTTP/2 that are not wholly sent */
+    uint8_t *take_at; /* while doh_take() runs */
+    size_t take_room;
+};
+
+/* One request of HTTP/2. */
+struct exchange2 {
+    struct exchange2 *previous, *next; /* of the connection */
+    struct doh_request request;
+    bool whole;
+    bool answered;
+    uint8_t *answer;
+    size_t at, len;
+};
+
+static int load(struct doh_shared *s)
+{
+#define CALL(name) {#name, offsetof(struct doh_shared, name)},
+    static const struct library_call calls[] = {CALLS(CALL)};
+#undef CALL
+    s->handle = library_open(LIBRARY_FILE, calls, sizeof calls / sizeof *calls, s);
+    return s->handle == NULL ? -1 : 0;
+}
+
+int doh_check(struct errors *errs)
+{
+    struct doh_shared s;
+    if (load(&s) < 0)
+        return error_at(errs, (struct where){0},
+                        "https:// needs " LIBRARY_FILE ", which cannot be loaded: "
+                        "install " LIBRARY_PACKAGE);
+    library_close(s.handle);
+    return 0;
+}
+
+/* ---- requests of HTTP/2 ---- */
+
+static struct exchange2 *exchange_of(struct doh *d, int32_t id)
+{
+    return d->shared->nghttp2_session_get_stream_user_data(d->session, id);
+}
+
+static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *context)
+{
+    struct doh *d = context;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    struct exchange2 *x = doh_calloc(&d->memory, 1, sizeof *x);
+    if (x == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* this one request fails */
+    x->request.memory = &d->memory;
+    x->next = d->exchanges;
+    if (x->next != NULL)
+        x->next->previous = x;
+    d->exchanges = x;
+    d->partial++;
+    d->shared->nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, x);
+    return 0;
+}
+
+static int on_field(nghttp2_session *session, const nghttp2_frame *frame,
+                    const uint8_t *name, size_t name_len, const uint8_t *value,
+                    size_t value_len, uint8_t flags, void *context)
+{
+    struct exchange2 *x = exchange_of(context, frame->hd.stream_id);
+    struct text key = {(const char *)name, name_len},
+                text = {(const char *)value, value_len};
+    if (x == NULL || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    if (text_is(key, ":method"))
+        doh_request_method(&x->request, text);
+    else if (text_is(key, "content-type"))
+        doh_request_type(&x->request, text);
+    else if (text_is(key, ":path") && doh_request_target(&x->request, text) < 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
+                   const uint8_t *data, size_t len, void *context)
+{
+    struct exchange2 *x = exchange_of(context, id);
+    if (x != NULL && doh_request_body(&x->request, data, len) < 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    return 0;
+}
+
+static void drop_exchange(struct doh *d, struct exchange2 *x)
+{
+    *(x->previous == NULL ? &d->exchanges : &x->previous->next) = x->next;
+    if (x->next != NULL)
+        x->next->previous = x->previous;
+    doh_request_release(&x->request);
+    doh_release(&d->memory, x->answer);
+    doh_release(&d->memory, x);
+}
+
+static int on_stream_end(nghttp2_session *session, int32_t id, uint32_t error,
+                         void *context)
+{
+    struct doh *d = context;
+    struct exchange2 *x = exchange_of(d, id);
+    if (x == NULL)
+        return 0;
+    d->partial -= !x->whole;
+    d->owed -= x->answered && x->at < x->len;
+    drop_exchange(d, x);
+    d->shared->nghttp2_session_set_stream_user_data(session, id, NULL);
+    return 0;
+}
+
+/* ---- answers of HTTP/2 ---- */
+
+static ssize_t on_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t cap,
+                       uint32_t *flags, nghttp2_data_source *source, void *context)
+{
+    struct doh *d = context;
+    struct exchange2 *x = source->ptr;
+    size_t n = x->len - x->at < cap ? x->len - x->at : cap;
+    memcpy(to, x->answer + x->at, n);
+    x->at += n;
+    if (x->at < x->len)
+        return (ssize_t)n;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    d->owed--;
+    return (ssize_t)n;
+}
+
+static nghttp2_nv field(const char *name, const char *value)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                        .value = (uint8_t *)(uintptr_t)value,
+                        .namelen = strlen(name),
+                        .valuelen = strlen(value)};
+}
+
+/* Copies the body. 0, or -1: no memory. */
+static int keep_body(struct doh *d, struct exchange2 *x, struct span body)
+{
+    x->answer = doh_malloc(&d->memory, body.len);
+    if (x->answer == NULL)
+        return -1;
+    memcpy(x->answer, body.at, body.len);
+    x->len = body.len;
+    return 0;
+}
+
+static int respond(struct doh *d, int32_t id, unsigned status, struct span body)
+{
+    struct exchange2 *x = exchange_of(d, id);
+    char number[12], length[24], age[32], date[DOH_DATE_LEN];
+    bool good = status == 200;
+    if (x == NULL || x->answered)
+        return 0;
+    if (keep_body(d, x, body) < 0)
+        return -1;
+    snprintf(number, sizeof number, "%u", status);
+    snprintf(length, sizeof length, "%zu", body.len);
+    snprintf(age, sizeof age, "max-age=%u", good ? doh_max_age(body) : 0);
+    doh_date(date);
+    const nghttp2_nv fields[] = {
+        field(":status", number),
+        field("content-type", good ? "application/dns-message" : "text/plain"),
+        field("content-length", length),
+        field("date", date),
+        good ? field("cache-control", age) : field("allow", "GET, POST"),
+    };
+    size_t n = sizeof fields / sizeof *fields - (good || status == 405 ? 0 : 1);
+    nghttp2_data_provider source = {.source = {.ptr = x}, .read_callback = on_body};
+    if (d->shared->nghttp2_submit_response(d->session, id, fields, n, &source) != 0)
+        return -1;
+    x->answered = true;
+    d->owed++;
+    return 0;
+}
+
+static int refuse(struct doh *d, int32_t id, unsigned status)
+{
+    const char *text = doh_status_text(status);
+    return respond(d, id, status,
+                   (struct span){.at = (const uint8_t *)text, .len = strlen(text)});
+}
+
+/* ---- frames ---- */
+
+/* A whole request. */
+static int take_request(struct doh *d, int32_t id, struct exchange2 *x)
+{
+    unsigned status = doh_request_verdict(&x->request);
+    struct span message = doh_buffer_span(&x->request.message);
+    x->whole = true;
+    d->partial--;
+    if (status != 0)
+        return refuse(d, id, status);
+    if (!d->ask.question(d->ask.owner, (uint32_t)id, message))
+        d->shared->nghttp2_submit_rst_stream(d->session, NGHTTP2_FLAG_NONE, id,
+                                             NGHTTP2_REFUSED_STREAM);
+    doh_request_release(&x->request);
+    return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
+{
+    struct doh *d = context;
+    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (!carries || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        return 0;
+    struct exchange2 *x = exchange_of(d, frame->hd.stream_id);
+    if (x == NULL || x->whole)
+        return 0;
+    return take_request(d, frame->hd.stream_id, x) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE
+                                                       : 0;
+}
+
+static ssize_t on_send(nghttp2_session *session, const uint8_t *octets, size_t len,
+                       int flags, void *context)
+{
+    struct doh *d = context;
+    size_t n = len < d->take_room ? len : d->take_room;
+    if (n == 0)
+        return NGHTTP2_ERR_WOULDBLOCK;
+    memcpy(d->take_at, octets, n);
+    d->take_at += n;
+    d->take_room -= n;
+    return (ssize_t)n;
+}
+
+/* ---- life ---- */
+
+struct doh_shared *doh_shared_new(void)
+{
+    struct doh_shared *s = calloc(1, sizeof *s);
+    if (s == NULL || load(s) < 0) {
+        free(s);
+        return NULL;
+    }
+    if (s->nghttp2_session_callbacks_new(&s->callbacks) != 0) {
+        doh_shared_free(s);
+        return NULL;
+    }
+    nghttp2_session_callbacks *c = s->callbacks;
+    s->nghttp2_session_callbacks_set_send_callback(c, on_send);
+    s->nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin);
+    s->nghttp2_session_callbacks_set_on_header_callback(c, on_field);
+    s->nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    s->nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+    s->nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_end);
+    return s;
+}
+
+void doh_shared_free(struct doh_shared *s)
+{
+    if (s == NULL)
+        return;
+    if (s->callbacks != NULL)
+        s->nghttp2_session_callbacks_del(s->callbacks);
+    library_close(s->handle);
+    free(s);
+}
+
+struct doh *doh_new(const struct doh_shared *s, const struct doh_ask *ask)
+{
+    struct doh *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return NULL;
+    d->shared = s;
+    d->ask = *ask;
+    d->http1 = (struct http1){.memory = &d->memory, .request = {.memory = &d->memory}};
+    return d;
+}
+
+void doh_free(struct doh *d)
+{
+    if (d == NULL)
+        return;
+    if (d->session != NULL)
+        d->shared->nghttp2_session_del(d->session);
+    while (d->exchanges != NULL)
+        drop_exchange(d, d->exchanges);
+    http1_release(&d->http1);
+    free(d);
+}
+
+/* ---- what comes ---- */
+
+static void *h2_malloc(size_t len, void *memory)
+{
+    return doh_malloc(memory, len);
+}
+
+static void h2_free(void *p, void *memory)
+{
+    doh_release(memory, p);
+}
+
+static void *h2_calloc(size_t n, size_t len, void *memory)
+{
+    return doh_calloc(memory, n, len);
+}
+
+static void *h2_realloc(void *p, size_t len, void *memory)
+{
+    return doh_realloc(memory, p, len);
+}
+
+static int begin_http2(struct doh *d)
+{
+    static const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, TCP_PIPELINE_MAX}};
+    nghttp2_mem mem = {.mem_user_data = &d->memory,
+                       .malloc = h2_malloc,
+                       .free = h2_free,
+                       .calloc = h2_calloc,
+                       .realloc = h2_realloc};
+    d->kind = DOH_HTTP2;
+    if (d->shared->nghttp2_session_server_new3(&d->session, d->shared->callbacks, d,
+                                               NULL, &mem) != 0)
+        return -1;
+    return d->shared->nghttp2_submit_settings(d->session, NGHTTP2_FLAG_NONE, settings,
+                                              1) == 0
+               ? 0
+               : -1;
+}
+
+static int feed(struct doh *d, const void *at, size_t len)
+{
+    if (d->kind == DOH_HTTP1)
+        return http1_feed(&d->http1, at, len, &d->ask);
+    if (len == 0)
+        return 0;
+    return d->shared->nghttp2_session_mem_recv(d->session, at, len) < 0 ? -1 : 0;
+}
+
+/* HTTP/2 begins with "PRI *", which is no method of HTTP/1 (RFC 9113 section 3.4). */
+static int tell_apart(struct doh *d, const char *at, size_t len)
+{
+    size_t begun = d->first != 0;
+    char head[2] = {begun > 0 ? d->first : at[0], begun > 0 ? at[0] : '\0'};
+    if (begun == 0 && len > 1)
+        head[1] = at[1];
+    if (head[0] == 'P' && begun + len < 2) {
+        d->first = 'P';
+        return 0;
+    }
+    d->kind = DOH_HTTP1;
+    if (memcmp(head, "PR", 2) == 0 && begin_http2(d) < 0)
+        return -1;
+    if (begun > 0 && feed(d, &d->first, 1) < 0)
+        return -1;
+    return feed(d, at, len);
+}
+
+int doh_feed(struct doh *d, const void *at, size_t len)
+{
+    if (d->kind != DOH_UNKNOWN)
+        return feed(d, at, len);
+    return len == 0 ? 0 : tell_apart(d, at, len);
+}
+
+int doh_answer(struct doh *d, uint32_t request, const void *wire, size_t len)
+{
+    if (d->kind == DOH_HTTP1)
+        return request == d->http1.number ? http1_answer(&d->http1, wire, len) : 0;
+    if (len == 0)
+        return refuse(d, (int32_t)request, 500);
+    return respond(d, (int32_t)request, 200, (struct span){.at = wire, .len = len});
+}
+
+/* ---- what goes ---- */
+
+size_t doh_take(struct doh *d, void *to, size_t cap)
+{
+    struct doh_buffer *out = &d->http1.out;
+    if (d->kind == DOH_HTTP2) {
+        d->take_at = to;
+        d->take_room = cap;
+        d->failed = d->shared->nghttp2_session_send(d->session) != 0;
+        return cap - d->take_room;
+    }
+    size_t n = out->len < cap ? out->len : cap;
+    if (n == 0)
+        return 0;
+    memcpy(to, out->octets + out->at, n);
+    doh_buffer_drop(&d->memory, out, n);
+    return n;
+}
+
+bool doh_owes(const struct doh *d)
+{
+    if (d->kind != DOH_HTTP2)
+        return d->http1.out.len > 0;
+    if (d->failed)
+        return false;
+    return d->owed > 0 || d->shared->nghttp2_session_want_write(d->session) != 0;
+}
+
+void doh_end(struct doh *d)
+{
+    if (d->ending)
+        return;
+    d->ending = true;
+    d->http1.close = true;
+    if (d->kind == DOH_HTTP2)
+        d->shared->nghttp2_submit_goaway(
+            d->session, NGHTTP2_FLAG_NONE,
+            d->shared->nghttp2_session_get_last_proc_stream_id(d->session),
+            NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+bool doh_ended(const struct doh *d)
+{
+    if (d->kind != DOH_HTTP2)
+        return d->http1.state == HTTP1_ENDED;
+    if (d->failed)
+        return true;
+    return d->shared->nghttp2_session_want_read(d->session) == 0 &&
+           d->shared->nghttp2_session_want_write(d->session) == 0;
+}
+
+bool doh_is_full(const struct doh *d)
+{
+    return d->http1.state == HTTP1_ASKED;
+}
+
+bool doh_partial(const struct doh *d)
+{
+    return d->first != 0 || d->partial > 0 || http1_partial(&d->http1);
+}
+
+size_t doh_held(const struct doh *d)
+{
+    return sizeof *d + d->memory.held;
+}

@@ -1,0 +1,305 @@
+#include "server/doh_http1.h"
+
+#include "base/limits.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define HEAD_TEXT_MAX 512 /* of an answer */
+
+/* ---- answers ---- */
+
+static int put_text(struct http1 *h, const char *text)
+{
+    return doh_buffer_put(h->memory, &h->out, text, strlen(text));
+}
+
+/* Head and body; then the next request's turn. */
+static int respond(struct http1 *h, unsigned status, const char *fields,
+                   struct span body)
+{
+    char head[HEAD_TEXT_MAX], date[DOH_DATE_LEN];
+    doh_date(date);
+    snprintf(head, sizeof head,
+             "HTTP/1.1 %u %s\r\nDate: %s\r\n%sContent-Length: %zu\r\n%s\r\n", status,
+             doh_status_phrase(status), date, fields, body.len,
+             h->close ? "Connection: close\r\n" : "");
+    h->state = h->close ? HTTP1_ENDED : HTTP1_HEAD;
+    h->number++;
+    if (put_text(h, head) < 0)
+        return -1;
+    return doh_buffer_put(h->memory, &h->out, body.at, body.len);
+}
+
+static int refuse(struct http1 *h, unsigned status)
+{
+    const char *text = doh_status_text(status);
+    return respond(h, status,
+                   status == 405 ? "Allow: GET, POST\r\nContent-Type: text/plain\r\n"
+                                 : "Content-Type: text/plain\r\n",
+                   (struct span){.at = (const uint8_t *)text, .len = strlen(text)});
+}
+
+/* What follows cannot be told apart any more. */
+static int refuse_and_close(struct http1 *h, unsigned status)
+{
+    h->close = true;
+    return refuse(h, status);
+}
+
+int http1_answer(struct http1 *h, const void *wire, size_t len)
+{
+    char fields[128];
+    struct span body = {.at = wire, .len = len};
+    if (h->state != HTTP1_ASKED)
+        return 0;
+    if (len == 0)
+        return refuse(h, 500);
+    snprintf(fields, sizeof fields,
+             "Content-Type: application/dns-message\r\nCache-Control: max-age=%u\r\n",
+             doh_max_age(body));
+    return respond(h, 200, fields, body);
+}
+
+/* ---- heads ---- */
+
+/* What the fields of a head come to. */
+struct head {
+    bool has_length, has_host, is_1_0;
+    unsigned flaw; /* a status; 0 = none */
+};
+
+static bool same_word(struct text a, const char *b)
+{
+    return a.len == strlen(b) && strncasecmp(a.at, b, a.len) == 0;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct text trimmed(struct text t)
+{
+    while (t.len > 0 && is_blank(t.at[0]))
+        t = text_from(t, 1);
+    while (t.len > 0 && is_blank(t.at[t.len - 1]))
+        t.len--;
+    return t;
+}
+
+/* What stands before the separator, which is taken off too. */
+static struct text cut(struct text *from, char separator)
+{
+    const char *end = from->len == 0 ? NULL : memchr(from->at, separator, from->len);
+    size_t len = end == NULL ? from->len : (size_t)(end - from->at);
+    struct text part = {from->at, len};
+    *from = text_from(*from, len + 1);
+    return part;
+}
+
+static void read_length(struct http1 *h, struct head *head, struct text value)
+{
+    uint64_t length = 0;
+    for (size_t i = 0; i < value.len && length <= UINT32_MAX; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            head->flaw = 400;
+        length = length * 10 + (uint64_t)(value.at[i] - '0');
+    }
+    if (value.len == 0 || (head->has_length && length != h->body_left))
+        head->flaw = 400;
+    else if (length > ANSWER_MAX && head->flaw == 0)
+        head->flaw = 413;
+    head->has_length = true;
+    h->body_left = (uint32_t)length;
+}
+
+static void read_connection(struct http1 *h, struct text value)
+{
+    while (value.len > 0) {
+        struct text option = trimmed(cut(&value, ','));
+        h->close = h->close || same_word(option, "close");
+    }
+}
+
+static void read_field(struct http1 *h, struct head *head, struct text line)
+{
+    const char *colon = memchr(line.at, ':', line.len);
+    struct text name = cut(&line, ':'), value = trimmed(line);
+    if (colon == NULL || name.len == 0 || is_blank(name.at[0]) ||
+        is_blank(name.at[name.len - 1]))
+        head->flaw = 400; /* RFC 9112 sections 5.1 and 5.2 */
+    else if (same_word(name, "content-length"))
+        read_length(h, head, value);
+    else if (same_word(name, "transfer-encoding"))
+        head->flaw = 411;
+    else if (same_word(name, "content-type"))
+        doh_request_type(&h->request, value);
+    else if (same_word(name, "connection"))
+        read_connection(h, value);
+    else if (same_word(name, "expect"))
+        h->expects = same_word(value, "100-continue");
+    else if (same_word(name, "host")) {
+        head->flaw = head->has_host ? 400 : head->flaw;
+        head->has_host = true;
+    }
+}
+
+/* `METHOD TARGET HTTP/1.x`. 0, or -1: no memory. */
+static int read_first_line(struct http1 *h, struct head *head, struct text line)
+{
+    struct text method = cut(&line, ' '), target = cut(&line, ' ');
+    head->is_1_0 = text_is(line, "HTTP/1.0");
+    if (method.len == 0 || target.len == 0 || !text_starts(line, TEXT("HTTP/")))
+        head->flaw = 400;
+    else if (!head->is_1_0 && !text_is(line, "HTTP/1.1"))
+        head->flaw = 505;
+    h->close = h->close || head->is_1_0;
+    doh_request_method(&h->request, method);
+    return doh_request_target(&h->request, target);
+}
+
+/* A line without its CRLF; any other CR or NUL in it is a flaw. */
+static struct text next_line(struct text *from, struct head *head)
+{
+    struct text line = cut(from, '\n');
+    if (line.len == 0 || line.at[line.len - 1] != '\r')
+        head->flaw = 400;
+    else
+        line.len--;
+    if (line.len > 0 && (memchr(line.at, '\r', line.len) != NULL ||
+                         memchr(line.at, '\0', line.len) != NULL))
+        head->flaw = 400;
+    return line;
+}
+
+/* Reads a whole head, with the empty line at its end. 0, or -1: no memory. */
+static int read_head(struct http1 *h, struct text text)
+{
+    struct head head = {0};
+    doh_request_release(&h->request);
+    h->body_left = 0;
+    h->expects = false;
+    if (read_first_line(h, &head, next_line(&text, &head)) < 0)
+        return -1;
+    while (text.len > 2) {
+        struct text line = next_line(&text, &head);
+        if (head.flaw == 0)
+            read_field(h, &head, line);
+    }
+    if (head.flaw == 0 && !head.has_host && !head.is_1_0)
+        head.flaw = 400;
+    if (head.flaw != 0)
+        return refuse_and_close(h, head.flaw);
+    h->state = HTTP1_BODY;
+    if (h->expects && h->body_left > 0)
+        return put_text(h, "HTTP/1.1 100 Continue\r\n\r\n");
+    return 0;
+}
+
+/* ---- requests ---- */
+
+static void drop(struct http1 *h, size_t n)
+{
+    doh_buffer_drop(h->memory, &h->in, n);
+    h->scanned = 0;
+}
+
+/* Empty lines before a request mean nothing (RFC 9112 section 2.2). */
+static void skip_empty_lines(struct http1 *h)
+{
+    size_t n = 0;
+    struct span in = doh_buffer_span(&h->in);
+    while (n + 1 < in.len && memcmp(in.at + n, "\r\n", 2) == 0)
+        n += 2;
+    if (n > 0)
+        drop(h, n);
+}
+
+/* Octets of the whole head that is there; 0 = it is not. */
+static size_t head_len(struct http1 *h)
+{
+    struct span in = doh_buffer_span(&h->in);
+    size_t from = h->scanned < 3 ? 0 : h->scanned - 3;
+    const uint8_t *end =
+        in.len == 0 ? NULL : memmem(in.at + from, in.len - from, "\r\n\r\n", 4);
+    h->scanned = in.len;
+    return end == NULL ? 0 : (size_t)(end - in.at) + 4;
+}
+
+/* Each of these: 1, what is there leads on; 0, more has to come; -1, no memory. */
+static int take_head(struct http1 *h)
+{
+    skip_empty_lines(h);
+    size_t len = head_len(h);
+    if (len > HTTP_HEAD_MAX || (len == 0 && h->in.len > HTTP_HEAD_MAX))
+        return refuse_and_close(h, 431);
+    if (len == 0)
+        return 0;
+    struct span in = doh_buffer_span(&h->in);
+    int rc = read_head(h, (struct text){(const char *)in.at, len});
+    drop(h, len);
+    return rc < 0 ? -1 : 1;
+}
+
+static int ask_for(struct http1 *h, const struct doh_ask *ask)
+{
+    unsigned status = doh_request_verdict(&h->request);
+    if (status != 0)
+        return refuse(h, status);
+    struct span message = doh_buffer_span(&h->request.message);
+    h->state = HTTP1_ASKED;
+    return ask->question(ask->owner, h->number, message) ? 0 : refuse_and_close(h, 503);
+}
+
+static int take_body(struct http1 *h, const struct doh_ask *ask)
+{
+    struct span in = doh_buffer_span(&h->in);
+    size_t n = in.len < h->body_left ? in.len : h->body_left;
+    if (n > 0 && doh_request_body(&h->request, in.at, n) < 0)
+        return -1;
+    if (n > 0)
+        drop(h, n);
+    h->body_left -= (uint32_t)n;
+    if (h->body_left > 0)
+        return 0;
+    int rc = ask_for(h, ask);
+    doh_request_release(&h->request);
+    return rc < 0 ? -1 : 1;
+}
+
+int http1_feed(struct http1 *h, const void *at, size_t len, const struct doh_ask *ask)
+{
+    int more = 1;
+    if (h->state == HTTP1_ENDED)
+        return 0;
+    if (doh_buffer_put(h->memory, &h->in, at, len) < 0)
+        return -1;
+    while (more > 0) {
+        switch (h->state) {
+        case HTTP1_HEAD:
+            more = take_head(h);
+            break;
+        case HTTP1_BODY:
+            more = take_body(h, ask);
+            break;
+        case HTTP1_ASKED:
+        case HTTP1_ENDED:
+            more = 0;
+            break;
+        }
+    }
+    return more;
+}
+
+bool http1_partial(const struct http1 *h)
+{
+    return h->in.len > 0 || h->state == HTTP1_BODY;
+}
+
+void http1_release(struct http1 *h)
+{
+    doh_request_release(&h->request);
+    doh_buffer_release(h->memory, &h->in);
+    doh_buffer_release(h->memory, &h->out);
+}

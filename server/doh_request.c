@@ -1,0 +1,282 @@
+#include "server/doh_request.h"
+
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/msg.h"
+
+#include <strings.h>
+#include <time.h>
+
+#define PATH        "/dns-query"
+#define TYPE        "application/dns-message"
+#define HEADER_LEN  12
+#define PIECE       1024 /* octets decoded at a time */
+#define QR          0x80 /* of the third octet of a message */
+#define NXDOMAIN    3
+#define SOA_NUMBERS 20 /* octets; MINIMUM is the last four */
+
+/* ---- what is asked ---- */
+
+void doh_request_method(struct doh_request *r, struct text method)
+{
+    r->method = text_is(method, "GET")    ? DOH_GET
+                : text_is(method, "POST") ? DOH_POST
+                                          : DOH_OTHER;
+}
+
+/* Up to parameters such as a charset; letter case does not count. */
+void doh_request_type(struct doh_request *r, struct text type)
+{
+    size_t len = 0;
+    while (len < type.len && strchr("; \t", type.at[len]) == NULL)
+        len++;
+    r->other_type = len != sizeof TYPE - 1 || strncasecmp(type.at, TYPE, len) != 0;
+}
+
+static int digit_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+static int hex_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The next character of a parameter's value, which may be written %XX. -1: malformed.
+ */
+static int next_char(struct text *in)
+{
+    char c = in->at[0];
+    size_t used = 1;
+    if (c == '%') {
+        int high = in->len < 3 ? -1 : hex_of(in->at[1]);
+        int low = high < 0 ? -1 : hex_of(in->at[2]);
+        if (low < 0)
+            return -1;
+        c = (char)(high << 4 | low);
+        used = 3;
+    }
+    *in = text_from(*in, used);
+    return (unsigned char)c;
+}
+
+/* Adds octets to the message; a message can be no longer than ANSWER_MAX. */
+static int add(struct doh_request *r, const void *at, size_t len)
+{
+    if (r->too_long || len > ANSWER_MAX - r->message.len) {
+        r->too_long = true;
+        return 0;
+    }
+    return doh_buffer_put(r->memory, &r->message, at, len);
+}
+
+/* base64url without padding (RFC 4648 section 5). */
+static int decode(struct doh_request *r, struct text in)
+{
+    uint8_t piece[PIECE];
+    size_t n = 0, digits = 0;
+    uint32_t bits = 0;
+    for (; in.len > 0; digits++) {
+        int c = next_char(&in), digit = c < 0 ? -1 : digit_of((char)c);
+        if (digit < 0) {
+            r->flawed = true;
+            return 0;
+        }
+        bits = bits << 6 | (uint32_t)digit;
+        if (digits % 4 != 0)
+            piece[n++] = (uint8_t)(bits >> (6 - 2 * (digits % 4)));
+        if (n == PIECE && add(r, piece, n) < 0)
+            return -1;
+        n %= PIECE;
+    }
+    r->flawed = r->flawed || digits % 4 == 1;
+    return add(r, piece, n);
+}
+
+static int read_query(struct doh_request *r, struct text query)
+{
+    static const struct text name = {"dns=", 4};
+    while (query.len > 0) {
+        const char *end = memchr(query.at, '&', query.len);
+        size_t len = end == NULL ? query.len : (size_t)(end - query.at);
+        struct text part = {query.at, len};
+        query = text_from(query, len + 1);
+        if (!text_starts(part, name))
+            continue;
+        r->flawed = r->flawed || r->has_dns;
+        if (!r->has_dns && decode(r, text_from(part, name.len)) < 0)
+            return -1;
+        r->has_dns = true;
+    }
+    return 0;
+}
+
+int doh_request_target(struct doh_request *r, struct text target)
+{
+    static const char *const schemes[] = {"https://", "http://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        if (!text_starts(target, text_of(schemes[i])))
+            continue;
+        target = text_from(target, strlen(schemes[i]));
+        const char *path = memchr(target.at, '/', target.len);
+        target =
+            text_from(target, path == NULL ? target.len : (size_t)(path - target.at));
+        break;
+    }
+    const char *mark = target.len == 0 ? NULL : memchr(target.at, '?', target.len);
+    size_t len = mark == NULL ? target.len : (size_t)(mark - target.at);
+    r->known_path = text_is((struct text){target.at, len}, PATH);
+    return r->known_path ? read_query(r, text_from(target, len + 1)) : 0;
+}
+
+int doh_request_body(struct doh_request *r, const void *at, size_t len)
+{
+    if (r->method != DOH_POST || !r->known_path)
+        return 0;
+    if (!r->has_body) /* dns= of a POST means nothing */
+        doh_buffer_release(r->memory, &r->message);
+    r->has_body = true;
+    return add(r, at, len);
+}
+
+static bool is_question(const struct doh_request *r)
+{
+    const struct doh_buffer *m = &r->message;
+    bool whole = r->method == DOH_GET ? r->has_dns && !r->flawed : r->has_body;
+    return whole && m->len >= HEADER_LEN && (m->octets[m->at + 2] & QR) == 0;
+}
+
+unsigned doh_request_verdict(const struct doh_request *r)
+{
+    if (!r->known_path)
+        return 404;
+    if (r->method == DOH_OTHER)
+        return 405;
+    if (r->method == DOH_POST && r->other_type)
+        return 415;
+    if (r->too_long)
+        return r->method == DOH_GET ? 414 : 413;
+    return is_question(r) ? 0 : 400;
+}
+
+void doh_request_release(struct doh_request *r)
+{
+    doh_buffer_release(r->memory, &r->message);
+    *r = (struct doh_request){.memory = r->memory};
+}
+
+/* ---- answers ---- */
+
+static const struct status {
+    unsigned number;
+    const char *phrase, *text;
+} statuses[] = {
+    {200, "OK", ""},
+    {400, "Bad Request",
+     "expected a DNS query: GET " PATH "?dns=BASE64URL, or a POST of one\n"},
+    {404, "Not Found", "DNS over HTTPS is at " PATH "\n"},
+    {405, "Method Not Allowed", "expected GET or POST\n"},
+    {411, "Length Required", "expected Content-Length\n"},
+    {413, "Content Too Large", "a DNS message has 65535 octets at most\n"},
+    {414, "URI Too Long", "a DNS message has 65535 octets at most\n"},
+    {415, "Unsupported Media Type", "expected Content-Type: " TYPE "\n"},
+    {431, "Request Header Fields Too Large", "expected a shorter request\n"},
+    {500, "Internal Server Error", "no response\n"},
+    {503, "Service Unavailable", "this connection has had its share\n"},
+    {505, "HTTP Version Not Supported", "expected HTTP/1.1 or HTTP/2\n"},
+};
+
+static const struct status *status_of(unsigned number)
+{
+    size_t n = sizeof statuses / sizeof *statuses;
+    for (size_t i = 0; i < n; i++) {
+        if (statuses[i].number == number)
+            return &statuses[i];
+    }
+    return &statuses[n - 3]; /* 500 */
+}
+
+const char *doh_status_phrase(unsigned status)
+{
+    return status_of(status)->phrase;
+}
+
+const char *doh_status_text(unsigned status)
+{
+    return status_of(status)->text;
+}
+
+/* Names of our own messages: labels, then the root or a pointer. */
+static void skip_name(struct rd *rd)
+{
+    uint8_t len = rd_u8(rd);
+    while (len > 0 && len < 0xc0 && !rd->failed) {
+        rd_take(rd, len);
+        len = rd_u8(rd);
+    }
+    if (len >= 0xc0)
+        rd_u8(rd);
+}
+
+/* One record; its TTL in *age if that is shorter. */
+static void age_record(struct rd *rd, uint32_t *age, bool *soa)
+{
+    skip_name(rd);
+    uint16_t type = rd_u16(rd);
+    rd_u16(rd);
+    uint32_t ttl = rd_u32(rd);
+    uint16_t len = rd_u16(rd);
+    const uint8_t *rdata = rd_take(rd, len);
+    if (rd->failed || type == DNS_OPT)
+        return;
+    *age = ttl < *age ? ttl : *age;
+    if (type != DNS_SOA || len < SOA_NUMBERS)
+        return;
+    *soa = true;
+    uint32_t minimum = load_u32(rdata + len - 4);
+    *age = minimum < *age ? minimum : *age;
+}
+
+uint32_t doh_max_age(struct span wire)
+{
+    struct rd rd = rd_init(wire.at, wire.len);
+    uint32_t age = UINT32_MAX;
+    bool soa = false;
+    rd_u16(&rd);
+    uint16_t rcode = rd_u16(&rd) & 15, questions = rd_u16(&rd), answers = rd_u16(&rd);
+    uint32_t records = answers;
+    records += rd_u16(&rd);
+    records += rd_u16(&rd);
+    for (; questions > 0 && !rd.failed; questions--) {
+        skip_name(&rd);
+        rd_u32(&rd);
+    }
+    for (; records > 0 && !rd.failed; records--)
+        age_record(&rd, &age, &soa);
+    bool kept = (rcode == 0 || rcode == NXDOMAIN) && (answers > 0 || soa);
+    return rd.failed || !kept || age == UINT32_MAX ? 0 : age;
+}
+
+void doh_date(char out[DOH_DATE_LEN])
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    char form[DOH_DATE_LEN];
+    strftime(form, sizeof form, "xxx, %d xxx %Y %H:%M:%S GMT", &tm);
+    memcpy(form, days + 3 * tm.tm_wday, 3);
+    memcpy(form + 8, months + 3 * tm.tm_mon, 3);
+    memcpy(out, form, DOH_DATE_LEN);
+}
