@@ -126,6 +126,15 @@
 #define LIMITS_ZONES(LIMIT)                                                            \
     LIMIT(NOTIFY_TRIES, 4, "tries",                                                    \
           "of one NOTIFY, 15 s in all: the refresh timer finds what is missed")        \
+    LIMIT(FETCH_RUNNING_MAX, 16, "transfers",                                          \
+          "of zones on their way in: the rest waits")                                  \
+    LIMIT(FETCH_CONNECT_MS, 5000, "ms", "until a primary takes the connection")        \
+    LIMIT(FETCH_STALL_MS, 20000, "ms",                                                 \
+          "between two messages of a primary: then the next one is asked")             \
+    LIMIT(FETCH_TOTAL_S, 1800, "s",                                                    \
+          "of one transfer: who sends an octet a second must not hold its place")      \
+    LIMIT(ZONE_OCTETS_MAX, 256 * 1024 * 1024, "octets",                                \
+          "of the messages of one transfer: an endless one ends")                      \
     LIMIT(NOTIFY_RUNNING_MAX, 64, "messages",                                          \
           "of all NOTIFYs without an answer: thousands of zones are told in turn")
 

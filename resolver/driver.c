@@ -141,7 +141,7 @@ static enum verdict call(struct query *q, bool woken)
         woken                  ? slot->plugin->on_wake
         : q->direction == DOWN ? slot->plugin->on_query
                                : slot->plugin->on_response;
-    if (hook == NULL)
+    if (hook == NULL || (query_is_notify(q) && !slot->plugin->hears_notify))
         return PASS;
     if (q->client.trace != NULL)
         return trace_call(q, slot, woken, hook);

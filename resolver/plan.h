@@ -51,6 +51,7 @@ struct plan_tls {
 
 struct cluster_map;
 struct dnstap_tap;
+struct inbound_use;
 struct notify;
 struct transfer;
 struct zone_source;
@@ -134,8 +135,9 @@ struct plan {
     uint32_t blocks_n;
     struct plan_server *servers;
     uint32_t servers_n, servers_cap;
-    struct notify *notifies; /* news of zones, to be sent (transfer.h) */
-    struct feeds feeds;      /* files that are read again while it is in use */
+    struct inbound_use *inbound; /* zones that come from primaries (inbound.h) */
+    struct notify *notifies;     /* news of zones, to be sent (transfer.h) */
+    struct feeds feeds;          /* files that are read again while it is in use */
     struct meters meters;
     struct pages pages; /* served over HTTP */
     struct plan_reload reload;
@@ -147,6 +149,8 @@ struct plan {
     /* Called when the last user is done, on that user's thread; NULL in tests. */
     void (*unused)(struct plan *p, void *context);
     void *unused_context;
+    /* Wakes the control thread, from any other, with unused_context; NULL in tests. */
+    void (*tell)(void *context);
 };
 
 /* A worker's hold on a plan: one use, however many queries began under it. */

@@ -30,6 +30,7 @@ struct plugin {
     const char *synopsis;         /* as in the manual */
     const struct option *options; /* of its block */
     size_t options_n;
+    bool hears_notify; /* its hooks are for NOTIFY, too; of others nobody is asked */
 
     /* Reads the directive. 0, or -1 after adding errors. */
     int (*setup)(struct setup *s, const struct directive *d);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "resolver/rdata.h"
 #include "server/notifier.h"
+#include "server/receiver.h"
 #include "server/reload.h"
 #include "server/turn.h"
 #include "server/version.h"
@@ -39,6 +40,7 @@ struct process {
     struct reload reload;
     struct watch watch;
     struct notifier notifier;
+    struct receiver receiver;
 };
 
 /* ---- ending ---- */
@@ -113,9 +115,17 @@ static void look_at_files(uv_timer_t *timer)
     if (p->state == PROCESS_ENDING)
         return;
     due_us = reload_refresh(&p->reload, now_us);
+    uint64_t zones_us = receiver_run(&p->receiver, p->reload.plan, now_us);
+    due_us = zones_us < due_us ? zones_us : due_us;
     notifier_send(&p->notifier, &p->reload.plan->notifies);
     if (due_us != UINT64_MAX)
         uv_timer_start(timer, look_at_files, (due_us - now_us) / 1000 + 1, 0);
+}
+
+static void on_zones(void *context)
+{
+    struct process *p = context;
+    look_at_files(&p->files);
 }
 
 /* ---- events ---- */
@@ -268,9 +278,11 @@ static void serve(struct process *p)
     watch_init(&p->watch, &p->loop, &p->reload);
     watch_follow(&p->watch);
     notifier_init(&p->notifier, &p->loop);
+    receiver_init(&p->receiver, &p->loop, p->reload.registry, on_zones, p);
     look_at_files(&p->files);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     notifier_stop(&p->notifier);
+    receiver_stop(&p->receiver);
     if (p->args->pidfile != NULL)
         unlink(p->args->pidfile);
 }

@@ -57,6 +57,12 @@ static void retire_plan(struct plan *plan, void *context)
     uv_async_send(r->wake);
 }
 
+static void wake_control(void *context)
+{
+    struct reload_retired *retired = context;
+    uv_async_send(retired->reload->wake);
+}
+
 static void free_retired(struct reload *r)
 {
     uv_mutex_lock(&r->lock);
@@ -98,6 +104,7 @@ static struct plan *build(struct reload *r, struct config *config, struct errors
     }
     retired->reload = r;
     plan->unused = retire_plan;
+    plan->tell = wake_control;
     plan->unused_context = retired;
     return plan;
 }

@@ -332,6 +332,7 @@ const struct plugin plugin_acl = {
     .synopsis = "acl [ZONES...]",
     .options = options,
     .options_n = OPTIONS_N,
+    .hears_notify = true,
     .setup = setup,
     .on_query = on_query,
 };

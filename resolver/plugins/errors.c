@@ -217,6 +217,7 @@ const struct plugin plugin_errors = {
     .synopsis = "errors [stdout]",
     .options = options,
     .options_n = OPTIONS_N,
+    .hears_notify = true,
     .setup = setup,
     .release = release,
     .on_response = on_response,

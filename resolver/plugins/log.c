@@ -213,6 +213,7 @@ const struct plugin plugin_log = {
     .synopsis = "log [NAME...] [FORMAT]",
     .options = options,
     .options_n = OPTIONS_N,
+    .hears_notify = true,
     .setup = setup,
     .on_response = on_response,
     .on_drop = on_drop,

@@ -77,6 +77,7 @@ const struct plugin plugin_prometheus = {
     .synopsis = "prometheus [ADDR]",
     .options = options,
     .options_n = OPTIONS_N,
+    .hears_notify = true,
     .setup = setup,
     .on_query = on_query,
     .on_response = on_response,

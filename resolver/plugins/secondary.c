@@ -1,0 +1,236 @@
+/* secondary: answers for zones that it has from primaries.
+ *
+ *     secondary example.org {
+ *         transfer from 192.0.2.1 192.0.2.2:5353
+ *         fallthrough
+ *     }
+ *
+ * The zone comes by AXFR, from the first primary that has it newer than we do, and is
+ * kept in memory only. What is flawed, ends early or never ends is thrown away, and the
+ * zone of before is served on, until it expires; then, and before the first transfer,
+ * the answer is SERVFAIL. The SOA's times say when the primaries are asked again; a
+ * NOTIFY of theirs does so at once (RFC 1996). A reload of the Corefile keeps the zone.
+ */
+#include "resolver/inbound.h"
+
+#include "base/log.h"
+
+#define PRIMARY_PORT 53
+
+struct secondary_zone {
+    struct name apex;
+    struct inbound_use *use;
+    struct secondary_zone *next;
+};
+
+struct secondary {
+    struct zonetab zones; /* -> struct secondary_zone */
+    struct secondary_zone *list;
+    struct fall fall; /* one for all zones of the block, as in CoreDNS */
+
+    /* of the line in hand, while it is set up */
+    struct addr *primaries;
+    uint32_t primaries_n;
+};
+
+/* ---- options ---- */
+
+static int add_primary(struct reader *rd, struct secondary *p, const char *word)
+{
+    struct addr *list = arena_array(rd->arena, p->primaries_n + 1u, sizeof *list);
+    struct addr addr = {0};
+    if (list == NULL)
+        return reader_error(rd, "out of memory");
+    if (strcmp(word, "*") == 0)
+        return reader_error(rd, "can't use '*' in transfer from");
+    if (addr_parse(&addr, text_of(word), PRIMARY_PORT) < 0 || addr.port == 0)
+        return reader_error(rd, "transfer from: '%s' is no IP address", word);
+    if (p->primaries_n > 0)
+        memcpy(list, p->primaries, p->primaries_n * sizeof *list);
+    list[p->primaries_n++] = addr;
+    p->primaries = list;
+    return 0;
+}
+
+static int parse_transfer(struct reader *rd, void *state)
+{
+    const char *word;
+    uint32_t n = 0;
+    if (!reader_arg(rd, &word))
+        return reader_error_args(rd);
+    if (strcmp(word, "from") != 0)
+        return reader_error(
+            rd, "unknown property '%s': expected `transfer from ADDRESS`", word);
+    for (; reader_arg(rd, &word) && strcmp(word, "}") != 0; n++) {
+        if (add_primary(rd, state, word) < 0)
+            return -1;
+    }
+    return n == 0 ? reader_error_args(rd) : 0;
+}
+
+static int parse_fallthrough(struct reader *rd, void *state)
+{
+    return fall_read(rd, &((struct secondary *)state)->fall);
+}
+
+static const struct option options[] = {
+    {.name = "transfer",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_transfer,
+     .args = "from ADDRESS...",
+     .help = "the primaries, asked in this order"},
+    {.name = "fallthrough",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_fallthrough,
+     .args = "[ZONES...]",
+     .help = "names that do not exist go on to the next plugin"},
+    {.name = "catalog",
+     .kind = OPTION_REFUSED,
+     .args = "[MEMBER-ZONES...]",
+     .help =
+         "zones are named in the Corefile, not by a primary (RFC 9432): write a line "
+         "for each"},
+};
+#define OPTIONS_N (sizeof options / sizeof *options)
+
+/* ---- setup ---- */
+
+static int add_zone(struct setup *s, struct reader *rd, struct secondary *p,
+                    const struct name *apex)
+{
+    char text[NAME_TEXT_MAX];
+    struct secondary_zone *z = arena_alloc(s->arena, sizeof *z);
+    void *old = NULL;
+    if (z == NULL)
+        return reader_error(rd, "out of memory");
+    *z = (struct secondary_zone){.apex = *apex, .next = p->list};
+    int added = zonetab_add(&p->zones, s->arena, z->apex.wire, z, &old);
+    name_print(apex->wire, text);
+    if (added != 0)
+        return reader_error(rd, added < 0 ? "out of memory" : "zone %s is here twice",
+                            text);
+    z->use = inbound_use(s, apex, p->primaries, p->primaries_n);
+    if (z->use == NULL)
+        return -1;
+    p->list = z;
+    return 0;
+}
+
+static int read_line(struct setup *s, struct reader *rd, struct secondary *p)
+{
+    struct zones zones = {0};
+    p->primaries_n = 0;
+    if (plan_zones(s, rd, &zones) < 0 || reader_options(rd, options, OPTIONS_N, p) < 0)
+        return -1;
+    if (p->primaries_n == 0)
+        return reader_error(rd, "secondary zones require a transfer from property");
+    for (uint32_t i = 0; i < zones.n; i++) {
+        if (add_zone(s, rd, p, &zones.list[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static const struct zone *served(const struct secondary_zone *z)
+{
+    return z->use->zone->expired ? NULL : feed_get(z->use->feed);
+}
+
+static const struct zone *find(struct query *q, const void *state, bool *known)
+{
+    const struct secondary *p = state;
+    unsigned label = 0;
+    const struct secondary_zone *z = zonetab_find(&p->zones, query_key(q), 0, &label);
+    *known = z != NULL && label == 0;
+    return *known ? served(z) : NULL;
+}
+
+static int setup(struct setup *s, const struct directive *d)
+{
+    struct reader rd = reader_init(d, s->arena, s->errs);
+    struct secondary *p = arena_alloc(s->arena, sizeof *p);
+    int rc = 0;
+    if (p == NULL)
+        return error_at(s->errs, d->at, "plugin/secondary: out of memory");
+    s->state = p;
+    s->block->hears_notify = true;
+    while (reader_next(&rd)) {
+        if (read_line(s, &rd, p) < 0)
+            rc = -1;
+    }
+    struct zone_source source = {.find = find, .state = p};
+    return zone_source_add(s, &source) < 0 ? -1 : rc;
+}
+
+static void release(struct registry *reg, void *state)
+{
+    const struct secondary *p = state;
+    for (struct secondary_zone *z = p->list; z != NULL; z = z->next)
+        inbound_unuse(reg, z->use);
+}
+
+/* ---- queries ---- */
+
+static bool is_primary(const struct inbound *z, const struct addr *peer)
+{
+    for (uint32_t i = 0; i < z->primaries_n; i++) {
+        if (z->primaries[i].family == peer->family &&
+            memcmp(z->primaries[i].ip, peer->ip, peer->family == 4 ? 4 : 16) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* RFC 1996 section 3.10: who is no primary has nothing to say. */
+static enum verdict hear(struct query *q, const struct secondary_zone *z)
+{
+    static struct log_limit limit;
+    char apex[NAME_TEXT_MAX], peer[ADDR_TEXT_MAX];
+    name_print(q->request.lower, apex);
+    addr_print_ip(&q->client.peer, peer);
+    if (z == NULL || !name_equal(z->apex.wire, q->request.lower))
+        return query_fail_ede(q, DNS_NOTAUTH, NULL, EDE_NOT_AUTHORITATIVE,
+                              "no such zone here");
+    if (!is_primary(z->use->zone, &q->client.peer)) {
+        log_limited(&limit, 1, LOG_INFO,
+                    "plugin/secondary: Dropping notify from %s for %s", peer, apex);
+        return query_fail_ede(q, DNS_REFUSED, NULL, EDE_PROHIBITED,
+                              "not a primary of the zone");
+    }
+    log_limited(&limit, 10, LOG_INFO,
+                "plugin/secondary: Notify from %s for %s: checking transfer", peer,
+                apex);
+    inbound_tell(z->use);
+    return query_respond(q, DNS_NOERROR, true, 0);
+}
+
+static enum verdict on_query(struct query *q, const void *state)
+{
+    const struct secondary *p = state;
+    const struct secondary_zone *z =
+        q->request.class != DNS_IN ? NULL
+                                   : zonetab_find(&p->zones, query_key(q), 0, NULL);
+    if (query_is_notify(q))
+        return hear(q, z);
+    if (z == NULL)
+        return zone_of_others(q);
+    const struct zone *zone = served(z);
+    if (zone == NULL)
+        return query_fail_ede(q, DNS_SERVFAIL, NULL, EDE_NOT_READY,
+                              z->use->zone->expired ? "zone expired"
+                                                    : "zone not transferred yet");
+    return zone_answer(q, zone, &p->fall);
+}
+
+const struct plugin plugin_secondary = {
+    .name = "secondary",
+    .help = "answers for zones that it has from primaries",
+    .synopsis = "secondary [ZONES...]",
+    .options = options,
+    .options_n = OPTIONS_N,
+    .hears_notify = true,
+    .setup = setup,
+    .release = release,
+    .on_query = on_query,
+    .on_wake = zone_woken,
+};

@@ -1,0 +1,310 @@
+#include "server/receiver.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "resolver/axfr.h"
+#include "resolver/registry.h"
+#include "server/frames.h"
+#include "server/turn.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#define ROOM    (64 * 1024)
+#define HANDLES 2
+
+/* One zone being asked for. The handles are those of one primary; they are opened anew
+ * for the next. */
+struct fetch {
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uv_connect_t connect;
+    uv_write_t write;
+    struct receiver *receiver;
+    struct inbound *zone; /* a claim of our own */
+    struct fetch *next;
+    unsigned handles;
+    uint32_t primary; /* in hand */
+    bool current;     /* a primary has said that ours is the newest */
+    bool ending;      /* no further primary */
+    uint16_t id;
+    uint64_t begun_us;
+    struct axfr *axfr; /* NULL: the SOA was asked for */
+    struct frames in;
+    uint8_t question[2 + NAME_WIRE_MAX + 16];
+    uint8_t room[ROOM];
+};
+
+void receiver_init(struct receiver *r, uv_loop_t *loop, struct registry *reg,
+                   void (*changed)(void *context), void *context)
+{
+    *r = (struct receiver){
+        .loop = loop, .registry = reg, .changed = changed, .context = context};
+}
+
+static uint32_t draw(void)
+{
+    uint32_t n = 0;
+    if (getrandom(&n, sizeof n, GRND_NONBLOCK) != (ssize_t)sizeof n)
+        n = (uint32_t)turn_clock_us();
+    return n;
+}
+
+/* ---- the end of a primary, and of all ---- */
+
+static void try_primary(struct fetch *f);
+
+static void finish(struct fetch *f)
+{
+    struct receiver *r = f->receiver;
+    struct fetch **at = &r->running;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    r->running_n--;
+    registry_drop(r->registry, f->zone);
+    free(f);
+    if (r->changed != NULL)
+        r->changed(r->context);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct fetch *f = handle->data;
+    if (--f->handles > 0)
+        return;
+    frames_release(&f->in);
+    axfr_free(f->axfr);
+    f->axfr = NULL;
+    if (!f->ending && ++f->primary < f->zone->primaries_n) {
+        try_primary(f);
+        return;
+    }
+    if (f->current)
+        inbound_current(f->zone, turn_clock_us(), draw());
+    else if (f->zone->busy)
+        inbound_failed(f->zone, turn_clock_us(), draw());
+    finish(f);
+}
+
+static void close_primary(struct fetch *f)
+{
+    if (uv_is_closing((uv_handle_t *)&f->tcp))
+        return;
+    uv_close((uv_handle_t *)&f->tcp, on_closed);
+    uv_close((uv_handle_t *)&f->timer, on_closed);
+}
+
+static void give_up(struct fetch *f, const char *why)
+{
+    char apex[NAME_TEXT_MAX], who[ADDR_TEXT_MAX];
+    if (uv_is_closing((uv_handle_t *)&f->tcp))
+        return;
+    name_print(f->zone->apex.wire, apex);
+    log_warning("plugin/secondary: Failed to transfer `%s' from \"%s\": %s", apex,
+                addr_print(&f->zone->primaries[f->primary], who), why);
+    close_primary(f);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    give_up(timer->data, "it took too long");
+}
+
+static void on_silent(uv_timer_t *timer)
+{
+    give_up(timer->data, "no connection or no answer in time");
+}
+
+/* ---- messages ---- */
+
+static void on_written(uv_write_t *write, int status)
+{
+    if (status < 0 && status != UV_ECANCELED)
+        give_up(write->handle->data, uv_strerror(status));
+}
+
+static void ask(struct fetch *f, uint16_t type)
+{
+    f->id = (uint16_t)draw();
+    size_t len = axfr_ask(&f->zone->apex, type, f->id, f->question + 2);
+    f->question[0] = (uint8_t)(len >> 8);
+    f->question[1] = (uint8_t)len;
+    if (type == DNS_AXFR) {
+        f->axfr = axfr_new(&f->zone->apex, f->id);
+        if (f->axfr == NULL) {
+            give_up(f, "out of memory");
+            return;
+        }
+    }
+    uv_buf_t buf = uv_buf_init((char *)f->question, (unsigned)(2 + len));
+    int rc = uv_write(&f->write, (uv_stream_t *)&f->tcp, &buf, 1, on_written);
+    if (rc < 0)
+        give_up(f, uv_strerror(rc));
+    else
+        uv_timer_start(&f->timer, on_silent, FETCH_STALL_MS, 0);
+}
+
+static void take_soa(struct fetch *f, struct span message)
+{
+    uint32_t serial;
+    const char *why;
+    const struct zone *have = f->zone->zone;
+    if (axfr_serial(&f->zone->apex, f->id, message, &serial, &why) < 0) {
+        give_up(f, why);
+        return;
+    }
+    if (have == NULL || zone_serial_after(serial, have->serial)) {
+        ask(f, DNS_AXFR);
+        return;
+    }
+    f->current = true;
+    close_primary(f);
+}
+
+static void take_zone(struct fetch *f)
+{
+    char apex[NAME_TEXT_MAX], who[ADDR_TEXT_MAX];
+    struct zone *zone = axfr_take(f->axfr);
+    name_print(f->zone->apex.wire, apex);
+    addr_print(&f->zone->primaries[f->primary], who);
+    log_info("plugin/secondary: Transferred: %s from %s: %" PRIu32
+             " records, serial %" PRIu32,
+             apex, who, axfr_records(f->axfr), zone->serial);
+    if (axfr_outside(f->axfr) > 0)
+        log_warning(
+            "plugin/secondary: %s from %s: records outside of the zone are passed "
+            "over: %" PRIu32,
+            apex, who, axfr_outside(f->axfr));
+    inbound_loaded(f->zone, zone, turn_clock_us(), draw());
+    f->current = false;
+    f->ending = true;
+    close_primary(f);
+}
+
+static void take_message(struct fetch *f, struct span message)
+{
+    if (f->axfr == NULL) {
+        take_soa(f, message);
+        return;
+    }
+    switch (axfr_message(f->axfr, message)) {
+    case AXFR_MORE:
+        if (turn_clock_us() - f->begun_us > FETCH_TOTAL_S * UINT64_C(1000000))
+            on_late(&f->timer);
+        else
+            uv_timer_start(&f->timer, on_silent, FETCH_STALL_MS, 0);
+        break;
+    case AXFR_DONE:
+        take_zone(f);
+        break;
+    case AXFR_BAD:
+        give_up(f, axfr_reason(f->axfr));
+        break;
+    }
+}
+
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct fetch *f = handle->data;
+    size_t len = 0;
+    uint8_t *at = frames_room(&f->in, f->room, sizeof f->room, &len);
+    *buf = uv_buf_init((char *)at, at == NULL ? 0 : (unsigned)len);
+}
+
+static void on_octets(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct fetch *f = stream->data;
+    struct span in, message;
+    if (n <= 0) {
+        if (n < 0)
+            give_up(f, n == UV_EOF ? "the primary closed the connection"
+                                   : uv_strerror((int)n));
+        return;
+    }
+    in = frames_got(&f->in, (const uint8_t *)buf->base, (size_t)n);
+    while (!uv_is_closing((uv_handle_t *)stream) && frames_next(&in, &message))
+        take_message(f, message);
+    if (!uv_is_closing((uv_handle_t *)stream) && frames_keep(&f->in, in) < 0)
+        give_up(f, "out of memory");
+}
+
+/* ---- connections ---- */
+
+static void on_connected(uv_connect_t *connect, int status)
+{
+    struct fetch *f = connect->handle->data;
+    if (status == 0)
+        status = uv_read_start((uv_stream_t *)&f->tcp, on_room, on_octets);
+    if (status == 0)
+        ask(f, f->zone->zone == NULL ? DNS_AXFR : DNS_SOA);
+    else if (status != UV_ECANCELED)
+        give_up(f, uv_strerror(status));
+}
+
+static void try_primary(struct fetch *f)
+{
+    struct sockaddr_storage to;
+    uv_loop_t *loop = f->receiver->loop;
+    f->in = (struct frames){0};
+    f->handles = HANDLES;
+    f->begun_us = turn_clock_us();
+    uv_tcp_init(loop, &f->tcp);
+    uv_timer_init(loop, &f->timer);
+    f->tcp.data = f->timer.data = f;
+    addr_to_sockaddr(&f->zone->primaries[f->primary], &to);
+    int rc = uv_tcp_connect(&f->connect, &f->tcp, (const struct sockaddr *)&to,
+                            on_connected);
+    if (rc < 0)
+        give_up(f, uv_strerror(rc));
+    else
+        uv_timer_start(&f->timer, on_silent, FETCH_CONNECT_MS, 0);
+}
+
+static void start(struct receiver *r, const struct inbound *z)
+{
+    struct fetch *f = calloc(1, sizeof *f);
+    if (f != NULL)
+        f->zone = inbound_claim(r->registry, z);
+    if (f == NULL || f->zone == NULL) {
+        log_error("plugin/secondary: a zone is not asked for: out of memory");
+        free(f);
+        return;
+    }
+    f->receiver = r;
+    f->next = r->running;
+    r->running = f;
+    r->running_n++;
+    inbound_begin(f->zone);
+    try_primary(f);
+}
+
+/* ---- all ---- */
+
+uint64_t receiver_run(struct receiver *r, const struct plan *plan, uint64_t now_us)
+{
+    uint64_t next_us = UINT64_MAX;
+    for (struct inbound_use *use = plan->inbound; use != NULL;
+         use = use->next_of_plan) {
+        bool room = r->running_n < FETCH_RUNNING_MAX;
+        if (inbound_tick(use->zone, now_us) && room)
+            start(r, use->zone);
+        uint64_t due_us = inbound_due_us(use->zone);
+        /* Without room the end of another says when. */
+        if (due_us < next_us && (room || due_us > now_us))
+            next_us = due_us;
+    }
+    return next_us;
+}
+
+void receiver_stop(struct receiver *r)
+{
+    r->changed = NULL;
+    for (struct fetch *f = r->running; f != NULL; f = f->next) {
+        f->ending = true;
+        close_primary(f);
+    }
+    while (r->running_n > 0)
+        uv_run(r->loop, UV_RUN_ONCE);
+}

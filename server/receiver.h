@@ -1,0 +1,43 @@
+/* Has zones from their primaries (resolver/inbound.h): the work of the control thread,
+ * on connections of its own, so that no worker takes part and a primary that stalls or
+ * floods delays nobody's answer.
+ *
+ *     receiver_init(&r, &loop, registry, changed, context);
+ *     next_us = receiver_run(&r, plan, now_us);    // whenever something may be due
+ *     receiver_stop(&r);                           // before the registry goes
+ *
+ * One primary after the other is asked for the SOA over TCP, and on the same connection
+ * for the zone if it has a newer one, until one gives it whole. FETCH_RUNNING_MAX zones
+ * at once; a primary has FETCH_CONNECT_MS, FETCH_STALL_MS for each message and
+ * FETCH_TOTAL_S for all. */
+#ifndef ISTHMUS_SERVER_RECEIVER_H
+#define ISTHMUS_SERVER_RECEIVER_H
+
+#include "resolver/inbound.h"
+
+#include <uv.h>
+
+struct registry;
+struct fetch;
+
+struct receiver {
+    uv_loop_t *loop;
+    struct registry *registry;
+    /* A zone has changed, or there is room for another to be asked for. */
+    void (*changed)(void *context);
+    void *context;
+    struct fetch *running;
+    unsigned running_n;
+};
+
+void receiver_init(struct receiver *r, uv_loop_t *loop, struct registry *reg,
+                   void (*changed)(void *context), void *context);
+
+/* Begins what is due of the plan's zones. Returns when it is needed next, on the clock
+ * of `now_us`; UINT64_MAX: not before `changed`. */
+uint64_t receiver_run(struct receiver *r, const struct plan *plan, uint64_t now_us);
+
+/* Ends all; runs the loop until they are closed. */
+void receiver_stop(struct receiver *r);
+
+#endif
