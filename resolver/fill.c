@@ -48,29 +48,16 @@ static void put_ip(struct sink *to, const struct addr *a)
         put_text(to, "]");
 }
 
-/* CoreDNS has one message for a question, and `rewrite` changes it: all but the name
- * and the ID is told as the last plugin saw it. */
-static struct request_below asked(const struct query *q)
-{
-    const struct request *req = &q->request;
-    if (q->below != NULL)
-        return *q->below;
-    return (struct request_below){.name_len = req->name_len,
-                                  .type = req->type,
-                                  .class = req->class,
-                                  .opt = req->opt};
-}
-
 static void put_type(struct sink *to, const struct query *q)
 {
     char text[16];
-    put_text(to, rdata_type_print(asked(q).type, text));
+    put_text(to, rdata_type_print(query_asked_below(q).type, text));
 }
 
 static void put_class(struct sink *to, const struct query *q)
 {
     char text[16];
-    put_text(to, rdata_class_print(asked(q).class, text));
+    put_text(to, rdata_class_print(query_asked_below(q).class, text));
 }
 
 static void put_name(struct sink *to, const struct query *q)
@@ -86,7 +73,7 @@ static void put_proto(struct sink *to, const struct query *q)
 
 static void put_size(struct sink *to, const struct query *q)
 {
-    struct request_below req = asked(q);
+    struct request_below req = query_asked_below(q);
     size_t len = DNS_HEADER_LEN + (size_t)req.name_len + 4;
     put_number(to, len + (req.opt.present ? 11 + req.opt.options.len : 0));
 }
@@ -127,14 +114,14 @@ static void put_opcode(struct sink *to, const struct query *q)
 
 static void put_do(struct sink *to, const struct query *q)
 {
-    struct opt opt = asked(q).opt;
+    struct opt opt = query_asked_below(q).opt;
     put_text(to, opt.present && opt.dnssec_ok ? "true" : "false");
 }
 
 /* What the client can take, whether it said so or not. */
 static void put_bufsize(struct sink *to, const struct query *q)
 {
-    struct opt opt = asked(q).opt;
+    struct opt opt = query_asked_below(q).opt;
     uint16_t size = opt.present && opt.udp_size > 512 ? opt.udp_size : 512;
     put_number(to, q->client.transport == TRANSPORT_UDP ? size : UINT16_MAX);
 }

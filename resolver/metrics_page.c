@@ -56,15 +56,62 @@ static void put_head(struct sheet *s, const char *name, const char *type,
     put(s, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+/* ---- labels: in alphabetical order and `le` last, as Go's client library has them
+ * ----
+ */
+
+#define LABELS_EACH 16 /* of one series; the longest have nine */
+
+struct label_list {
+    struct text list[LABELS_EACH];
+    size_t n;
+};
+
+static bool comes_before(struct text a, struct text b)
+{
+    bool a_bound = strncmp(a.at, "le=", 3) == 0, b_bound = strncmp(b.at, "le=", 3) == 0;
+    if (a_bound || b_bound)
+        return b_bound && !a_bound;
+    return strncmp(a.at, b.at, a.len < b.len ? a.len : b.len) < 0;
+}
+
+static void insert_label(struct label_list *l, struct text label)
+{
+    size_t at = l->n < LABELS_EACH ? l->n++ : LABELS_EACH - 1;
+    for (; at > 0 && comes_before(label, l->list[at - 1]); at--)
+        l->list[at] = l->list[at - 1];
+    l->list[at] = label;
+}
+
+/* Behind the value of `name="value"`, in which a quote has a backslash before it. */
+static const char *label_end(const char *label)
+{
+    const char *at = strchr(label, '"') + 1;
+    while (*at != '"')
+        at += *at == '\\' ? 2 : 1;
+    return at + 1;
+}
+
+static void add_labels(struct label_list *l, const char *from)
+{
+    while (*from != '\0') {
+        const char *end = label_end(from);
+        insert_label(l, (struct text){.at = from, .len = (size_t)(end - from)});
+        from = *end == ',' ? end + 1 : end;
+    }
+}
+
 /* `name{labels,more} `, without braces where there are no labels. */
 static void put_name(struct sheet *s, const char *name, const char *labels,
                      const char *more)
 {
-    bool both = labels[0] != '\0' && more[0] != '\0';
-    if (labels[0] == '\0' && more[0] == '\0')
-        put(s, "%s ", name);
-    else
-        put(s, "%s{%s%s%s} ", name, labels, both ? "," : "", more);
+    struct label_list l = {.n = 0};
+    add_labels(&l, labels);
+    add_labels(&l, more);
+    put(s, "%s%s", name, l.n > 0 ? "{" : "");
+    for (size_t i = 0; i < l.n; i++)
+        put(s, "%s%.*s", i > 0 ? "," : "", (int)l.list[i].len, l.list[i].at);
+    put(s, "%s ", l.n > 0 ? "}" : "");
 }
 
 static void put_count(struct sheet *s, const char *name, const char *labels,
@@ -146,10 +193,18 @@ struct family {
     uint32_t cell;
 };
 
+static void show_always(struct sheet *s, const struct family *f,
+                        const struct meter_use *use)
+{
+    put_count(s, f->name, use->meter->labels, "", metrics_sum(use->meter, f->cell));
+}
+
+/* In CoreDNS a series with labels is there from its first event on. */
 static void show_count(struct sheet *s, const struct family *f,
                        const struct meter_use *use)
 {
-    put_count(s, f->name, use->meter->labels, "", metrics_sum(use->meter, f->cell));
+    if (use->meter->labels[0] == '\0' || metrics_sum(use->meter, f->cell) > 0)
+        show_always(s, f, use);
 }
 
 static void show_requests(struct sheet *s, const struct family *f,
@@ -183,18 +238,25 @@ static const char *plugin_behind(const struct plan_zone *z)
     return "";
 }
 
-static void show_responses(struct sheet *s, const struct family *f,
-                           const struct meter_use *use)
+static void show_rcodes(struct sheet *s, const struct family *f,
+                        const struct meter_use *use, uint32_t cell, const char *plugin)
 {
     char more[LABELS_MAX], rcode[LABELS_MAX];
     for (uint32_t i = 0; i < METRICS_RCODES; i++) {
-        uint64_t n = metrics_sum(use->meter, f->cell + i);
+        uint64_t n = metrics_sum(use->meter, cell + i);
         if (n == 0)
             continue;
         snprintf(more, sizeof more, "rcode=\"%.40s\",plugin=\"%.40s\"",
-                 rcode_text(i, rcode), plugin_behind(use->context));
+                 rcode_text(i, rcode), plugin);
         put_count(s, f->name, use->meter->labels, more, n);
     }
+}
+
+static void show_responses(struct sheet *s, const struct family *f,
+                           const struct meter_use *use)
+{
+    show_rcodes(s, f, use, SERVED_RESPONSES, plugin_behind(use->context));
+    show_rcodes(s, f, use, SERVED_UNWRITTEN, "");
 }
 
 static void show_times(struct sheet *s, const struct family *f,
@@ -219,15 +281,23 @@ static void show_sizes(struct sheet *s, const struct family *f,
     }
 }
 
+/* CoreDNS shows those that questions pass. */
+static bool is_handler(const struct plugin *p)
+{
+    return p->on_query != NULL || p->on_response != NULL || p->admits != NULL ||
+           p == &plugin_metadata;
+}
+
 static void show_enabled(struct sheet *s, const struct family *f,
                          const struct meter_use *use)
 {
     char more[LABELS_MAX];
     const struct plan_zone *z = use->context;
     for (uint32_t i = 0; z != NULL && i < z->block->setup_n; i++) {
-        snprintf(more, sizeof more, "name=\"%s\"",
-                 z->block->setup_done[i].plugin->name);
-        put_count(s, f->name, use->meter->labels, more, 1);
+        const struct plugin *plugin = z->block->setup_done[i].plugin;
+        snprintf(more, sizeof more, "name=\"%s\"", plugin->name);
+        if (is_handler(plugin))
+            put_count(s, f->name, use->meter->labels, more, 1);
     }
 }
 
@@ -239,7 +309,8 @@ static void show_kind_counts(struct sheet *s, const struct family *f,
     char more[LABELS_MAX];
     for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
         snprintf(more, sizeof more, "type=\"%s\"", kinds[kind]);
-        put_count(s, f->name, use->meter->labels, more, counts[kind]);
+        if (counts[kind] > 0)
+            put_count(s, f->name, use->meter->labels, more, counts[kind]);
     }
 }
 
@@ -333,7 +404,8 @@ static void show_shed(struct sheet *s, const struct family *f,
     char more[LABELS_MAX];
     for (uint32_t i = 0; i < SHED_CELLS; i++) {
         snprintf(more, sizeof more, "reason=\"%s\"", reasons[i]);
-        put_count(s, f->name, use->meter->labels, more, metrics_sum(use->meter, i));
+        if (metrics_sum(use->meter, i) > 0)
+            put_count(s, f->name, use->meter->labels, more, metrics_sum(use->meter, i));
     }
 }
 
@@ -398,10 +470,10 @@ static const struct family families[] = {
      "Smoothed round trip to the nearest DNS address of the cluster.", METER_CLUSTER,
      show_rtt, 0},
     {"isthmus_cluster_requests_total", "counter",
-     "Questions for names or addresses of the cluster.", METER_CLUSTER, show_count,
+     "Questions for names or addresses of the cluster.", METER_CLUSTER, show_always,
      CLUSTER_REQUESTS},
     {"isthmus_cluster_renames_total", "counter",
-     "Answers of the cluster whose names were mapped.", METER_CLUSTER, show_count,
+     "Answers of the cluster whose names were mapped.", METER_CLUSTER, show_always,
      CLUSTER_RENAMES},
 };
 
@@ -422,8 +494,8 @@ static void show_facts(struct sheet *s, const struct plan *p,
                        const struct metrics_facts *facts)
 {
     put_head(s, "coredns_build_info", "gauge", "The program's version.");
-    put(s, "coredns_build_info{version=\"%s\",revision=\"\",goversion=\"%s\"} 1\n",
-        facts->version, facts->build);
+    put(s, "coredns_build_info{goversion=\"%s\",revision=\"\",version=\"%s\"} 1\n",
+        facts->build, facts->version);
     put_head(s, "coredns_panics_total", "counter", "Always 0: a panic is Go's.");
     put(s, "coredns_panics_total 0\n");
     put_head(s, "coredns_reload_failed_total", "counter",

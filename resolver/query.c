@@ -213,6 +213,18 @@ int query_set_question(struct query *q, const uint8_t *name, uint16_t type,
     return 0;
 }
 
+struct request_below query_asked_below(const struct query *q)
+{
+    const struct request *req = &q->request;
+    if (q->below != NULL)
+        return *q->below;
+    return (struct request_below){.lower = req->lower,
+                                  .name_len = req->name_len,
+                                  .type = req->type,
+                                  .class = req->class,
+                                  .opt = req->opt};
+}
+
 enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,
                            uint32_t records)
 {

@@ -159,6 +159,10 @@ void *query_frame(struct query *q, const void *state, size_t size);
 int query_set_question(struct query *q, const uint8_t *name, uint16_t type,
                        uint16_t class) __attribute__((warn_unused_result));
 
+/* The question as the last plugin saw it. CoreDNS has one message for it, which
+ * `rewrite` changes; all it tells but the name and the ID is of that. */
+struct request_below query_asked_below(const struct query *q);
+
 /* Begins a response made here: empty, rcode, AA as told, RA off, CD as asked. Then
  * msg_add to it. Returns DONE, or what query_fail returns when memory is short. */
 enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,

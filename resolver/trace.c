@@ -139,7 +139,7 @@ static struct trace_record *copy_record(struct arena *a, const struct rr *rr)
     return r->owner == NULL || r->type == NULL || r->data == NULL ? NULL : r;
 }
 
-static struct trace_record *copy_records(struct arena *a, const struct msg *m)
+struct trace_record *trace_copy_records(struct arena *a, const struct msg *m)
 {
     struct trace_record *first = NULL, **end = &first;
     msg_each_rr (rr, m) {
@@ -157,7 +157,7 @@ void trace_records(const struct query *q, struct trace_step *s, const struct msg
     if (s == NULL)
         return;
     s->has_records = true;
-    s->records = copy_records(&q->client.trace->arena, m);
+    s->records = trace_copy_records(&q->client.trace->arena, m);
     q->client.trace->shown = s->records;
 }
 

@@ -59,6 +59,9 @@ struct trace {
 struct trace *trace_new(void);
 void trace_free(struct trace *t);
 
+/* The records of a message in words. Short of memory: fewer. */
+struct trace_record *trace_copy_records(struct arena *a, const struct msg *m);
+
 /* ---- for whoever has something to tell; memory that is short loses a step ---- */
 
 /* NULL: no memory, or enough has been written. The functions below then do nothing. */

@@ -92,7 +92,9 @@ struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span 
         registry_drop(reg, shared);
         return NULL;
     }
-    shared->budget = budget;
+    if (shared->budget ==
+        NULL) /* workers read it: not even the same is written again */
+        shared->budget = budget;
     return shared;
 }
 

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "server/listen.h"
+#include "server/status.h"
 
 #include <assert.h>
 #include <dlfcn.h>
@@ -185,6 +186,16 @@ static struct reply reply_metrics(const struct admin *a)
     return r;
 }
 
+static struct reply reply_clusters(const struct admin *a)
+{
+    struct reply r = {.status = MHD_HTTP_OK, .type = "application/json", .heap = true};
+    r.text = status_clusters_page(a->plan, &r.len);
+    if (r.text == NULL)
+        return reply_text(MHD_HTTP_INTERNAL_SERVER_ERROR,
+                          tree_ready() ? "out of memory\n" : TREE_MEND "\n");
+    return r;
+}
+
 static struct reply reply_to(const struct admin_place *place, const char *method,
                              const char *path)
 {
@@ -193,6 +204,8 @@ static struct reply reply_to(const struct admin_place *place, const char *method
         return reply_text(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     if (strcmp(path, "/metrics") == 0 && wants(a->plan, &place->addr, PAGE_METRICS))
         return reply_metrics(a);
+    if (strcmp(path, "/clusters") == 0 && wants(a->plan, &place->addr, PAGE_METRICS))
+        return reply_clusters(a);
     if (strcmp(path, "/health") == 0 && wants(a->plan, &place->addr, PAGE_HEALTH))
         return reply_text(MHD_HTTP_OK, "OK");
     if (strcmp(path, "/ready") == 0 && wants(a->plan, &place->addr, PAGE_READY))

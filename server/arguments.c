@@ -7,6 +7,7 @@ enum flag_id {
     FLAG_CONF,
     FLAG_PORT,
     FLAG_PIDFILE,
+    FLAG_CONTROL,
     FLAG_PLUGINS, /* from here on switches: their value may be left out */
     FLAG_QUIET,
     FLAG_VERSION,
@@ -23,6 +24,8 @@ static const struct flag flags[] = {
     {{"dns.port", "N", "port of dns:// keys that name none (53)"}, FLAG_PORT},
     {{"p", "N", "the same"}, FLAG_PORT},
     {{"pidfile", "FILE", "write the process id here once started"}, FLAG_PIDFILE},
+    {{"control", "SOCKET", "be spoken to here ($RUNTIME_DIRECTORY/control)"},
+     FLAG_CONTROL},
     {{"plugins", NULL, "list the plugins and end"}, FLAG_PLUGINS},
     {{"quiet", NULL, "no banner"}, FLAG_QUIET},
     {{"version", NULL, "print the version and end"}, FLAG_VERSION},
@@ -92,6 +95,9 @@ static enum arguments_verdict set(struct arguments *a, const struct flag *f,
         break;
     case FLAG_PIDFILE:
         a->pidfile = value;
+        break;
+    case FLAG_CONTROL:
+        a->control = value;
         break;
     case FLAG_PORT:
         rc = set_port(&a->dns_port, value);

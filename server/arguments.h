@@ -11,6 +11,7 @@
 struct arguments {
     const char *conf;    /* NULL: ./Corefile, else the built-in default */
     const char *pidfile; /* NULL: none */
+    const char *control; /* NULL: in $RUNTIME_DIRECTORY, where there is one */
     uint16_t dns_port;   /* 0: not said */
     bool quiet, version, plugins;
 };

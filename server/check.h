@@ -29,11 +29,6 @@ struct check {
     int status;
 };
 
-/* What is wrong, and how to mend it; either may be "". Each holds CHECK_TEXT_MAX. */
-#define CHECK_TEXT_MAX 700
-void check_explain(const struct check *k, const struct check_cluster *c, char *what,
-                   char *mend);
-
 void check_print(const struct check *k);
 void check_print_json(const struct check *k);
 

@@ -2,6 +2,7 @@
 
 #include "resolver/rdata.h"
 #include "server/json_out.h"
+#include "server/ladder_words.h"
 #include "server/terminal.h"
 
 #include <string.h>
@@ -107,16 +108,26 @@ static void print_wrapped(const char *text, unsigned at, unsigned indent)
     putchar('\n');
 }
 
+static void explain(const struct check *k, const struct check_cluster *c, char *what,
+                    char *mend)
+{
+    ladder_words(&k->questions[c->broken], &k->results[c->broken], what, mend);
+    size_t len = strlen(what);
+    if (c->n > 1)
+        snprintf(what + len, LADDER_TEXT_MAX - len, "  (%u of %u addresses ok)",
+                 c->well, c->n);
+}
+
 static void print_cluster(const struct check *k, const struct check_cluster *c,
                           unsigned width)
 {
-    char what[CHECK_TEXT_MAX], mend[CHECK_TEXT_MAX], state[16];
+    char what[LADDER_TEXT_MAX], mend[LADDER_TEXT_MAX], state[16];
     static const enum terminal_colour colours[] = {COLOUR_GOOD, COLOUR_DOUBTFUL,
                                                    COLOUR_BAD};
     enum ladder_state found = k->results[c->broken].state;
     if (k->problems && c->level == 0)
         return;
-    check_explain(k, c, what, mend);
+    explain(k, c, what, mend);
     snprintf(state, sizeof state, "%-8s", ladder_state_print(found));
     printf("%-*s  ", (int)width, c->cluster->label);
     terminal_print(stdout, colours[c->level], state);
@@ -210,14 +221,14 @@ static void json_address(struct json_out *j, const struct ladder_question *q,
 static void json_cluster(struct json_out *j, const struct check *k,
                          const struct check_cluster *c)
 {
-    char what[CHECK_TEXT_MAX], mend[CHECK_TEXT_MAX];
+    char what[LADDER_TEXT_MAX], mend[LADDER_TEXT_MAX];
     json_open(j, NULL, '{');
     json_text(j, "zone", c->cluster->label);
     json_text(j, "file", c->cluster->at.file);
     json_number(j, "line", c->cluster->at.line);
     json_name(j, "domain", &c->cluster->domain);
     if (k->asked) {
-        check_explain(k, c, what, mend);
+        explain(k, c, what, mend);
         json_text(j, "state", ladder_state_print(k->results[c->broken].state));
         json_number(j, "level", c->level);
         json_text(j, "text", what);

@@ -97,9 +97,14 @@ static enum ladder_state judge_silence(const struct ladder_result *r)
         return LADDER_NOT_DNS;
     if (outcome_is(r, PROBE_CLOSED))
         return LADDER_CLOSED;
-    bool host = r->first.family != 0 &&
-                (r->service == PROBE_ANSWERED || r->service == PROBE_CLOSED);
+    bool host = r->service == PROBE_ANSWERED || r->service == PROBE_CLOSED;
     return host ? LADDER_FILTERED : LADDER_DOWN;
+}
+
+/* Whether the first Service is tried. */
+static bool is_service_tried(const struct ladder *l)
+{
+    return l->result.first.family != 0 && !l->question.dns_only;
 }
 
 static bool is_inside(const struct ladder *l)
@@ -160,7 +165,7 @@ static enum ladder_state judge(const struct ladder *l)
     enum ladder_state state = judge_identity(l);
     if (state == LADDER_OK)
         state = judge_transport(l);
-    if (state == LADDER_OK && r->first.family != 0 && !lacks_api(l) &&
+    if (state == LADDER_OK && is_service_tried(l) && !lacks_api(l) &&
         r->service != PROBE_ANSWERED && r->service != PROBE_CLOSED)
         state = LADDER_SERVICES;
     return state;
@@ -212,7 +217,7 @@ static void start_reaching(struct ladder *l)
         ladder_reverse(&l->question.dns, &name);
         type = DNS_PTR;
     }
-    for (unsigned i = FIRST; i <= (l->result.first.family != 0 ? THIRD : SECOND); i++) {
+    for (unsigned i = FIRST; i <= (is_service_tried(l) ? THIRD : SECOND); i++) {
         struct probe *p = prepare(l, i, kinds[i]);
         p->question.name = name;
         p->question.type = type;
@@ -289,7 +294,8 @@ static void after_reaching(struct ladder *l)
     struct ladder_result *r = &l->result;
     r->udp = l->probes[FIRST].outcome;
     r->tcp = l->probes[SECOND].outcome;
-    r->service = l->probes[THIRD].outcome;
+    if (is_service_tried(l))
+        r->service = l->probes[THIRD].outcome;
     r->error = l->probes[FIRST].error;
     if (r->error == 0)
         r->error = l->probes[SECOND].error;

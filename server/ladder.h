@@ -43,6 +43,7 @@ struct ladder_question {
     struct name domain; /* what the names are expected to end in; len 0: not known */
     bool force_tcp;     /* UDP is not used, and not asked for */
     bool confirm;       /* also: name -> address -> name */
+    bool dns_only;      /* nothing goes to the first address of `services` */
 };
 
 struct ladder_result {

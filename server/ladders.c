@@ -1,5 +1,7 @@
 #include "server/ladders.h"
 
+#include "resolver/rdata.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -36,7 +38,7 @@ int ladders_run(const struct ladders *all)
     struct ladder *list = calloc(n > 0 ? n : 1, sizeof *list);
     if (list == NULL)
         return ENOMEM;
-    int rc = uv_loop_init(&w.loop);
+    int rc = rdata_start() < 0 ? UV_ENOMEM : uv_loop_init(&w.loop);
     if (rc == 0) {
         for (uint32_t i = 0; i < n; i++) {
             list[i].done = on_done;

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "resolver/rdata.h"
+#include "server/control.h"
 #include "server/notifier.h"
 #include "server/receiver.h"
 #include "server/reload.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -41,6 +43,8 @@ struct process {
     struct watch watch;
     struct notifier notifier;
     struct receiver receiver;
+    struct control control;
+    char *control_path; /* of one that was not named */
 };
 
 /* ---- ending ---- */
@@ -171,6 +175,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_wake(uv_async_t *async)
 {
     struct process *p = async->data;
+    control_poll(&p->control);
     if (p->state != PROCESS_ENDING) {
         reload_poll(&p->reload);
         watch_follow(&p->watch);
@@ -258,13 +263,51 @@ static int write_pidfile(const char *path, struct errors *errs)
     return error_at(errs, (struct where){0}, "pid file %s: %s", path, strerror(errno));
 }
 
+/* A file in one of the folders that systemd makes for the service. NULL: there is none,
+ * or no memory. */
+static char *in_folder(const char *variable, const char *file)
+{
+    const char *folder = getenv(variable);
+    char *path = NULL;
+    if (folder == NULL || folder[0] != '/' ||
+        asprintf(&path, "%.*s/%s", (int)strcspn(folder, ":"), folder, file) < 0)
+        return NULL;
+    return path;
+}
+
+/* Where nobody asked for a control socket the program serves without one. */
+static int open_control(struct process *p, struct errors *errs)
+{
+    struct errors found;
+    control_init(&p->control, &p->reload);
+    if (p->args->control != NULL)
+        return control_open(&p->control, p->args->control, errs);
+    p->control_path = in_folder("RUNTIME_DIRECTORY", "control");
+    errors_init(&found);
+    if (p->control_path != NULL &&
+        control_open(&p->control, p->control_path, &found) < 0 && found.list != NULL)
+        log_warning("%s", found.list[0].text);
+    errors_release(&found);
+    return 0;
+}
+
+static void read_drains(struct process *p)
+{
+    char *path = in_folder("STATE_DIRECTORY", "drained");
+    drains_init(&p->reload.drains, path);
+    free(path);
+}
+
 static int start(struct process *p, struct errors *errs)
 {
+    read_drains(p);
     if (reload_first(&p->reload, errs) < 0)
         return -1;
     if (log_start(STDOUT_FILENO) < 0)
         return error_at(errs, (struct where){0}, "no thread for log lines to be had");
     if (reload_start_workers(&p->reload, errs) < 0)
+        return -1;
+    if (open_control(p, errs) < 0)
         return -1;
     if (write_pidfile(p->args->pidfile, errs) < 0)
         return -1;
@@ -303,7 +346,10 @@ int process_run(const struct arguments *args)
             serve(&p);
         else
             end_workers(&p, WORKER_STOP);
+        control_close(&p.control);
         reload_release(&p.reload);
+        control_release(&p.control);
+        free(p.control_path);
         close_loop(&p);
     }
     log_stop(LOG_STOP_MS);

@@ -8,6 +8,7 @@
 #include "server/lookup.h"
 #include "server/tap.h"
 #include "server/tls.h"
+#include "server/turn.h"
 #include "server/version.h"
 
 #include <sched.h>
@@ -33,6 +34,8 @@ int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake
         .version = VERSION_NUMBER, .build = VERSION_COMPILER, .digest = r->digest};
     if (admin_init(&r->admin, wake->loop, &r->facts, errs) < 0)
         return -1;
+    r->started_us = turn_clock_us();
+    errors_init(&r->failure);
     r->registry = registry_new();
     r->quota = quota_new(TCP_CLIENTS_MAX, TCP_CLIENTS_PER_ADDRESS);
     if (r->registry != NULL && r->quota != NULL && uv_mutex_init(&r->lock) == 0)
@@ -175,6 +178,8 @@ int reload_first(struct reload *r, struct errors *errs)
     if (r->plan == NULL)
         return -1;
     log_enable_debug(r->plan->debug);
+    r->loaded_us = turn_clock_us();
+    drains_apply(&r->drains, r->plan);
     r->listeners = listen_open(r->plan, NULL, workers_for(r->plan), errs);
     if (r->listeners == NULL)
         return -1;
@@ -237,8 +242,10 @@ static struct plan *prepare(struct reload *r, struct config *config,
         return NULL;
     r->listeners_next = listen_open(plan, r->listeners, r->workers_n, errs);
     if (r->listeners_next != NULL) {
-        if (admin_prepare(&r->admin, plan, errs) == 0)
+        if (admin_prepare(&r->admin, plan, errs) == 0) {
+            drains_apply(&r->drains, plan);
             return plan;
+        }
         listen_free(r->listeners_next);
         r->listeners_next = NULL;
     }
@@ -246,7 +253,14 @@ static struct plan *prepare(struct reload *r, struct config *config,
     return NULL;
 }
 
-static void log_failure(struct reload *r, const struct errors *errs, const char *signal)
+static void forget_failure(struct reload *r)
+{
+    errors_release(&r->failure);
+    errors_init(&r->failure);
+}
+
+/* Takes the errors, to be shown. */
+static void log_failure(struct reload *r, struct errors *errs, const char *signal)
 {
     const char *form = signal != NULL
                            ? "Restart failed"
@@ -261,6 +275,9 @@ static void log_failure(struct reload *r, const struct errors *errs, const char 
     }
     if (signal != NULL)
         log_error("%s: %u errors, the old configuration stays in use", signal, errs->n);
+    forget_failure(r);
+    r->failure = *errs;
+    errors_init(errs);
 }
 
 /* Goes over to what was read, or says why not. Takes `config`. */
@@ -308,10 +325,13 @@ void reload_look(struct reload *r)
     if (r->busy || is_from_stdin(r))
         return;
     errors_init(&errs);
-    if (read_file(r, &config, &errs) && !is_in_use(r))
+    if (read_file(r, &config, &errs) && !is_in_use(r)) {
         begin(r, config, &errs, NULL);
-    else
+    } else {
+        if (is_in_use(r))
+            forget_failure(r);
         config_free(config);
+    }
     errors_release(&errs);
 }
 
@@ -320,13 +340,16 @@ static void finish(struct reload *r)
 {
     unsigned failed = atomic_load(&r->order.failed);
     r->busy = false;
-    if (r->order.plan == r->plan) { /* they only passed by */
+    if (r->order.plan == r->plan) {        /* they only passed by */
+        drains_apply(&r->drains, r->plan); /* clusters may have come */
         feeds_reclaim(&r->plan->feeds);
         return;
     }
     plan_done(r->plan);
     listen_free(r->listeners);
     r->plan = r->order.plan;
+    r->loaded_us = turn_clock_us();
+    forget_failure(r);
     admin_commit(&r->admin, r->plan);
     r->listeners = r->listeners_next;
     r->listeners_next = NULL;
@@ -378,6 +401,8 @@ void reload_release(struct reload *r)
     free_retired(r);
     listen_free(r->listeners_next);
     listen_free(r->listeners);
+    drains_release(&r->drains);
+    errors_release(&r->failure);
     uv_mutex_destroy(&r->lock);
     quota_free(r->quota);
     registry_free(r->registry);

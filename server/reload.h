@@ -16,6 +16,7 @@
 
 #include "server/admin.h"
 #include "server/arguments.h"
+#include "server/drains.h"
 #include "server/worker.h"
 
 struct reload_retired;
@@ -41,6 +42,9 @@ struct reload {
     bool busy;                /* workers are going over */
     const char *again;        /* asked for meanwhile, by this signal; NULL = not */
     struct reload_text tried; /* last */
+    struct errors failure;    /* why the last reload was refused; none: it was not */
+    struct drains drains;
+    uint64_t started_us, loaded_us; /* on the workers' clock */
 
     struct admin admin;
     struct metrics_facts facts;

@@ -41,7 +41,9 @@ struct worker {
     uint64_t timer_us; /* when it fires; UINT64_MAX: not armed */
     uv_async_t wake;
     _Atomic(struct worker_order *) order;
-    _Atomic int end; /* enum worker_end */
+    _Atomic(struct worker_question *) questions;
+    _Atomic uint32_t turns; /* begun by `wake` */
+    _Atomic int end;        /* enum worker_end */
     _Atomic bool ended;
     bool draining;
     bool started;
@@ -60,16 +62,36 @@ static void io_random(struct io *io, void *out, size_t len)
     entropy_take(&worker_of(io)->turn.entropy, out, len);
 }
 
+static struct worker_question *question_of(const struct client *c)
+{
+    return (struct worker_question *)(uintptr_t)c->handle;
+}
+
 static uint8_t *io_reply_space(struct io *io, const struct client *c, size_t *cap)
 {
+    if (c->trace != NULL) {
+        *cap = sizeof question_of(c)->reply;
+        return question_of(c)->reply;
+    }
     if (c->transport == TRANSPORT_UDP)
         return udp_reply_space(&worker_of(io)->udp, c, cap);
     return streams_reply_space(&worker_of(io)->streams, c, cap);
 }
 
+/* Nothing of the question is touched any more once it is done. */
+static void reply_to_question(struct worker *w, const struct client *c, size_t len)
+{
+    struct worker_question *q = question_of(c);
+    q->reply_len = len;
+    atomic_store(&q->done, true);
+    uv_async_send(w->settings.notify);
+}
+
 static void io_reply(struct io *io, const struct client *c, size_t len)
 {
-    if (c->transport == TRANSPORT_UDP)
+    if (c->trace != NULL)
+        reply_to_question(worker_of(io), c, len);
+    else if (c->transport == TRANSPORT_UDP)
         udp_reply(&worker_of(io)->udp, c, len);
     else
         streams_reply(&worker_of(io)->streams, c, len);
@@ -312,10 +334,21 @@ static void begin_drain(struct worker *w)
     streams_drain(&w->streams);
 }
 
+static void ask_questions(struct worker *w)
+{
+    struct worker_question *q = atomic_exchange(&w->questions, NULL);
+    while (q != NULL) {
+        struct worker_question *next = q->next; /* `q` may be done, and gone, soon */
+        resolver_query(w->turn.resolver, &q->client, q->wire, q->wire_len);
+        q = next;
+    }
+}
+
 static void on_wake(uv_async_t *async)
 {
     struct worker *w = async->data;
     turn_begin(&w->turn);
+    atomic_fetch_add_explicit(&w->turns, 1, memory_order_relaxed);
     struct worker_order *order = atomic_exchange(&w->order, NULL);
     if (order != NULL) {
         if (follow(w, order) != 0)
@@ -323,6 +356,7 @@ static void on_wake(uv_async_t *async)
         atomic_fetch_sub(&order->left, 1);
         uv_async_send(w->settings.notify);
     }
+    ask_questions(w);
     int end = atomic_load(&w->end);
     if (end == WORKER_STOP)
         uv_stop(&w->turn.loop);
@@ -477,6 +511,25 @@ void worker_give(struct worker *w, struct worker_order *order)
 {
     atomic_store(&w->order, order);
     uv_async_send(&w->wake);
+}
+
+void worker_ask(struct worker *w, struct worker_question *q)
+{
+    q->client.handle = (uintptr_t)q;
+    q->next = atomic_load(&w->questions);
+    while (!atomic_compare_exchange_weak(&w->questions, &q->next, q))
+        ;
+    uv_async_send(&w->wake);
+}
+
+void worker_ping(struct worker *w)
+{
+    uv_async_send(&w->wake);
+}
+
+uint32_t worker_turns(const struct worker *w)
+{
+    return atomic_load_explicit(&w->turns, memory_order_relaxed);
 }
 
 void worker_end(struct worker *w, enum worker_end how)

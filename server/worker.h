@@ -33,6 +33,19 @@ struct worker_order {
     _Atomic unsigned failed; /* for want of memory: these stayed with the old plan */
 };
 
+/* A question of our own, asked as a client asks and traced (resolver/trace.h). Belongs
+ * to the worker from worker_ask() until `done`, or until the worker has been joined. */
+struct worker_question {
+    struct worker_question *next; /* given to the same worker at the same time */
+    struct client client;         /* with a trace; `handle` is worker_ask()'s */
+    uint8_t wire[512];
+    size_t wire_len;
+    size_t reply_len;
+    _Atomic bool
+        done; /* told by `notify`; `reply` holds what a client would have got */
+    uint8_t reply[65535];
+};
+
 enum worker_end {
     WORKER_RUN,
     WORKER_DRAIN, /* takes no new questions; ends when all are answered */
@@ -48,6 +61,13 @@ int worker_start(struct worker *w, struct errors *errs);
 
 /* The order stays the caller's and valid until order->left is 0. */
 void worker_give(struct worker *w, struct worker_order *order);
+
+void worker_ask(struct worker *w, struct worker_question *q);
+
+/* Has the worker make a turn; worker_turns() grows when it has. Any worker whose loop
+ * goes round answers within a moment. */
+void worker_ping(struct worker *w);
+uint32_t worker_turns(const struct worker *w);
 
 /* Once drained or stopped a worker does not come back; a later WORKER_STOP hastens a
  * drain. */

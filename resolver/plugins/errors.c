@@ -202,12 +202,10 @@ static enum verdict on_response(struct query *q, const void *state)
             return PASS;
         level = a->level;
     }
-    const struct request_below *below = q->below;
-    name_print(below != NULL ? below->lower : q->request.lower, name);
-    log_line(level, "plugin/errors: %u %s %s: %s",
-             below != NULL && below->reverted ? 0u : res->msg.rcode, name,
-             rdata_type_print(below != NULL ? below->type : q->request.type, type),
-             res->error);
+    struct request_below req = query_asked_below(q);
+    name_print(req.lower, name);
+    log_line(level, "plugin/errors: %u %s %s: %s", req.reverted ? 0u : res->msg.rcode,
+             name, rdata_type_print(req.type, type), res->error);
     return PASS;
 }
 

@@ -5,6 +5,7 @@
  * Every listed address shows the counters of all blocks that have this directive. What
  * a block counts without it is nothing. */
 #include "resolver/core.h"
+#include "resolver/edns.h"
 #include "resolver/pages.h"
 #include "resolver/plan.h"
 
@@ -34,40 +35,51 @@ static int setup(struct setup *s, const struct directive *d)
     return 0;
 }
 
-static size_t request_size(const struct request *req)
+/* ---- queries ---- */
+
+static void count_request(struct query *q, const struct meter *m)
 {
-    size_t opt = req->opt.present ? 11 + req->opt.options.len : 0;
-    return DNS_HEADER_LEN + (size_t)req->name_len + 4 + opt;
+    const struct metrics_desk *desk = &q->r->desk;
+    struct request_below req = query_asked_below(q);
+    uint32_t proto = q->client.transport != TRANSPORT_UDP;
+    uint32_t family = q->client.peer.family == 6;
+    uint32_t kind = (2 * proto + family) * METRICS_TYPES + metrics_type(req.type);
+    size_t opt = req.opt.present ? EDNS_OPT_LEN + req.opt.options.len : 0;
+    metrics_add(desk, m, SERVED_REQUESTS + kind, 1);
+    metrics_add_size(desk, m, SERVED_REQUEST_SIZE + proto * METRICS_SIZE_CELLS,
+                     DNS_HEADER_LEN + (size_t)req.name_len + 4 + opt);
+    if (req.opt.present && req.opt.dnssec_ok)
+        metrics_add(desk, m, SERVED_DO, 1);
 }
 
-static enum verdict on_query(struct query *q, const void *state)
+/* Like CoreDNS, which counts when all is over: the type as `rewrite` left it, and the
+ * plugin only where one wrote the answer itself. */
+static void count(struct query *q, uint32_t cell, size_t size)
 {
     const struct metrics_desk *desk = &q->r->desk;
     const struct meter *m = q->zone->meter;
     uint32_t proto = q->client.transport != TRANSPORT_UDP;
-    uint32_t family = q->client.peer.family == 6;
-    uint32_t kind =
-        (2 * proto + family) * METRICS_TYPES + metrics_type(q->request.type);
-    metrics_add(desk, m, SERVED_REQUESTS + kind, 1);
-    metrics_add_size(desk, m, SERVED_REQUEST_SIZE + proto * METRICS_SIZE_CELLS,
-                     request_size(&q->request));
-    if (q->request.opt.present && q->request.opt.dnssec_ok)
-        metrics_add(desk, m, SERVED_DO, 1);
-    return PASS;
+    count_request(q, m);
+    metrics_add(desk, m, cell + metrics_rcode(q->response.msg.rcode), 1);
+    metrics_add_time(desk, m, SERVED_DURATION, query_now_us(q) - q->start_us);
+    metrics_add_size(desk, m, SERVED_RESPONSE_SIZE + proto * METRICS_SIZE_CELLS, size);
 }
 
 static enum verdict on_response(struct query *q, const void *state)
 {
-    const struct metrics_desk *desk = &q->r->desk;
-    const struct meter *m = q->zone->meter;
-    const struct msg *response = &q->response.msg;
-    uint32_t proto = q->client.transport != TRANSPORT_UDP;
-    metrics_add(desk, m, SERVED_RESPONSES + metrics_rcode(response->rcode), 1);
-    metrics_add_time(desk, m, SERVED_DURATION, query_now_us(q) - q->start_us);
-    metrics_add_size(desk, m, SERVED_RESPONSE_SIZE + proto * METRICS_SIZE_CELLS,
-                     msg_len_plain(response, q->request.name_len) +
-                         q->response.opt_len);
+    const struct response *res = &q->response;
+    /* `acl` writes its refusals there, and `rewrite` what it changes. */
+    bool written =
+        !res->failed || res->opt_len > 0 || (q->below != NULL && q->below->reverted);
+    count(q, written ? SERVED_RESPONSES : SERVED_UNWRITTEN,
+          msg_len_plain(&res->msg, q->request.name_len) + res->opt_len);
     return PASS;
+}
+
+/* It counts as NOERROR there. */
+static void on_drop(struct query *q, const void *state)
+{
+    count(q, SERVED_UNWRITTEN, 0);
 }
 
 const struct plugin plugin_prometheus = {
@@ -79,6 +91,6 @@ const struct plugin plugin_prometheus = {
     .options_n = OPTIONS_N,
     .hears_notify = true,
     .setup = setup,
-    .on_query = on_query,
     .on_response = on_response,
+    .on_drop = on_drop,
 };

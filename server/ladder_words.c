@@ -1,9 +1,10 @@
-#include "server/check.h"
+#include "server/ladder_words.h"
 
 #include "resolver/rdata.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 struct words {
@@ -22,7 +23,7 @@ static void what(struct words *w, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    vsnprintf(w->what, CHECK_TEXT_MAX, fmt, args);
+    vsnprintf(w->what, LADDER_TEXT_MAX, fmt, args);
     va_end(args);
 }
 
@@ -32,7 +33,7 @@ static void mend(struct words *w, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    vsnprintf(w->mend, CHECK_TEXT_MAX, fmt, args);
+    vsnprintf(w->mend, LADDER_TEXT_MAX, fmt, args);
     va_end(args);
 }
 
@@ -246,11 +247,9 @@ static void print_name(const struct name *n, char *out)
         name_print(n->wire, out);
 }
 
-void check_explain(const struct check *k, const struct check_cluster *c, char *text,
-                   char *how)
+void ladder_words(const struct ladder_question *q, const struct ladder_result *r,
+                  char *text, char *how)
 {
-    const struct ladder_question *q = &k->questions[c->broken];
-    const struct ladder_result *r = &k->results[c->broken];
     struct words w = {.question = q, .result = r, .what = text, .mend = how};
     text[0] = how[0] = '\0';
     if (q->dns.port == 53)
@@ -268,8 +267,4 @@ void check_explain(const struct check *k, const struct check_cluster *c, char *t
     print_name(&r->dns_name, w.dns_name);
     print_name(&r->first_name, w.first_name);
     explain(&w);
-    size_t len = strlen(text);
-    if (c->n > 1 && len < CHECK_TEXT_MAX)
-        snprintf(text + len, CHECK_TEXT_MAX - len, "  (%u of %u addresses ok)", c->well,
-                 c->n);
 }

@@ -1,0 +1,182 @@
+#include "server/drains.h"
+
+#include "base/log.h"
+#include "resolver/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct name *zone_of(const struct cluster *c)
+{
+    return &c->zones.list[0];
+}
+
+/* ---- the list ---- */
+
+static int add(struct drains *d, const struct name *zone, const struct addr *addr)
+{
+    struct drain *one = calloc(1, sizeof *one);
+    if (one == NULL)
+        return -1;
+    one->zone = *zone;
+    if (addr != NULL)
+        one->addr = *addr;
+    one->next = d->first;
+    d->first = one;
+    return 0;
+}
+
+/* With `addr` NULL all of the zone. */
+static void take(struct drains *d, const struct name *zone, const struct addr *addr)
+{
+    struct drain **at = &d->first;
+    while (*at != NULL) {
+        struct drain *one = *at;
+        bool matches = name_equal(one->zone.wire, zone->wire) &&
+                       (addr == NULL || addr_equal(&one->addr, addr));
+        if (!matches) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        free(one);
+    }
+}
+
+int drains_set(struct drains *d, const struct cluster *c, const struct addr *addr,
+               bool on)
+{
+    take(d, zone_of(c), addr);
+    return on ? add(d, zone_of(c), addr) : 0;
+}
+
+static bool holds(const struct drains *d, const struct cluster *c,
+                  const struct upstream *up)
+{
+    for (const struct drain *one = d->first; one != NULL; one = one->next) {
+        if (name_equal(one->zone.wire, zone_of(c)->wire) &&
+            (one->addr.family == 0 || addr_equal(&one->addr, &up->endpoint.addr)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- clusters ---- */
+
+struct pass {
+    const struct drains *drains;
+    bool on; /* this time around flags are set; before that they are cleared */
+};
+
+/* An address may be that of one cluster in two blocks, under two zones: it is drained
+ * as soon as one of them says so. */
+static void apply_to(const struct cluster *c, void *context)
+{
+    const struct pass *pass = context;
+    for (uint32_t i = 0; i < c->group.n; i++) {
+        struct upstream *up = c->group.list[i];
+        bool held = holds(pass->drains, c, up);
+        if (held == pass->on)
+            atomic_store_explicit(&up->drained, held, memory_order_relaxed);
+    }
+}
+
+void drains_apply(const struct drains *d, const struct plan *plan)
+{
+    for (int on = 0; on <= 1; on++) {
+        struct pass pass = {.drains = d, .on = on == 1};
+        for (uint32_t i = 0; i < plan->blocks_n; i++) {
+            if (plan->blocks[i].clusters != NULL)
+                cluster_map_each(plan->blocks[i].clusters, apply_to, &pass);
+        }
+    }
+}
+
+/* ---- the file: a zone a line, with an address behind it or without ---- */
+
+static void read_line(struct drains *d, char *line)
+{
+    char zone[NAME_TEXT_MAX], address[ADDR_TEXT_MAX];
+    struct name name;
+    struct addr addr;
+    int words = sscanf(line, "%1024s %71s", zone, address);
+    if (words < 1)
+        return;
+    bool good = name_parse(&name, text_of(zone)) == 0 &&
+                (words < 2 || addr_parse(&addr, text_of(address), 53) == 0);
+    if (!good || add(d, &name, words < 2 ? NULL : &addr) < 0)
+        log_warning("control: %s: line not understood: %s", d->path, line);
+}
+
+static void read_file(struct drains *d)
+{
+    char line[NAME_TEXT_MAX + ADDR_TEXT_MAX + 2];
+    FILE *in = fopen(d->path, "re");
+    if (in == NULL) {
+        if (errno != ENOENT)
+            log_warning("control: %s: %s", d->path, strerror(errno));
+        return;
+    }
+    while (fgets(line, sizeof line, in) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        read_line(d, line);
+    }
+    fclose(in);
+}
+
+void drains_init(struct drains *d, const char *path)
+{
+    *d = (struct drains){0};
+    if (path == NULL)
+        return;
+    d->path = strdup(path);
+    if (d->path != NULL)
+        read_file(d);
+}
+
+void drains_release(struct drains *d)
+{
+    for (struct drain *one; (one = d->first) != NULL;) {
+        d->first = one->next;
+        free(one);
+    }
+    free(d->path);
+    d->path = NULL;
+}
+
+static int write_all(const struct drains *d, FILE *out)
+{
+    for (const struct drain *one = d->first; one != NULL; one = one->next) {
+        char zone[NAME_TEXT_MAX], address[ADDR_TEXT_MAX] = "";
+        name_print(one->zone.wire, zone);
+        if (one->addr.family != 0)
+            addr_print(&one->addr, address);
+        fprintf(out, "%s %s\n", zone, address);
+    }
+    return fflush(out) == 0 && !ferror(out) && fsync(fileno(out)) == 0 ? 0 : -1;
+}
+
+/* Beside the old one first: whoever reads it finds one of the two whole. */
+int drains_save(const struct drains *d, struct errors *errs)
+{
+    char *beside = NULL;
+    int rc = -1;
+    if (d->path == NULL)
+        return 0;
+    if (asprintf(&beside, "%s.new", d->path) < 0)
+        return error_at(errs, (struct where){0}, "out of memory");
+    FILE *out = fopen(beside, "we");
+    if (out != NULL) {
+        rc = write_all(d, out);
+        if (fclose(out) != 0)
+            rc = -1;
+    }
+    if (rc == 0)
+        rc = rename(beside, d->path);
+    if (rc < 0)
+        error_at(errs, (struct where){0}, "%s: %s", d->path, strerror(errno));
+    free(beside);
+    return rc < 0 ? -1 : 0;
+}

@@ -1,0 +1,323 @@
+#include "server/explain.h"
+
+#include "base/cursor.h"
+#include "resolver/cluster_map.h"
+#include "resolver/edns.h"
+#include "resolver/rdata.h"
+#include "resolver/trace.h"
+#include "resolver/wire.h"
+
+#include <stdlib.h>
+
+#define ANSWER_SIZE 4096 /* that the question offers: as much as UDP may carry */
+
+/* ---- the question ---- */
+
+static int read_words(struct explain *e, const struct explain_what *what,
+                      struct errors *errs)
+{
+    struct addr from;
+    e->type = DNS_A;
+    if (name_parse(&e->name, text_of(what->name)) < 0)
+        return error_at(errs, (struct where){0}, "'%s' is no domain name", what->name);
+    if (what->type[0] != '\0' && rdata_type_parse(text_of(what->type), &e->type) < 0)
+        return error_at(errs, (struct where){0},
+                        "'%s' is no record type: expected one such as A, SRV or PTR",
+                        what->type);
+    const char *word = what->from[0] == '\0' ? "127.0.0.1" : what->from;
+    if (addr_parse_ip(&from, text_of(word)) < 0)
+        return error_at(errs, (struct where){0}, "'%s' is no IP address", word);
+    e->question.client.peer = from;
+    addr_print_ip(&from, e->from);
+    return 0;
+}
+
+static void write_question(struct explain *e)
+{
+    struct wr wr = wr_init(e->question.wire, sizeof e->question.wire);
+    wr_u16(&wr, 0);
+    wr_u16(&wr, DNS_RD);
+    wr_u16(&wr, 1);
+    wr_u32(&wr, 0);
+    wr_u16(&wr, 1);
+    wr_bytes(&wr, e->name.wire, e->name.len);
+    wr_u16(&wr, e->type);
+    wr_u16(&wr, DNS_IN);
+    edns_put_opt(&wr, ANSWER_SIZE, 0, false, (struct span){0});
+    e->question.wire_len = wr.at;
+}
+
+/* The server with the longest zone; of equal ones the first. */
+static uint16_t choose_server(const struct plan *plan, const struct name *name)
+{
+    struct name lower = *name;
+    struct name_key key;
+    unsigned best_labels = 0;
+    uint16_t best = 0;
+    name_lower(lower.wire, lower.wire, lower.len);
+    name_key_init(&key, lower.wire);
+    for (uint32_t i = 0; i < plan->servers_n; i++) {
+        unsigned label = 0;
+        if (zonetab_find(&plan->servers[i].zones, &key, 0, &label) != NULL &&
+            key.labels - label + 1 > best_labels) {
+            best_labels = key.labels - label + 1;
+            best = (uint16_t)i;
+        }
+    }
+    return best;
+}
+
+struct explain *explain_new(const struct plan *plan, const struct explain_what *what,
+                            struct errors *errs)
+{
+    struct explain *e = calloc(1, sizeof *e);
+    if (e != NULL)
+        e->trace = trace_new();
+    if (e == NULL || e->trace == NULL) {
+        explain_free(e);
+        error_at(errs, (struct where){0}, "out of memory");
+        return NULL;
+    }
+    if (read_words(e, what, errs) < 0) {
+        explain_free(e);
+        return NULL;
+    }
+    write_question(e);
+    struct client *c = &e->question.client;
+    c->transport = TRANSPORT_UDP;
+    c->trace = e->trace;
+    c->server = choose_server(plan, &e->name);
+    c->peer.port = 53;
+    if (c->server < plan->servers_n)
+        c->local = plan->servers[c->server].addr;
+    return e;
+}
+
+void explain_free(struct explain *e)
+{
+    if (e == NULL)
+        return;
+    trace_free(e->trace);
+    free(e);
+}
+
+/* ---- steps ---- */
+
+static const char *const sections[] = {
+    [SECTION_ANSWER] = "answer",
+    [SECTION_AUTHORITY] = "authority",
+    [SECTION_ADDITIONAL] = "additional",
+};
+
+static cJSON *records(struct tree *t, const struct trace_record *r)
+{
+    cJSON *list = tree_array(t);
+    for (; r != NULL; r = r->next) {
+        cJSON *to = tree_object(t);
+        tree_text(t, to, "section", "%s", sections[r->section]);
+        tree_text(t, to, "owner", "%s", r->owner);
+        tree_text(t, to, "type", "%s", r->type);
+        tree_number(t, to, "ttl", r->ttl);
+        tree_text(t, to, "data", "%s", r->data);
+        tree_add(t, list, to);
+    }
+    return list;
+}
+
+static cJSON *step(struct tree *t, const struct trace_step *s)
+{
+    cJSON *to = tree_object(t);
+    tree_text(t, to, "step", "%s", s->kind);
+    tree_number(t, to, "at_us", (double)s->at_us);
+    if (s->depth > 0)
+        tree_number(t, to, "depth", s->depth);
+    for (const struct trace_field *f = s->fields; f != NULL; f = f->next) {
+        if (f->text != NULL)
+            tree_text(t, to, f->key, "%s", f->text);
+        else
+            tree_number(t, to, f->key, (double)f->number);
+    }
+    if (s->has_records)
+        tree_put(t, to, "records", records(t, s->records));
+    return to;
+}
+
+/* ---- what an answer was renamed to ---- */
+
+struct place {
+    uint8_t section;
+    unsigned n; /* of its section */
+};
+
+static void add_rename(struct tree *t, cJSON *list, const struct place *at,
+                       const char *const words[3])
+{
+    cJSON *to = tree_object(t);
+    tree_text(t, to, "what", "%s[%u] %s", sections[at->section], at->n, words[0]);
+    tree_text(t, to, "from", "%s", words[1]);
+    tree_text(t, to, "to", "%s", words[2]);
+    tree_add(t, list, to);
+}
+
+/* Record by record; signatures, which are dropped, are passed over. */
+static cJSON *renames(struct tree *t, const struct trace_record *was,
+                      const struct trace_record *is)
+{
+    cJSON *list = tree_array(t);
+    struct place at = {0};
+    for (; was != NULL && is != NULL; was = was->next) {
+        if (strcmp(was->type, is->type) != 0)
+            continue;
+        if (is->section != at.section)
+            at = (struct place){.section = is->section};
+        if (strcmp(was->owner, is->owner) != 0)
+            add_rename(t, list, &at, (const char *[]){"owner", was->owner, is->owner});
+        if (strcmp(was->data, is->data) != 0)
+            add_rename(t, list, &at, (const char *[]){is->type, was->data, is->data});
+        at.n++;
+        is = is->next;
+    }
+    return list;
+}
+
+static bool is_field(const struct trace_step *s, const char *key, const char *value)
+{
+    for (const struct trace_field *f = s->fields; f != NULL; f = f->next) {
+        if (strcmp(f->key, key) == 0)
+            return f->text != NULL && strcmp(f->text, value) == 0;
+    }
+    return false;
+}
+
+static cJSON *steps(struct tree *t, const struct trace *trace)
+{
+    cJSON *list = tree_array(t);
+    const struct trace_step *answer = NULL;
+    for (const struct trace_step *s = trace->first; s != NULL; s = s->next) {
+        cJSON *to = step(t, s);
+        if (strcmp(s->kind, "answer") == 0)
+            answer = s;
+        if (answer != NULL && s->has_records && is_field(s, "plugin", "cluster"))
+            tree_put(t, to, "renames", renames(t, answer->records, s->records));
+        tree_add(t, list, to);
+    }
+    return list;
+}
+
+/* ---- whose an address is ---- */
+
+struct owner {
+    struct addr addr;
+    const struct cluster *cluster;
+    const struct cidr *range;
+    bool pods;
+};
+
+static void look_in(const struct subnets *in, const struct cluster *c, bool pods,
+                    struct owner *found)
+{
+    for (uint32_t i = 0; i < in->n; i++) {
+        const struct cidr *range = &in->list[i];
+        bool better = found->range == NULL || range->bits > found->range->bits;
+        if (better && cidr_contains(range, &found->addr)) {
+            found->cluster = c;
+            found->range = range;
+            found->pods = pods;
+        }
+    }
+}
+
+static void look_at(const struct cluster *c, void *context)
+{
+    look_in(&c->services, c, false, context);
+    look_in(&c->pods, c, true, context);
+}
+
+static void add_owner(struct tree *t, cJSON *list, const struct rr *rr,
+                      const struct plan *plan)
+{
+    struct owner found = {.addr = {.family = rr->type == DNS_A ? 4 : 6}};
+    char text[ADDR_TEXT_MAX];
+    memcpy(found.addr.ip, rr->base + rr->rdata, rr->type == DNS_A ? 4 : 16);
+    for (uint32_t i = 0; i < plan->blocks_n; i++) {
+        if (plan->blocks[i].clusters != NULL)
+            cluster_map_each(plan->blocks[i].clusters, look_at, &found);
+    }
+    cJSON *to = tree_object(t);
+    tree_text(t, to, "address", "%s", addr_print_ip(&found.addr, text));
+    if (found.cluster != NULL) {
+        tree_text(t, to, "cluster", "%s", found.cluster->label);
+        tree_text(t, to, "range", "%s", found.pods ? "Pods" : "Services");
+        tree_text(t, to, "subnet", "%s", cidr_print(found.range, text));
+    }
+    tree_add(t, list, to);
+}
+
+/* ---- the result ---- */
+
+static void put_extended_error(struct tree *t, cJSON *to, const struct msg *m)
+{
+    struct rd rd = rd_init(m->opt.options.at, m->opt.present ? m->opt.options.len : 0);
+    while (rd.at < rd.len && !rd.failed) {
+        uint16_t code = rd_u16(&rd), len = rd_u16(&rd);
+        const uint8_t *at = rd_take(&rd, len);
+        if (at == NULL || code != 15 || len < 2)
+            continue;
+        cJSON *ede = tree_object(t);
+        tree_number(t, ede, "code", load_u16(at));
+        tree_text(t, ede, "text", "%.*s", (int)(len - 2), (const char *)at + 2);
+        tree_put(t, to, "ede", ede);
+    }
+}
+
+static void put_records(struct tree *t, cJSON *to, const struct msg *m,
+                        const struct plan *plan)
+{
+    cJSON *owners = tree_array(t);
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    tree_put(t, to, "records", records(t, trace_copy_records(&a, m)));
+    arena_release(&a);
+    msg_each_rr (rr, m) {
+        if (rr->section == SECTION_ANSWER &&
+            (rr->type == DNS_A || rr->type == DNS_AAAA))
+            add_owner(t, owners, rr, plan);
+    }
+    tree_put(t, to, "addresses", owners);
+}
+
+static cJSON *result(struct tree *t, const struct explain *e, const struct plan *plan)
+{
+    cJSON *to = tree_object(t);
+    struct msg m = {.rr = calloc(WIRE_RR_MAX, sizeof *m.rr), .rr_cap = WIRE_RR_MAX};
+    struct span wire = {.at = e->question.reply, .len = e->question.reply_len};
+    char code[RDATA_MNEMONIC_MAX];
+    if (m.rr == NULL) {
+        t->failed = true;
+    } else if (wire.len == 0 || wire_walk(wire, &m) != WIRE_OK) {
+        tree_text(t, to, "rcode", "no answer is sent");
+    } else {
+        tree_text(t, to, "rcode", "%s", rcode_print(m.rcode, code));
+        tree_bool(t, to, "tc", (m.flags & DNS_TC) != 0);
+        put_extended_error(t, to, &m);
+        put_records(t, to, &m, plan);
+    }
+    free(m.rr);
+    return to;
+}
+
+cJSON *explain_json(struct tree *t, const struct explain *e, const struct plan *plan)
+{
+    cJSON *root = tree_object(t), *asked = tree_object(t);
+    char name[NAME_TEXT_MAX], type[RDATA_MNEMONIC_MAX];
+    name_print(e->name.wire, name);
+    tree_text(t, asked, "name", "%s", name);
+    tree_text(t, asked, "type", "%s", rdata_type_print(e->type, type));
+    tree_text(t, asked, "from", "%s", e->from);
+    tree_put(t, root, "question", asked);
+    tree_put(t, root, "steps", steps(t, e->trace));
+    if (e->trace->cut)
+        tree_bool(t, root, "cut", true);
+    tree_put(t, root, "result", result(t, e, plan));
+    return root;
+}

@@ -1,0 +1,29 @@
+/* What the running server is and does, as JSON: for `isthmus status`, and for /clusters
+ * beside /metrics. Reads what the plan says and what workers count; no worker takes
+ * part. Control thread. */
+#ifndef ISTHMUS_SERVER_STATUS_H
+#define ISTHMUS_SERVER_STATUS_H
+
+#include "base/tree.h"
+#include "server/reload.h"
+
+/* The clusters of all blocks, each with what is known of its addresses. `now_us` is the
+ * clock of the workers (turn_clock_us). */
+cJSON *status_clusters(struct tree *t, const struct plan *plan, uint64_t now_us);
+
+/* All of it. */
+cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us);
+
+/* {"clusters": [...]} as text from the heap, with its length. NULL: no memory, or no
+ * cJSON. */
+char *status_clusters_page(const struct plan *plan, size_t *len);
+
+/* How many clusters there are, are down and are drained; `down` (may be NULL) gets the
+ * label of one that is down. */
+struct status_count {
+    uint32_t clusters, down, drained;
+    const char *first_down;
+};
+struct status_count status_count(const struct plan *plan);
+
+#endif
