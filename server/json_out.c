@@ -38,6 +38,8 @@ static void write_string(FILE *out, const char *text)
             fprintf(out, "\\%c", *at);
         else if (len > 0)
             fwrite(at, 1, len, out);
+        else if (*at == '\n')
+            fputs("\\n", out);
         else if (*at < 0x20)
             fprintf(out, "\\u%04x", *at);
         else

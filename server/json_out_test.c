@@ -35,7 +35,7 @@ static void any_octets_make_a_string(void **unused)
 {
     static const char *const rows[][2] = {
         {"a\"b\\c", "\"a\\\"b\\\\c\""},
-        {"\x01\n\x7f", "\"\\u0001\\u000a\x7f\""},
+        {"\x01\n\x7f", "\"\\u0001\\n\x7f\""},
         {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
          "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
         {"\xff x", "\"\\ufffd x\""},                              /* no such octet */

@@ -10,9 +10,9 @@ cd "$(dirname "$0")/../.."
 stage=${1:-test}
 case $stage in
 test)
-    servers='nsd unbound bind9 knot knot-dnsutils prometheus'
+    servers='nsd unbound bind9 knot knot-dnsutils prometheus dnsmasq-base systemd-resolved'
     programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
-        named-checkconf named-checkzone knotd knotc kdig promtool'
+        named-checkconf named-checkzone knotd knotc kdig promtool dnsmasq systemd-resolved'
     ;;
 bench)
     tests/tools/peers.sh test
@@ -71,7 +71,7 @@ write_wrapper() {
     cat >"$peers/bin/$1" <<END
 #!/bin/sh
 root=\$(dirname "\$0")/../root
-LD_LIBRARY_PATH=\$root/usr/lib/$triplet:\$root/lib/$triplet exec "\$root$2" "\$@"
+LD_LIBRARY_PATH=\$root/usr/lib/$triplet:\$root/lib/$triplet:\$root/usr/lib/$triplet/systemd exec "\$root$2" "\$@"
 END
     chmod +x "$peers/bin/$1"
 }
@@ -101,7 +101,7 @@ for program in $programs; do
         write_kresd_wrapper
         continue
     fi
-    for folder in /usr/sbin /usr/bin; do
+    for folder in /usr/sbin /usr/bin /lib/systemd /usr/lib/systemd; do
         if [ -x "$peers/root$folder/$program" ]; then
             write_wrapper "$program" "$folder/$program"
         fi
