@@ -1,14 +1,15 @@
 /* acl: who may ask for what (coredns-reference 2.10). Within one line the first policy
  * that fits decides; `allow` ends the matter, and what no policy fits is allowed.
  *
- * The question is judged twice: as the client asked it and as `rewrite` left it. What
- * either judgement denies is denied, so that a policy cannot be gone around through
- * another name, nor by an `allow` for that other name. Without zones a line guards all
- * that its block serves. */
+ * The question is judged by each of its names: as the client asked it, as `rewrite`
+ * left it, and as `cluster` will ask it. What one judgement denies is denied, so that a
+ * policy cannot be gone around through another name, nor by an `allow` for that other
+ * name. Without zones a line guards all that its block serves. */
 #include "resolver/plugin.h"
 
 #include "base/cursor.h"
 #include "base/log.h"
+#include "resolver/cluster_map.h"
 #include "resolver/plan.h"
 #include "resolver/rdata.h"
 
@@ -256,7 +257,7 @@ static int setup(struct setup *s, const struct directive *d)
 
 /* ---- the question ---- */
 
-/* A question as one of the two saw it. */
+/* A question by one of its names. */
 struct face {
     const uint8_t *name; /* lower case */
     uint16_t type;
@@ -292,23 +293,43 @@ static bool denies(enum action action)
     return action != ACL_NONE && action != ACL_ALLOW;
 }
 
-static enum action judge_both(const struct acl *a, const struct query *q)
+/* The name that `cluster` will ask by; false where it asks by the same. */
+static bool name_inside(struct query *q, struct name *inside)
+{
+    bool reverse;
+    const struct cluster_map *map = q->block->clusters;
+    if (map == NULL || q->request.class != DNS_IN)
+        return false;
+    const struct cluster_zone *z = cluster_map_find(map, query_key(q), &reverse);
+    return z != NULL && z->renamed && !reverse &&
+           rename_name(&z->inward, q->request.lower, inside) == 0;
+}
+
+/* What any of the names is denied is denied: the one that the client asked, the one
+ * that it became, and the one inside the cluster. */
+static enum action judge_all(const struct acl *a, struct query *q)
 {
     const struct request *req = &q->request;
     size_t len = req->asked.len - 4;
-    struct face now = {req->lower, req->type, &q->client.peer};
-    enum action action = judge(a, &now);
+    struct name inside;
+    struct face face = {req->lower, req->type, &q->client.peer};
+    enum action action = judge(a, &face);
+    if (!denies(action) && name_inside(q, &inside)) {
+        face.name = inside.wire;
+        action = judge(a, &face);
+    }
     if (denies(action))
         return action;
     uint8_t asked[NAME_WIRE_MAX];
     name_lower(asked, req->asked.at, len);
-    struct face first = {asked, load_u16(req->asked.at + len), &q->client.peer};
-    return judge(a, &first);
+    face.name = asked;
+    face.type = load_u16(req->asked.at + len);
+    return judge(a, &face);
 }
 
 static enum verdict on_query(struct query *q, const void *state)
 {
-    switch (judge_both(state, q)) {
+    switch (judge_all(state, q)) {
     case ACL_BLOCK:
         query_fail(q, DNS_REFUSED, NULL);
         query_set_told_ede(q, EDE_BLOCKED, NULL);

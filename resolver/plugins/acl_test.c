@@ -130,6 +130,13 @@ static void what_either_name_is_denied_is_denied(void **unused)
          EDE_BLOCKED},
         {"rewrite name exact a.test b.test\nacl b.test {\n block\n}", "A.test", 0, NULL,
          EDE_BLOCKED},
+#define CLUSTER "cluster b.lan {\n dns 10.0.0.1\n}\n"
+        {CLUSTER "acl svc.cluster.local {\n block\n}", "x.svc.b.lan", 0, NULL,
+         EDE_BLOCKED},
+        {CLUSTER "acl b.lan {\n block\n}", "x.b.lan", 0, NULL, EDE_BLOCKED},
+        {CLUSTER "acl cluster.local {\n allow\n}\nacl b.lan {\n filter\n}", "x.b.lan",
+         0, NULL, EDE_FILTERED},
+        {CLUSTER "acl cluster.local {\n block\n}", "x.lan", 0, NULL, PASSES},
     };
     JUDGE(list);
 }
