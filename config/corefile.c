@@ -61,6 +61,14 @@ static uint32_t corefile_word(const struct parser *p, const char *name)
     return NO_WORD;
 }
 
+/* A `}` where a block should begin is a zone's name for CoreDNS: one too many at the
+ * end is accepted, and directives behind one are of a block that nobody asks for names.
+ */
+static bool corefile_is_stray(const struct parser *p)
+{
+    return p->keys.n > 0 && token_is(&p->keys.list[0], "}");
+}
+
 /* ---- keys ---- */
 
 /* Takes the next token as a key. A comma behind it promises one more, perhaps on the
@@ -118,6 +126,8 @@ static void corefile_doubt_keys(struct parser *p)
     for (uint32_t i = 0; i < p->keys.n; i++) {
         const struct token *key = &p->keys.list[i];
         size_t len = strlen(key->text);
+        if (token_is(key, "}"))
+            log_warning("%s:%u: this '}' closes nothing", key->at.file, key->at.line);
         if (len > 1 && key->text[len - 1] == '{')
             log_warning("%s:%u: '%s' is read as a zone name: is a blank missing before "
                         "the '{'?",
@@ -148,6 +158,10 @@ static void corefile_unknown(struct parser *p, const struct directive *d)
                  why);
     else if (near != NULL)
         error_at(p->errs, d->at, "%s '%s', did you mean '%s'?", lead, d->name, near);
+    else if (corefile_is_stray(p))
+        error_at(p->errs, d->at,
+                 "%s '%s': the '}' of line %u closes nothing, take it away", lead,
+                 d->name, p->keys.list[0].at.line);
     else if (strpbrk(d->name, ".:/") != NULL && token_is(last, "}"))
         error_at(
             p->errs, d->at,
@@ -351,7 +365,7 @@ static struct block *corefile_add_block(struct parser *p)
 
 static int corefile_finish_block(struct parser *p)
 {
-    if (p->keys.n == 0)
+    if (p->keys.n == 0 || (corefile_is_stray(p) && p->order_n == 0))
         return 0;
     struct block *b = corefile_add_block(p);
     struct directive *list = arena_array(p->arena, p->order_n, sizeof *list);
@@ -367,24 +381,6 @@ static int corefile_finish_block(struct parser *p)
         list[i] = (struct directive){t->list[0].text, t->list[0].at, t->list, t->n};
     }
     return 0;
-}
-
-/* A `}` where a block should begin. CoreDNS takes it for a zone's name, so that one at
- * the end is accepted; before anything else the next word is then an unknown directive.
- */
-static void corefile_stray_end(struct parser *p)
-{
-    tape_take(&p->tape);
-    const struct where at = p->tape.current.at;
-    const struct token *next = tape_peek(&p->tape);
-    if (next == NULL)
-        log_warning("%s:%u: this '}' closes nothing", at.file, at.line);
-    else
-        error_at(
-            p->errs, next->at,
-            "Error during parsing: Unknown directive '%s': the '}' of line %u closes "
-            "nothing, take it away",
-            next->text, at.line);
 }
 
 static int corefile_block(struct parser *p)
@@ -409,9 +405,7 @@ static int corefile_block(struct parser *p)
 static int corefile_blocks(struct parser *p)
 {
     while (tape_peek(&p->tape) != NULL) {
-        if (corefile_next_is(p, "}"))
-            corefile_stray_end(p);
-        else if (corefile_block(p) < 0)
+        if (corefile_block(p) < 0)
             return -1;
     }
     return 0;

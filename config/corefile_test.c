@@ -167,6 +167,9 @@ static void braces_that_balance_somehow_are_accepted(void **unused)
 {
     static const struct row rows[] = {
         {". {\n whoami\n}\n}\n", ".: whoami"},
+        {". {\n whoami\n}\n}\n}\n}\n", ".: whoami"},
+        {". {\n whoami\n }\n}\n log\n errors\n}\na {\n log\n}",
+         ".: whoami | }: log; errors | a: log"},
         {". {\n forward . 1.1.1.1 {\n  max_fails 1\n}\n",
          ".: forward . 1.1.1.1 { / max_fails 1 / }"},
         {"a {\n log\n}\nlog\nerrors\n", "a: log | log: errors"},

@@ -176,6 +176,17 @@ int reader_no_arg(struct reader *rd)
         extra, word);
 }
 
+int reader_alone(struct reader *rd)
+{
+    while (reader_next(rd)) {
+        if (reader_no_arg(rd) < 0)
+            return -1;
+        if (reader_same_line_is(rd, "{"))
+            return reader_error(rd, "Unexpected token '{', expecting argument");
+    }
+    return 0;
+}
+
 /* ---- numbers ---- */
 
 static bool parse_u32(const char *word, uint32_t min, uint32_t max, uint32_t *out)

@@ -48,6 +48,9 @@ struct token_list reader_args(struct reader *rd);
 int reader_one(struct reader *rd, const char **word);
 int reader_no_arg(struct reader *rd);
 
+/* A directive that takes neither arguments nor a block, however often it stands. */
+int reader_alone(struct reader *rd);
+
 /* Adds an error at the current token; -1. */
 int reader_error(struct reader *rd, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -64,7 +64,6 @@ static void other_words_are_refused(void **unused)
         {"health 2001:db8::1:80", "address 2001:db8::1:80"},
         {"health example.org:80", "address example.org:80"},
         {"health []:80", "address []:80"},
-        {"health\n health", "this plugin can only be used once per Server Block"},
         {"ready\n ready", "this plugin can only be used once per Server Block"},
         {"prometheus\n prometheus",
          "this plugin can only be used once per Server Block"},

@@ -35,6 +35,8 @@ static void what_cannot_be_meant_is_refused(void **unused)
 {
     static const char *const cases[][2] = {
         {"any x", "Wrong argument count"},
+        {"any {\n}", "Unexpected token '{', expecting argument"},
+        {"any\nany {\n x\n}", "Unexpected token '{', expecting argument"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char corefile[200], text[512];

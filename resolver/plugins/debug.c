@@ -10,10 +10,8 @@
 static int setup(struct setup *s, const struct directive *d)
 {
     struct reader rd = reader_init(d, s->arena, s->errs);
-    while (reader_next(&rd)) {
-        if (reader_no_arg(&rd) < 0)
-            return -1;
-    }
+    if (reader_alone(&rd) < 0)
+        return -1;
     s->plan->debug = true;
     log_enable_debug(true);
     return 0;

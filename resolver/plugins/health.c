@@ -27,12 +27,11 @@ static int setup(struct setup *s, const struct directive *d)
 {
     struct health_plugin h = {0};
     struct reader rd = reader_init(d, s->arena, s->errs);
-    reader_next(&rd);
-    if (pages_read(s, &rd, PAGE_HEALTH, ":8080") < 0 ||
-        reader_options(&rd, options, OPTIONS_N, &h) < 0)
-        return -1;
-    if (reader_next(&rd))
-        return reader_error(&rd, "this plugin can only be used once per Server Block");
+    while (reader_next(&rd)) {
+        if (pages_read(s, &rd, PAGE_HEALTH, ":8080") < 0 ||
+            reader_options(&rd, options, OPTIONS_N, &h) < 0)
+            return -1;
+    }
     if (h.lameduck_us > s->plan->lameduck_us)
         s->plan->lameduck_us = h.lameduck_us;
     return 0;

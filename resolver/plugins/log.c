@@ -73,7 +73,8 @@ static int add_rule(struct reader *rd, struct log_plugin *p, const char *name,
 {
     struct log_rule rule = {.format = *format};
     const struct where *at = &reader_token(rd)->at;
-    if (name_parse(&rule.name, text_of(name)) < 0) {
+    /* "" is the root there, a variable that is not set for one. */
+    if (name_parse(&rule.name, text_of(name[0] == '\0' ? "." : name)) < 0) {
         log_warning("%s:%u: plugin/log: '%s' is no domain name, and no question is "
                     "below it",
                     at->file, at->line, name);

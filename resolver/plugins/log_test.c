@@ -61,6 +61,7 @@ static void a_format_is_the_last_of_several_arguments_with_a_brace(void **unused
     static const struct row rows[] = {
         {"log . \"{type} {name}\"", "www.test", "[INFO] A www.test.\n"},
         {"log {type}", "www.test", ""},
+        {"log \"\" \"{name}\"", "www.test", "[INFO] www.test.\n"},
         {"log a..b test \"{name}\"", "www.test", "[INFO] www.test.\n"},
         {"log {type}", "x.{type}",
          "[INFO] 192.0.2.99:1024 - 1 \"A IN x.{type}. udp 26 false 512\" NOERROR "

@@ -4,6 +4,7 @@
  *     reload 30s 15s
  *
  * Of the whole process: where several blocks have it, the last one counts. */
+#include "base/log.h"
 #include "resolver/plan.h"
 
 #define SECOND       INT64_C(1000000)
@@ -42,8 +43,12 @@ static int setup(struct setup *s, const struct directive *d)
         return -1;
     if (args.n > 1 && read_jitter(&rd, args.list[1].text, &r.jitter_us) < 0)
         return -1;
-    if (reader_next(&rd)) /* a block, or a second line */
-        return reader_error_args(&rd);
+    if (reader_next(&rd)) {
+        const struct token *more = reader_token(&rd);
+        log_warning(
+            "%s:%u: plugin/reload: only the first line counts, '%s' is passed over",
+            more->at.file, more->at.line, more->text);
+    }
     if (r.jitter_us > r.interval_us / 2)
         r.jitter_us = r.interval_us / 2;
     s->plan->reload = r;

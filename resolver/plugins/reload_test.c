@@ -35,6 +35,14 @@ static void last_block_that_has_it_counts(void **unused)
     world_close(&w);
 }
 
+static void first_line_of_a_block_counts(void **unused)
+{
+    struct world w;
+    world_load(&w, ". {\n reload 4s\n reload 6s\n whoami\n}\n");
+    assert_int_equal(w.plan->reload.interval_us, 4000000);
+    world_close(&w);
+}
+
 static void what_is_too_short_or_too_much_is_refused(void **unused)
 {
     static const char *const cases[][2] = {
@@ -45,7 +53,6 @@ static void what_is_too_short_or_too_much_is_refused(void **unused)
          "jitter value must be 0, or greater or equal to 1s: 500ms"},
         {"reload 10s -1s", "jitter value"},
         {"reload 10s 1s 1s", "Wrong argument count"},
-        {"reload 10s\n reload 10s", "Wrong argument count"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char corefile[200], text[512];
@@ -61,6 +68,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(interval_and_jitter_have_coredns_s_defaults),
         cmocka_unit_test(last_block_that_has_it_counts),
+        cmocka_unit_test(first_line_of_a_block_counts),
         cmocka_unit_test(what_is_too_short_or_too_much_is_refused),
     };
     return cmocka_run_group_tests_name("reload", tests, NULL, NULL);

@@ -17,11 +17,7 @@
 static int setup(struct setup *s, const struct directive *d)
 {
     struct reader rd = reader_init(d, s->arena, s->errs);
-    while (reader_next(&rd)) {
-        if (reader_no_arg(&rd) < 0)
-            return -1;
-    }
-    return 0;
+    return reader_alone(&rd);
 }
 
 static int add_address(struct query *q)
