@@ -77,6 +77,8 @@
           "not taken by the client: reading rests from the first, here it is cut off") \
     LIMIT(TLS_TURN_US, 5000, "us per turn of a worker",                                \
           "of handshakes: who opens many must not keep others waiting")                \
+    LIMIT(TLS_GREETING_MAX, 512, "handshakes per worker",                              \
+          "under way: each has some 50 KiB; the oldest gives up its place")            \
     LIMIT(HTTPS_CLIENTS, 200, "connections per address",                               \
           "a default of https, as in CoreDNS: idle ones make room")                    \
     LIMIT(HTTP_HEAD_MAX, 96 * 1024, "octets",                                          \

@@ -10,10 +10,22 @@
 /* ---- meters ---- */
 
 static const uint32_t cells_of[METER_KINDS] = {
-    [METER_SERVED] = SERVED_CELLS,   [METER_CACHE] = CACHED_CELLS,
-    [METER_FORWARD] = FORWARD_CELLS, [METER_PROXY] = PROXY_CELLS,
-    [METER_CLUSTER] = CLUSTER_CELLS, [METER_SHED] = SHED_CELLS,
+    [METER_SERVED] = SERVED_CELLS,    [METER_CACHE] = CACHED_CELLS,
+    [METER_FORWARD] = FORWARD_CELLS,  [METER_PROXY] = PROXY_CELLS,
+    [METER_CLUSTER] = CLUSTER_CELLS,  [METER_SHED] = SHED_CELLS,
+    [METER_HTTPS] = METRICS_STATUSES,
 };
+
+const uint16_t metrics_statuses[METRICS_STATUSES] = {500, 200, 400, 404, 405, 411,
+                                                     413, 414, 415, 431, 503, 505};
+
+uint32_t metrics_status_cell(unsigned status)
+{
+    uint32_t cell = METRICS_STATUSES - 1;
+    while (cell > 0 && metrics_statuses[cell] != status)
+        cell--;
+    return cell;
+}
 
 struct wish {
     enum meter_kind kind;
@@ -204,9 +216,15 @@ static int measure_server(struct plan *p, struct plan_server *s)
         return 0;
     s->refused = metrics_claim(p, METER_SERVED,
                                join(p, m.server, "zone=\"dropped\"", NULL), NULL);
+    bool https = s->scheme == SCHEME_HTTPS;
     if (s->shed)
         s->shed_meter = metrics_claim(p, METER_SHED, m.server, NULL);
-    return s->refused == NULL || (s->shed && s->shed_meter == NULL) ? -1 : 0;
+    if (https)
+        s->https_meter = metrics_claim(p, METER_HTTPS, m.server, NULL);
+    return s->refused == NULL || (s->shed && s->shed_meter == NULL) ||
+                   (https && s->https_meter == NULL)
+               ? -1
+               : 0;
 }
 
 int metrics_measure(struct plan *p)

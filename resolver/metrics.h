@@ -28,6 +28,7 @@ enum meter_kind {
     METER_PROXY,   /* one upstream address; no context */
     METER_CLUSTER, /* context: struct upstream_group */
     METER_SHED,    /* one server; no context */
+    METER_HTTPS,   /* one server; no context */
     METER_KINDS,
 };
 
@@ -72,6 +73,13 @@ enum proxy_cell {
 enum cluster_cell { CLUSTER_REQUESTS, CLUSTER_RENAMES, CLUSTER_CELLS };
 
 enum shed_cell { SHED_QUERIES, SHED_RESPONSES, SHED_CELLS };
+
+/* Statuses of HTTP that we answer with; one cell each. */
+#define METRICS_STATUSES 12
+extern const uint16_t metrics_statuses[METRICS_STATUSES];
+
+/* The cell of a status; that of 500 for one that is not in the list. */
+uint32_t metrics_status_cell(unsigned status);
 
 /* ---- meters ---- */
 

@@ -409,6 +409,18 @@ static void show_shed(struct sheet *s, const struct family *f,
     }
 }
 
+static void show_https(struct sheet *s, const struct family *f,
+                       const struct meter_use *use)
+{
+    char more[LABELS_MAX];
+    for (uint32_t i = 0; i < METRICS_STATUSES; i++) {
+        uint64_t n = metrics_sum(use->meter, i);
+        snprintf(more, sizeof more, "status=\"%u\"", metrics_statuses[i]);
+        if (n > 0)
+            put_count(s, f->name, use->meter->labels, more, n);
+    }
+}
+
 /* ---- the page ---- */
 
 static const struct family families[] = {
@@ -462,6 +474,8 @@ static const struct family families[] = {
     {"coredns_proxy_conn_cache_misses_total", "counter",
      "Questions for which a socket was opened.", METER_PROXY, show_conns,
      PROXY_CONN_MISSES},
+    {"coredns_dns_https_responses_total", "counter",
+     "Answers by HTTPS, by their HTTP status.", METER_HTTPS, show_https, 0},
     {"coredns_shed_dropped_total", "counter",
      "UDP questions and answers dropped under overload.", METER_SHED, show_shed, 0},
     {"isthmus_cluster_up", "gauge", "Whether some DNS address of the cluster answers.",

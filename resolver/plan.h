@@ -105,7 +105,7 @@ struct plan_server {
     struct plan_timeouts timeouts;  /* each as the last block that says it */
     const struct plan_proxy *proxy; /* of the last block that has one; or NULL */
     bool shed;                      /* some block has it */
-    const struct meter *shed_meter; /* NULL: not measured */
+    const struct meter *shed_meter, *https_meter; /* NULL: not measured */
     struct plan_tls tls; /* of the last block that has it; none: in the clear */
     uint32_t https_max;  /* of the first block that says it */
     bool https_written;

@@ -228,6 +228,7 @@ static int respond(struct doh *d, int32_t id, unsigned status, struct span body)
         return -1;
     x->answered = true;
     d->owed++;
+    d->ask.answered(d->ask.owner, status);
     return 0;
 }
 
@@ -322,7 +323,8 @@ struct doh *doh_new(const struct doh_shared *s, const struct doh_ask *ask)
         return NULL;
     d->shared = s;
     d->ask = *ask;
-    d->http1 = (struct http1){.memory = &d->memory, .request = {.memory = &d->memory}};
+    d->http1 = (struct http1){
+        .ask = &d->ask, .memory = &d->memory, .request = {.memory = &d->memory}};
     return d;
 }
 
@@ -382,7 +384,7 @@ static int begin_http2(struct doh *d)
 static int feed(struct doh *d, const void *at, size_t len)
 {
     if (d->kind == DOH_HTTP1)
-        return http1_feed(&d->http1, at, len, &d->ask);
+        return http1_feed(&d->http1, at, len);
     if (len == 0)
         return 0;
     return d->shared->nghttp2_session_mem_recv(d->session, at, len) < 0 ? -1 : 0;

@@ -26,6 +26,7 @@ static int respond(struct http1 *h, unsigned status, const char *fields,
              h->close ? "Connection: close\r\n" : "");
     h->state = h->close ? HTTP1_ENDED : HTTP1_HEAD;
     h->number++;
+    h->ask->answered(h->ask->owner, status);
     if (put_text(h, head) < 0)
         return -1;
     return doh_buffer_put(h->memory, &h->out, body.at, body.len);
@@ -242,17 +243,19 @@ static int take_head(struct http1 *h)
     return rc < 0 ? -1 : 1;
 }
 
-static int ask_for(struct http1 *h, const struct doh_ask *ask)
+static int ask_for(struct http1 *h)
 {
     unsigned status = doh_request_verdict(&h->request);
     if (status != 0)
         return refuse(h, status);
     struct span message = doh_buffer_span(&h->request.message);
     h->state = HTTP1_ASKED;
-    return ask->question(ask->owner, h->number, message) ? 0 : refuse_and_close(h, 503);
+    return h->ask->question(h->ask->owner, h->number, message)
+               ? 0
+               : refuse_and_close(h, 503);
 }
 
-static int take_body(struct http1 *h, const struct doh_ask *ask)
+static int take_body(struct http1 *h)
 {
     struct span in = doh_buffer_span(&h->in);
     size_t n = in.len < h->body_left ? in.len : h->body_left;
@@ -263,12 +266,12 @@ static int take_body(struct http1 *h, const struct doh_ask *ask)
     h->body_left -= (uint32_t)n;
     if (h->body_left > 0)
         return 0;
-    int rc = ask_for(h, ask);
+    int rc = ask_for(h);
     doh_request_release(&h->request);
     return rc < 0 ? -1 : 1;
 }
 
-int http1_feed(struct http1 *h, const void *at, size_t len, const struct doh_ask *ask)
+int http1_feed(struct http1 *h, const void *at, size_t len)
 {
     int more = 1;
     if (h->state == HTTP1_ENDED)
@@ -281,7 +284,7 @@ int http1_feed(struct http1 *h, const void *at, size_t len, const struct doh_ask
             more = take_head(h);
             break;
         case HTTP1_BODY:
-            more = take_body(h, ask);
+            more = take_body(h);
             break;
         case HTTP1_ASKED:
         case HTTP1_ENDED:

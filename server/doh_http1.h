@@ -1,9 +1,9 @@
 /* HTTP/1.1 for one connection (RFC 9112), as much of it as DNS over HTTPS needs: one
  * request at a time, bodies with a Content-Length. Requests that are pipelined wait.
  *
- *     struct http1 h = {.memory = &memory, .request = {.memory = &memory}};
- *     http1_feed(&h, octets, len, &ask);      // ask.question() for each question
- *     http1_answer(&h, wire, len);            // at once or later
+ *     struct http1 h = {.ask = &ask, .memory = &memory, .request = {.memory =
+ * &memory}}; http1_feed(&h, octets, len);            // ask.question() for each
+ * question http1_answer(&h, wire, len);            // at once or later
  *     ... h.out is to be sent ...
  *     http1_release(&h); */
 #ifndef ISTHMUS_SERVER_DOH_HTTP1_H
@@ -15,6 +15,8 @@
 struct doh_ask {
     /* False: it will not be answered. The message is good until this returns. */
     bool (*question)(void *owner, uint32_t request, struct span message);
+    /* An answer with this status is on its way. */
+    void (*answered)(void *owner, unsigned status);
     void *owner;
 };
 
@@ -27,6 +29,7 @@ enum http1_state {
 
 struct http1 {
     struct doh_memory *memory;
+    const struct doh_ask *ask;
     struct doh_buffer in, out;
     size_t scanned; /* octets of `in` that hold no end of a head */
     struct doh_request request;
@@ -38,7 +41,7 @@ struct http1 {
 };
 
 /* What the client sent; `len` may be 0. Returns 0, or -1: no memory. */
-int http1_feed(struct http1 *h, const void *at, size_t len, const struct doh_ask *ask)
+int http1_feed(struct http1 *h, const void *at, size_t len)
     __attribute__((warn_unused_result));
 
 /* The answer to question h->number; len 0: there is none. More questions wait in what

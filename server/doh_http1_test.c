@@ -20,7 +20,7 @@ struct fixture {
     struct doh_memory memory;
     struct http1 h;
     struct doh_ask ask;
-    unsigned asked;
+    unsigned asked, answered;
     bool refuses;
     char out[8192];
 };
@@ -33,10 +33,17 @@ static bool on_question(void *owner, uint32_t request, struct span message)
     return !f->refuses;
 }
 
+static void on_answered(void *owner, unsigned status)
+{
+    ((struct fixture *)owner)->answered++;
+}
+
 static void begin(struct fixture *f)
 {
-    *f = (struct fixture){.ask = {.question = on_question, .owner = f}};
-    f->h = (struct http1){.memory = &f->memory, .request = {.memory = &f->memory}};
+    *f = (struct fixture){
+        .ask = {.question = on_question, .answered = on_answered, .owner = f}};
+    f->h = (struct http1){
+        .ask = &f->ask, .memory = &f->memory, .request = {.memory = &f->memory}};
 }
 
 static void end(struct fixture *f)
@@ -47,13 +54,13 @@ static void end(struct fixture *f)
 
 static void feed(struct fixture *f, const char *octets)
 {
-    assert_int_equal(http1_feed(&f->h, octets, strlen(octets), &f->ask), 0);
+    assert_int_equal(http1_feed(&f->h, octets, strlen(octets)), 0);
 }
 
 static void answer(struct fixture *f)
 {
     assert_int_equal(http1_answer(&f->h, REPLY, 12), 0);
-    assert_int_equal(http1_feed(&f->h, NULL, 0, &f->ask), 0);
+    assert_int_equal(http1_feed(&f->h, NULL, 0), 0);
 }
 
 /* What is to be sent, as text; then it is sent. */
@@ -85,9 +92,8 @@ static void requests_come_in_any_pieces(void **unused)
                 size_t left = strlen(requests[i]) - at;
                 assert_int_equal(f.asked, 0);
                 assert_true(at == 0 || http1_partial(&f.h) || requests[i][0] == '\r');
-                assert_int_equal(http1_feed(&f.h, requests[i] + at,
-                                            left < piece ? left : piece, &f.ask),
-                                 0);
+                assert_int_equal(
+                    http1_feed(&f.h, requests[i] + at, left < piece ? left : piece), 0);
             }
             assert_int_equal(f.asked, 1);
             assert_int_equal(f.h.state, HTTP1_ASKED);
@@ -111,6 +117,7 @@ static void pipelined_requests_take_turns(void **unused)
         answer(&f);
     }
     assert_int_equal(f.asked, 3);
+    assert_int_equal(f.answered, 3);
     assert_true(http1_partial(&f.h));
     feed(&f, "\r\n");
     assert_int_equal(f.asked, 4);

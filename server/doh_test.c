@@ -26,6 +26,7 @@ struct fixture {
     uint32_t asked[256];
     unsigned asked_n;
     unsigned refuse_from; /* questions from this one on are not taken; 0: all are */
+    unsigned statuses[4], statuses_n; /* the last four */
     uint8_t got[512 * 1024];
     size_t got_len;
 };
@@ -41,10 +42,16 @@ static bool on_question(void *owner, uint32_t request, struct span message)
     return true;
 }
 
+static void on_answered(void *owner, unsigned status)
+{
+    struct fixture *f = owner;
+    f->statuses[f->statuses_n++ % 4] = status;
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    struct doh_ask ask = {.question = on_question, .owner = f};
+    struct doh_ask ask = {.question = on_question, .answered = on_answered, .owner = f};
     assert_non_null(f);
     f->shared = doh_shared_new();
     assert_non_null(f->shared);
@@ -197,6 +204,8 @@ static void refusals_have_their_status(void **state)
     assert_int_equal(status_of(f, 3), 400);
     assert_int_equal(status_of(f, 5), 1);
     assert_int_equal(status_of(f, 7), 500);
+    const unsigned expected[] = {404, 400, 405, 500};
+    assert_memory_equal(f->statuses, expected, sizeof expected);
     assert_int_equal(f->asked_n, 1);
 }
 

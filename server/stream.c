@@ -53,24 +53,28 @@ int streams_speak_http(struct streams *s)
 
 void stream_leave_idle(struct stream *c)
 {
-    struct streams *s = c->streams;
-    if (!c->idle)
+    struct stream_queue *q = c->queue;
+    if (q == NULL)
         return;
-    *(c->older == NULL ? &s->oldest : &c->older->newer) = c->newer;
-    *(c->newer == NULL ? &s->newest : &c->newer->older) = c->older;
+    *(c->older == NULL ? &q->oldest : &c->older->newer) = c->newer;
+    *(c->newer == NULL ? &q->newest : &c->newer->older) = c->older;
     c->older = c->newer = NULL;
-    c->idle = false;
+    c->queue = NULL;
+    q->n--;
 }
 
 void stream_join_idle(struct stream *c)
 {
     struct streams *s = c->streams;
-    if (c->idle || c->unanswered > 0 || stream_owes(c) || c->state == STREAM_CLOSED)
+    struct stream_queue *q = c->channel.greeting ? &s->greeting : &s->idle;
+    if (c->queue != NULL || c->unanswered > 0 || stream_owes(c) ||
+        c->state == STREAM_CLOSED)
         return;
-    c->older = s->newest;
-    *(s->newest == NULL ? &s->oldest : &s->newest->newer) = c;
-    s->newest = c;
-    c->idle = true;
+    c->older = q->newest;
+    *(q->newest == NULL ? &q->oldest : &q->newest->newer) = c;
+    q->newest = c;
+    c->queue = q;
+    q->n++;
 }
 
 void stream_attend(struct stream *c)
@@ -172,7 +176,8 @@ static struct stream *new_stream(struct streams *s, int fd, enum transport trans
 {
     enum tls_talk talk = transport == TRANSPORT_HTTPS ? TLS_HTTP : TLS_DNS;
     struct stream *c = calloc(1, sizeof *c);
-    struct doh_ask ask = {.question = stream_ask, .owner = c};
+    struct doh_ask ask = {
+        .question = stream_ask, .answered = stream_answered, .owner = c};
     if (c == NULL)
         return NULL;
     if (talk == TLS_HTTP)
@@ -184,6 +189,15 @@ static struct stream *new_stream(struct streams *s, int fd, enum transport trans
     doh_free(c->doh);
     free(c);
     return NULL;
+}
+
+static bool evict(struct stream *c)
+{
+    if (c == NULL)
+        return false;
+    c->streams->counters.evicted++;
+    stream_close(c);
+    return true;
 }
 
 int streams_admit(struct streams *s, int fd, const struct client *who,
@@ -208,30 +222,37 @@ int streams_admit(struct streams *s, int fd, const struct client *who,
     c->born_us = c->active_us = s->turn->now_us;
     stream_join_idle(c);
     watch(c);
+    if (s->greeting.n > TLS_GREETING_MAX)
+        evict(s->greeting.oldest);
     if (s->open++ == 0)
         uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     return 0;
 }
 
+static struct stream *oldest_of(const struct stream_queue *q, uint32_t listener)
+{
+    struct stream *c = q->oldest;
+    while (c != NULL && c->listener != listener)
+        c = c->newer;
+    return c;
+}
+
+static struct stream *older_of(struct stream *a, struct stream *b)
+{
+    if (a == NULL || b == NULL)
+        return a == NULL ? b : a;
+    return a->active_us < b->active_us ? a : b;
+}
+
 bool streams_evict(struct streams *s)
 {
-    if (s->oldest == NULL)
-        return false;
-    s->counters.evicted++;
-    stream_close(s->oldest);
-    return true;
+    return evict(older_of(s->idle.oldest, s->greeting.oldest));
 }
 
 bool streams_evict_of(struct streams *s, uint32_t listener)
 {
-    struct stream *c = s->oldest;
-    while (c != NULL && c->listener != listener)
-        c = c->newer;
-    if (c == NULL)
-        return false;
-    s->counters.evicted++;
-    stream_close(c);
-    return true;
+    return evict(
+        older_of(oldest_of(&s->idle, listener), oldest_of(&s->greeting, listener)));
 }
 
 void streams_close(struct streams *s)

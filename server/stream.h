@@ -16,7 +16,8 @@
  * TCP_PIPELINE_MAX questions are unanswered or it does not take its answers; it is cut
  * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it. With
  * TLS the handshake counts to the time of the first question, and handshakes of one
- * turn may take TLS_TURN_US: the rest has the kernel report them again. A message has a
+ * turn may take TLS_TURN_US: the rest has the kernel report them again; of more than
+ * TLS_GREETING_MAX that are under way the oldest gives up its place. A message has a
  * deadline as a whole, so that one octet a second gains no time. A client that
  * half-closes still gets its answers. `timeouts` of a Corefile changes some of the
  * times, and may limit the questions of one connection. */
@@ -34,7 +35,7 @@ struct doh_shared;
 
 struct stream_counters {
     uint64_t questions, answers;
-    uint64_t evicted; /* idle, closed to make room */
+    uint64_t evicted; /* idle or shaking hands, closed to make room */
     uint64_t late;    /* closed: idle, too slow to ask, or too slow to read */
     uint64_t full;    /* closed: too much waited for it */
     uint64_t strange; /* closed: TLS came to nothing */
@@ -46,7 +47,8 @@ struct stream_limits {
     uint32_t idle_ms;       /* between questions */
     uint32_t questions_max; /* of one connection; 0 = no end */
     const struct plan_proxy
-        *proxy; /* whose headers come first (the plan's); NULL: none */
+        *proxy;                /* whose headers come first (the plan's); NULL: none */
+    const struct meter *https; /* counts statuses of HTTP; NULL: not measured */
 };
 
 /* What a listener gives its connections. */
@@ -59,21 +61,28 @@ struct stream_terms {
 /* Those of base/limits.h. */
 extern const struct stream_limits stream_limits_default;
 
+/* Connections that may be closed to make room. */
+struct stream_queue {
+    struct stream *oldest, *newest;
+    uint32_t n;
+};
+
 struct streams {
     struct turn *turn;
     struct quota *quota;
     struct conns list; /* of struct stream */
     uint32_t admitted; /* counts connections: generation of handles */
     uint32_t open;
-    struct stream *oldest, *newest; /* idle ones, by when they became so */
-    struct stream *attend;          /* to be looked at when the turn ends */
-    struct stream_tail *tail;       /* answers not sent yet */
-    uint8_t *room;                  /* for reading */
-    struct doh_shared *doh;         /* NULL: no listener speaks HTTP */
-    size_t held;                    /* octets in buffers of connections */
-    uint32_t limited_turn;          /* for which questions_limit holds */
-    uint64_t questions_limit;       /* of counters.questions in this turn */
-    uint64_t greeted_us;            /* time that handshakes took in this turn */
+    struct stream_queue idle;     /* by when they became so */
+    struct stream_queue greeting; /* those whose handshake is not over, by age */
+    struct stream *attend;        /* to be looked at when the turn ends */
+    struct stream_tail *tail;     /* answers not sent yet */
+    uint8_t *room;                /* for reading */
+    struct doh_shared *doh;       /* NULL: no listener speaks HTTP */
+    size_t held;                  /* octets in buffers of connections */
+    uint32_t limited_turn;        /* for which questions_limit holds */
+    uint64_t questions_limit;     /* of counters.questions in this turn */
+    uint64_t greeted_us;          /* time that handshakes took in this turn */
     uv_timer_t sweep;
     struct stream_counters counters;
 };
@@ -99,7 +108,8 @@ int streams_admit(struct streams *s, int fd, const struct client *who,
                   uint32_t listener, const struct stream_terms *terms)
     __attribute__((warn_unused_result));
 
-/* Closes the connection that has been idle for longest; false when none is. */
+/* Closes the connection that has been idle, or has been shaking hands, for longest;
+ * false when none is. */
 bool streams_evict(struct streams *s);
 bool streams_evict_of(struct streams *s, uint32_t listener); /* of this listener's */
 

@@ -23,7 +23,8 @@ enum stream_state {
 struct stream {
     uv_poll_t poll;
     struct streams *streams;
-    struct stream *older, *newer; /* while idle */
+    struct stream_queue *queue;   /* NULL: in none */
+    struct stream *older, *newer; /* in `queue` */
     struct stream *attend_next;
     struct frames in;
     struct outbox out;
@@ -45,7 +46,6 @@ struct stream {
     enum proxy_policy header; /* that may come first; PROXY_SKIP: no more of them */
     uint32_t header_seen;
     bool paused;   /* not watched for reading until there is room again */
-    bool idle;     /* in the list of idle ones */
     bool attended; /* in the list of those to be looked at */
     bool partial;  /* a reply goes on when the client has taken what waits */
     bool broken;   /* to be closed at the end of the turn */
@@ -62,7 +62,8 @@ struct stream_tail {
 
 /* ---- stream.c ---- */
 
-/* It owes the client nothing, and can be closed to make room; or not any more. */
+/* It owes the client nothing, and can be closed to make room; or not any more. After
+ * the handshake it is to leave and join anew. */
 void stream_join_idle(struct stream *c);
 void stream_leave_idle(struct stream *c);
 
@@ -101,5 +102,6 @@ void stream_discard(struct stream *c);
 
 /* What doh_new() is told. */
 bool stream_ask(void *stream, uint32_t request, struct span message);
+void stream_answered(void *stream, unsigned status);
 
 #endif

@@ -1,3 +1,4 @@
+#include "resolver/metrics.h"
 #include "server/stream_core.h"
 
 #include <errno.h>
@@ -83,6 +84,13 @@ bool stream_ask(void *stream, uint32_t request, struct span message)
     who.request = request;
     ask(c, &who, message);
     return true;
+}
+
+void stream_answered(void *stream, unsigned status)
+{
+    const struct stream *c = stream;
+    resolver_count(c->streams->turn->resolver, c->limits.https,
+                   metrics_status_cell(status), 1);
 }
 
 /* The same by HTTP, which keeps the rest by itself, and may have to say something of
@@ -174,6 +182,8 @@ static enum reading greet(struct stream *c)
     if (error == EAGAIN)
         return READ_WAIT;
     s->counters.strange += error != 0;
+    stream_leave_idle(c);
+    stream_join_idle(c); /* now among those that are idle */
     return error == 0 ? READ_MORE : READ_FAILED;
 }
 

@@ -26,6 +26,11 @@ void resolver_tick(struct resolver *r, uint64_t now_us)
 {
 }
 
+void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
+                    uint64_t n)
+{
+}
+
 void resolver_query(struct resolver *r, const struct client *c, const uint8_t *wire,
                     size_t len)
 {

@@ -271,6 +271,7 @@ static struct stream_limits limits_of(const struct plan_server *server)
         limits.idle_ms = (uint32_t)(t->idle_us / 1000);
     limits.questions_max = t->queries_max;
     limits.proxy = server->proxy;
+    limits.https = server->https_meter;
     return limits;
 }
 

@@ -17,6 +17,7 @@ import dns.message
 import badup
 import harness
 from harness import Isthmus, check, equal, free_port, make_query, need, run, wait_until, within, write
+from pages import get
 from pki import Identity
 
 DONE = '[INFO] Reloading complete'
@@ -172,6 +173,19 @@ def curl_doh(server):
                       f'https://127.0.0.1:{server.https_port}/dns-query', '--connect-timeout', '0.5', 'http://loop.test:9/'])
     found = re.search(r'(?:Trying|IPv4:|DoH A:) +\[?(127\.0\.0\.9)\b', said)
     return found and found[1]
+
+
+def test_statuses_are_counted():
+    page = free_port()
+    server = HttpsServer(f'{HOSTS}\n    prometheus 127.0.0.1:{page}')
+    _, url, how = places(server)[0]
+    for path, count in ((f'/dns-query?dns={in_url(query())}', 3), ('/', 2), ('/dns-query', 1)):
+        for _ in range(count):
+            curl(url + path, *how)
+    text = get(page, '/metrics')[1]
+    for status, count in ((200, 3), (404, 2), (400, 1)):
+        line = f'coredns_dns_https_responses_total{{server="https://127.0.0.1:{server.https_port}",status="{status}"}} {count}'
+        check(line in text, line, re.findall('.*https_resp.*', text))
 
 
 # ---- many at a time ----

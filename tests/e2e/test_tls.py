@@ -288,6 +288,19 @@ def test_handshakes_that_never_end_cost_the_others_nothing():
         within((time.monotonic() - began) * 1000, 4000, 'after read, 1 s, all of them')
 
 
+def test_many_handshakes_under_way_push_each_other_out():
+    server = TlsServer(plain(), more='timeouts {\n        read 60s\n    }\n    multisocket 1')
+    hello = client_hello()
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(600):
+            socks.append(stack.enter_context(socket.create_connection(('127.0.0.1', server.tls_port))))
+            socks[-1].sendall(hello[:-1])
+        equal([is_closed(sock) for sock in socks[:80]], [True] * 80, 'the oldest of 600 are closed long before their time')
+        check(not is_closed(socks[-1], 0.05), 'the youngest is waited for')
+        check(is_served(server), 'others are served')
+
+
 def client_hello():
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     talk = client_context().wrap_bio(incoming, outgoing, server_hostname='dns.test')

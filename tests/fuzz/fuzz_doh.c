@@ -32,6 +32,12 @@ static bool on_question(void *owner, uint32_t request, struct span message)
     return true;
 }
 
+static void on_answered(void *owner, unsigned status)
+{
+    if (status < 200 || status > 505)
+        abort();
+}
+
 static void answer_all(void)
 {
     uint8_t room[4096];
@@ -63,7 +69,7 @@ static void feed_all(const uint8_t *data, size_t len, uint8_t how)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct doh_shared *shared;
-    struct doh_ask ask = {.question = on_question};
+    struct doh_ask ask = {.question = on_question, .answered = on_answered};
     if (shared == NULL)
         shared = doh_shared_new();
     if (len < 2)
