@@ -7,7 +7,7 @@ than a second, as in a data centre.
 import ipaddress
 import re
 
-from places import Failed, command, read, wait_until, write
+from places import command, read, wait_until, write
 
 COMMON = '''
 log "{folder}/bird.log" all;
@@ -74,8 +74,7 @@ class Speaker:
 
     def established(self):
         """How many sessions are up."""
-        if self.place.processes['bird'].poll() is not None:
-            raise Failed(f'BIRD on {self.place.name} ended: {self.place.log("bird")}')
+        self.place.expect('bird')
         if 'Started' not in read(f'{self.place.folder}/bird.log'):
             return 0
         return len(re.findall(r'\bEstablished\b', self.birdc('show', 'protocols')))

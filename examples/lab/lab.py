@@ -65,9 +65,11 @@ class Lab:
             for node in cluster.nodes:
                 node.speaker.wait_for_sessions(len(cluster.nodes) - 1 + len(cluster.node_subnets))
             for address in cluster.kube_dns.addresses:
-                wait_until(lambda at=address: self.answers(at), f'the DNS of {cluster.label} answers on {address}')
+                wait_until(lambda c=cluster, at=address: self.answers(c, at), f'the DNS of {cluster.label} answers on {address}')
 
-    def answers(self, address):
+    def answers(self, cluster, address):
+        for pod in cluster.dns_pods:
+            pod.place.expect('dns')
         words = ['dig', '+short', '+time=1', '+tries=1', f'@{address}', 'dns-version.cluster.local', 'TXT']
         return '1.1.0' in self.site.vm.run(*words)[1]
 
@@ -77,10 +79,12 @@ class Lab:
 
 
 def how_to_enter(lab):
-    print('\nThe lab stays up until Ctrl-C. A shell in each place (as the user who runs the lab, or root):\n'
+    enter = 'nsenter -n -m -p' if open('/proc/self/uid_map').read().split() == ['0', '0', str(2**32 - 1)] else \
+        'nsenter -U --preserve-credentials -n -m -p'
+    print('\nThe lab stays up until Ctrl-C. A shell in each place, for the user who runs it:\n'
           f'\n  export PATH={ROOT}/build/peers/bin:$PATH')
     for place in Place.all.values():
-        print(f'  nsenter -a -t {place.pid} bash    # {place.name}: {place.title}')
+        print(f'  {enter} -t {place.pid} bash    # {place.name}: {place.title}')
     print(f'\nTry, in vm:      dig app.web.svc.cluster-b.local   curl http://app.web.svc.cluster-c.local'
           f'\n     in router:  ip route show {lab.b.app.addresses[0]}   birdc -s {lab.site.speaker.socket} show route'
           f'\n     in b1:      nft list ruleset\n', flush=True)

@@ -185,6 +185,11 @@ class Place:
         self.processes[name] = process
         return process
 
+    def expect(self, name):
+        """Fails if a program that was to run on has ended."""
+        if self.processes[name].poll() is not None:
+            raise Failed(f'{name} on {self.name} ended: {self.log(name)[-600:]}')
+
     def signal(self, name, number):
         """To the program and all it started."""
         os.killpg(self.processes[name].pid, number)

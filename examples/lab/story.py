@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import time
+import traceback
 
 from dns_servers import ANYCAST
 from places import HERE, ROOT, RUN, Failed, Place, read, wait_until, write
@@ -25,6 +26,7 @@ def step(function):
 class Story:
     def __init__(self, lab):
         self.lab, self.passed, self.failed = lab, 0, 0
+        self.corefile = read(f'{HERE}/isthmus.Corefile')  # as it is in force
         self.transcript = open(f'{ROOT}/build/lab.transcript', 'w', encoding='utf-8')
 
     # ---- telling ----
@@ -44,7 +46,10 @@ class Story:
         try:
             function(self.lab, self)
         except Failed as why:
-            self.step(function.__doc__, str(why), False)
+            self.step(function.__doc__, why, False)
+        except Exception as error:  # a mistake of the story: told, and the lab comes down as always
+            self.step(function.__doc__, f'{type(error).__name__}: {error}', False)
+            self.transcript.write(traceback.format_exc())
 
     def built(self, seconds):
         lab = self.lab
@@ -336,6 +341,20 @@ def node_dies(lab, story):
 
 
 @step
+def dns_half_dies(lab, story):
+    """One of the two DNS pods of cluster-b hangs, and nobody has noticed: half of all flows lead to it"""
+    asking = Asking(story, 300, [lab.b])
+    hung = time.monotonic()
+    lab.b.dns_pods[0].place.signal('dns', signal.SIGSTOP)
+    asking.wait(4)
+    thawed = time.monotonic()
+    lab.b.dns_pods[0].place.signal('dns', signal.SIGCONT)
+    asking.stop()
+    asked = asking.questions(lab.b, hung, thawed)
+    story.step('names of cluster-b, at 300/s', asked, not asked.lost and not asked.failed and not asked.stale)
+
+
+@step
 def dns_dies(lab, story):
     """The DNS of cluster-b dies, while 500 names/s are asked of each cluster"""
     vm = lab.site.vm
@@ -395,7 +414,7 @@ def fourth_cluster(lab, story):
     lab.join_fourth()
     line = f'    cluster cluster-d.local {lab.d.services[0]} {{\n        pods {lab.d.pods[0]}\n    }}\n'
     before = story.dig(lab.site.vm, 'app.web.svc.cluster-d.local')
-    corefile = read(f'{HERE}/isthmus.Corefile').replace('    cache {\n', line + '    cache {\n')
+    corefile = story.corefile.replace('    cache {\n', line + '    cache {\n')
     began = time.monotonic()
     lab.first.reload(corefile)
     wait_until(lambda: story.dig(lab.site.vm, 'app.web.svc.cluster-d.local').data, 'cluster-d is known')
@@ -407,14 +426,14 @@ def fourth_cluster(lab, story):
     for cluster in lab.clusters[:3]:
         asked = asking.questions(cluster, 0, time.monotonic())
         story.step(f'{cluster.label}, at 500/s all the while', asked, not asked.lost and not asked.failed)
-    lab.corefile = corefile
+    story.corefile = corefile
 
 
 @step
 def overlap(lab, story):
     """Overlapping Service subnets are refused, with the mend"""
     line = '    cluster cluster-e.local 10.110.0.0/16\n'
-    said = lab.first.reload(lab.corefile.replace('    cache {\n', line + '    cache {\n'))
+    said = lab.first.reload(story.corefile.replace('    cache {\n', line + '    cache {\n'))
     wait_until(lambda: 'lies inside' in said(), 'the refusal')
     story.transcript.write(said() + '\n')
     text = next(line for line in said().split('\n') if 'lies inside' in line)
@@ -422,13 +441,13 @@ def overlap(lab, story):
                'cluster-b' in text and 'cluster-e' in text)
     page = story.curl(lab.site.vm, f'http://{APP}')
     story.step('the old configuration serves on', page, page.startswith('cluster-b'))
-    lab.first.reload(lab.corefile)
+    lab.first.reload(story.corefile)
 
 
 @step
 def anycast(lab, story):
     """Anycast: two isthmus, one address; one is killed"""
-    write(lab.second.corefile, lab.corefile)
+    write(lab.second.corefile, story.corefile)
     lab.second.start()
     wait_until(lambda: len(lab.site.route(ANYCAST)) == 2, 'the second is announced')
     asked = lambda: story.dig(lab.site.vm, APP, 'A', '+nsid')

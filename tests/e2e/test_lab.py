@@ -8,8 +8,9 @@ import re
 import signal
 import sys
 
-from harness import ROOT, Process, check, equal, run, skip, wait_until
+from harness import ISTHMUS, ROOT, Process, check, equal, run, skip, wait_until
 
+os.environ['ISTHMUS'] = ISTHMUS
 LAB = [sys.executable, f'{ROOT}/examples/lab/lab.py']
 
 
