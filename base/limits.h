@@ -160,6 +160,9 @@
 #define LIMITS_INVENTORY(LIMIT)                                                        \
     LIMIT(JSON_DEPTH_MAX, 8, "values inside each other",                               \
           "an inventory needs five: whoever nests deeper is told, and costs no stack") \
+    LIMIT(INVENTORY_OCTETS_MAX, 64 * 1024 * 1024, "octets of one answer over HTTP",    \
+          "a list of a hundred thousand clusters has a quarter of that")               \
+    LIMIT(HTTP_PATIENCE_S, 30, "s", "for one such answer")                             \
     LIMIT(INVENTORY_RECORD_MAX, 64 * 1024, "octets of one cluster's JSON",             \
           "with it a tree is small: a cluster has some hundred octets")                \
     LIMIT(INVENTORY_LIST_MAX, 64, "zones, subnets or addresses of one cluster",        \

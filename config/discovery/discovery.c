@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "config/discovery/access.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +14,8 @@
 #include <unistd.h>
 
 /* The one that takes any path stands last. */
-static const struct discovery_source *const sources[] = {&discovery_file};
+static const struct discovery_source *const sources[] = {
+    &discovery_https, &discovery_http, &discovery_file};
 
 uint64_t discovery_now_ns(void)
 {
@@ -91,6 +93,8 @@ static int open_parts(struct discovery *d, const struct discovery_settings *s)
     d->settings = *s;
     d->settings.source = d->source;
     d->settings.state = NULL;
+    if (access_keep(&d->settings.access, &s->access) < 0)
+        return -1;
     d->status = (struct discovery_status){.source = d->source, .kind = d->kind->name};
     return 0;
 }
@@ -100,9 +104,10 @@ struct discovery *discovery_new(const struct discovery_settings *settings,
 {
     const struct discovery_source *kind = source_for(settings->source);
     if (kind == NULL) {
-        error_at(errs, at,
-                 "plugin/inventory: '%s' is no source: expected a file or a directory",
-                 settings->source);
+        error_at(
+            errs, at,
+            "plugin/inventory: '%s' is no source: expected a file, a directory or a URL",
+            settings->source);
         return NULL;
     }
     struct discovery *d = calloc(1, sizeof *d);
@@ -151,6 +156,7 @@ void discovery_free(struct discovery *d)
     pthread_mutex_destroy(&d->lock);
     if (d->stop_fd >= 0)
         close(d->stop_fd);
+    access_release(&d->settings.access);
     free(d->state_file);
     free(d->source);
     free(d);

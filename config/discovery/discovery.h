@@ -33,11 +33,22 @@
 
 struct discovery;
 
+/* What a source over HTTP shows and believes: names of files, read when it starts and
+ * after each failure; NULL: none. */
+struct discovery_access {
+    const char *ca_file;              /* NULL: those the system trusts */
+    const char *cert_file, *key_file; /* of the client; both or none */
+    const char *token_file;           /* a bearer token, read for every request */
+    const char *user, *password_file;
+    bool insecure; /* any certificate will do */
+};
+
 struct discovery_settings {
     const char *source;  /* as the Corefile says, relative paths made absolute */
     const char *state;   /* the directory of last known maps; NULL: none is kept */
     int64_t interval_us; /* between looks; 0: the source's own choice */
     uint32_t shrink;     /* percent of a list that may go in one step */
+    struct discovery_access access; /* copied; does not change while it runs */
     /* There is something to take. Called on the source's thread; may be NULL. */
     void (*changed)(void *context);
     void *context;
@@ -65,7 +76,7 @@ struct discovery_status {
 struct discovery *discovery_new(const struct discovery_settings *settings,
                                 struct where at, struct errors *errs);
 
-/* New values for all settings but `source` and `state`. */
+/* New values for all settings but `source`, `state` and `access`. */
 void discovery_set(struct discovery *d, const struct discovery_settings *settings);
 
 /* Ends the thread and drops what is held. */
@@ -107,6 +118,8 @@ struct discovery_source {
 
 /* As they are now. */
 struct discovery_settings discovery_settings(struct discovery *d);
+
+uint64_t discovery_now_ns(void); /* UTC */
 
 /* Waits for `fd` to be readable (-1: none), for at most `ms`. False: it is time to end.
  */

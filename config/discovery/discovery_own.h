@@ -59,8 +59,6 @@ struct discovery {
     struct discovery_status status;
 };
 
-uint64_t discovery_now_ns(void); /* UTC */
-
 /* Ends a look: `text` says why it failed as a whole, "" not at all; changes after the
  * number `before` are told. */
 void discovery_report(struct discovery *d, const char *text, uint64_t before);
@@ -76,6 +74,6 @@ struct discovery_part *discovery_part_of(struct discovery *d, const char *name);
 void discovery_restore(struct discovery *d);
 void discovery_save(struct discovery *d, bool now);
 
-extern const struct discovery_source discovery_file;
+extern const struct discovery_source discovery_file, discovery_http, discovery_https;
 
 #endif

@@ -7,7 +7,7 @@ packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libcjson-dev libmicrohttpd-dev
-        echo libnghttp2-dev libssl-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
+        echo libnghttp2-dev libssl-dev libcurl4-openssl-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
         ;;
     test)
         echo libcmocka-dev                                # unit tests

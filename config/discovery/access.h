@@ -1,0 +1,16 @@
+/* What a source over HTTP shows and believes: from file names to connections. */
+#ifndef ISTHMUS_CONFIG_DISCOVERY_ACCESS_H
+#define ISTHMUS_CONFIG_DISCOVERY_ACCESS_H
+
+#include "config/discovery/discovery.h"
+#include "config/discovery/http.h"
+
+/* A copy of its own. 0, or -1: no memory; to be released all the same. */
+int access_keep(struct discovery_access *to, const struct discovery_access *from);
+void access_release(struct discovery_access *a);
+
+/* Reads the files, and is ready to ask. NULL: `why` (HTTP_WHY_MAX) says what is wrong.
+ */
+struct http *access_open(const struct discovery_access *a, int stop_fd, char *why);
+
+#endif

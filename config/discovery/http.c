@@ -1,0 +1,464 @@
+#include "config/discovery/http.h"
+
+#include "config/source.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+#define CONNECT_S   10
+#define POLL_MS     1000
+#define KEEPALIVE_S 30L
+#define TOKEN_MAX   (16 * 1024)
+
+/* ---- the library ---- */
+
+#define FUNCTIONS(F)                                                                   \
+    F(curl_global_init)                                                                \
+    F(curl_easy_init)                                                                  \
+    F(curl_easy_setopt)                                                                \
+    F(curl_easy_getinfo)                                                               \
+    F(curl_easy_reset)                                                                 \
+    F(curl_easy_cleanup)                                                               \
+    F(curl_easy_strerror)                                                              \
+    F(curl_slist_append)                                                               \
+    F(curl_slist_free_all)                                                             \
+    F(curl_multi_init)                                                                 \
+    F(curl_multi_cleanup)                                                              \
+    F(curl_multi_add_handle)                                                           \
+    F(curl_multi_remove_handle)                                                        \
+    F(curl_multi_perform)                                                              \
+    F(curl_multi_poll)                                                                 \
+    F(curl_multi_info_read)
+
+/* curl.h makes macros of these to check their arguments. */
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+
+#define MEMBER(name) __typeof__(name) *name;
+static struct {
+    FUNCTIONS(MEMBER)
+    bool loaded;
+    char why[HTTP_WHY_MAX];
+} lib;
+
+static void load(void)
+{
+    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL) {
+        snprintf(lib.why, sizeof lib.why,
+                 "libcurl is not installed (Debian: libcurl4): %s", dlerror());
+        return;
+    }
+#define FIND(name)                                                                     \
+    *(void **)&lib.name = dlsym(handle, #name);                                        \
+    if (lib.name == NULL) {                                                            \
+        snprintf(lib.why, sizeof lib.why, "libcurl is too old: it has no " #name);     \
+        return;                                                                        \
+    }
+    FUNCTIONS(FIND)
+    lib.loaded = lib.curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    if (!lib.loaded)
+        snprintf(lib.why, sizeof lib.why, "libcurl does not start");
+}
+
+static bool loaded(char *why)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load);
+    if (!lib.loaded)
+        snprintf(why, HTTP_WHY_MAX, "%s", lib.why);
+    return lib.loaded;
+}
+
+/* ---- life ---- */
+
+struct http {
+    CURL *easy;
+    CURLM *multi;
+    struct http_settings settings;
+    char *texts[8]; /* what `settings` points to */
+};
+
+static const char **text_of_setting(struct http_settings *s, size_t i)
+{
+    const char **all[] = {&s->ca,       &s->cert,  &s->key,        &s->user,
+                          &s->password, &s->token, &s->token_file, &s->proxy};
+    return all[i];
+}
+
+static int keep(struct http *h, const struct http_settings *settings)
+{
+    h->settings = *settings;
+    for (size_t i = 0; i < sizeof h->texts / sizeof *h->texts; i++) {
+        const char **text = text_of_setting(&h->settings, i);
+        if (*text == NULL)
+            continue;
+        h->texts[i] = strdup(*text);
+        *text = h->texts[i];
+        if (h->texts[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+struct http *http_new(const struct http_settings *settings, char *why)
+{
+    if (!loaded(why))
+        return NULL;
+    struct http *h = calloc(1, sizeof *h);
+    if (h != NULL && keep(h, settings) == 0) {
+        h->easy = lib.curl_easy_init();
+        h->multi = lib.curl_multi_init();
+    }
+    if (h != NULL && h->easy != NULL && h->multi != NULL)
+        return h;
+    http_free(h);
+    snprintf(why, HTTP_WHY_MAX, "out of memory");
+    return NULL;
+}
+
+void http_free(struct http *h)
+{
+    if (h == NULL)
+        return;
+    if (h->easy != NULL)
+        lib.curl_easy_cleanup(h->easy);
+    if (h->multi != NULL)
+        lib.curl_multi_cleanup(h->multi);
+    for (size_t i = 0; i < sizeof h->texts / sizeof *h->texts; i++) {
+        if (h->texts[i] != NULL)
+            explicit_bzero(h->texts[i], strlen(h->texts[i]));
+        free(h->texts[i]);
+    }
+    free(h);
+}
+
+/* ---- one request ---- */
+
+struct exchange {
+    struct http *h;
+    const struct http_request *request;
+    struct http_reply *reply;
+    struct curl_slist *headers;
+    char *held; /* of the body, or the line that is not whole yet */
+    size_t held_n, held_cap;
+    bool too_long, no_memory, stopped, enough;
+    time_t heard_s; /* when something came last */
+};
+
+static time_t now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static bool is_stream(const struct exchange *x)
+{
+    long status = 0;
+    lib.curl_easy_getinfo(x->h->easy, CURLINFO_RESPONSE_CODE, &status);
+    return x->request->line != NULL && status == 200;
+}
+
+static bool hold(struct exchange *x, const char *at, size_t len)
+{
+    if (len > x->request->most - x->held_n) {
+        x->too_long = true;
+        return false;
+    }
+    if (x->held_n + len + 1 > x->held_cap) {
+        size_t cap = x->held_cap == 0 ? 4096 : x->held_cap;
+        while (cap < x->held_n + len + 1)
+            cap *= 2;
+        char *more = realloc(x->held, cap);
+        if (more == NULL) {
+            x->no_memory = true;
+            return false;
+        }
+        x->held = more;
+        x->held_cap = cap;
+    }
+    memcpy(x->held + x->held_n, at, len);
+    x->held_n += len;
+    x->held[x->held_n] = '\0';
+    return true;
+}
+
+/* The lines that are whole; false: the stream is to end. */
+static bool take_lines(struct exchange *x, const char *at, size_t len)
+{
+    const char *end;
+    while ((end = memchr(at, '\n', len)) != NULL) {
+        size_t n = (size_t)(end - at);
+        if (!hold(x, at, n))
+            return false;
+        struct text line = {.at = x->held, .len = x->held_n};
+        x->held_n = 0;
+        if (line.len > 0 && !x->request->line(x->request->context, line)) {
+            x->enough = true;
+            return false;
+        }
+        at += n + 1;
+        len -= n + 1;
+    }
+    return hold(x, at, len);
+}
+
+static size_t on_body(char *at, size_t size, size_t n, void *context)
+{
+    struct exchange *x = context;
+    size_t len = size * n;
+    x->heard_s = now_s();
+    bool good = is_stream(x) ? take_lines(x, at, len) : hold(x, at, len);
+    return good ? len : 0; /* less than all ends the transfer */
+}
+
+/* The value of a header line with this name; empty: it is another. */
+static struct text value_of(struct text line, const char *name)
+{
+    size_t len = strlen(name);
+    if (line.len <= len || line.at[len] != ':' || strncasecmp(line.at, name, len) != 0)
+        return (struct text){0};
+    struct text value = text_from(line, len + 1);
+    while (value.len > 0 && strchr(" \t", value.at[0]) != NULL)
+        value = text_from(value, 1);
+    while (value.len > 0 && strchr(" \t\r\n", value.at[value.len - 1]) != NULL)
+        value.len--;
+    return value;
+}
+
+/* A value that does not fit is of no use cut. */
+static void keep_value(char *to, size_t cap, struct text value)
+{
+    if (value.len > 0 && value.len < cap)
+        snprintf(to, cap, "%.*s", (int)value.len, value.at);
+}
+
+static size_t on_header(char *at, size_t size, size_t n, void *context)
+{
+    struct exchange *x = context;
+    struct text line = {.at = at, .len = size * n};
+    char seconds[16] = "";
+    keep_value(x->reply->etag, sizeof x->reply->etag, value_of(line, "ETag"));
+    keep_value(x->reply->modified, sizeof x->reply->modified,
+               value_of(line, "Last-Modified"));
+    keep_value(seconds, sizeof seconds, value_of(line, "Retry-After"));
+    if (seconds[0] >= '0' && seconds[0] <= '9') {
+        unsigned long s = strtoul(seconds, NULL, 10);
+        x->reply->retry_after_s = s > 3600 ? 3600 : (unsigned)s;
+    }
+    return size * n;
+}
+
+static bool add_header(struct exchange *x, const char *name, const char *value)
+{
+    size_t len = strlen(name) + strlen(value) + 1;
+    char *line = malloc(len);
+    if (line == NULL)
+        return false;
+    snprintf(line, len, "%s%s", name, value);
+    struct curl_slist *more = lib.curl_slist_append(x->headers, line);
+    explicit_bzero(line, len);
+    free(line);
+    if (more != NULL)
+        x->headers = more;
+    return more != NULL;
+}
+
+/* The bearer token: what the file says now. False: there is to be one, and is not. */
+static bool add_token(struct exchange *x)
+{
+    const struct http_settings *s = &x->h->settings;
+    struct arena a;
+    struct errors errs;
+    struct text text = {0};
+    if (s->token_file == NULL)
+        return s->token == NULL || add_header(x, "Authorization: Bearer ", s->token);
+    errors_init(&errs);
+    arena_init(&a, NULL, 0);
+    bool good = source_read(&a, s->token_file, (struct where){0}, &text, &errs) == 0 &&
+                text.len < TOKEN_MAX;
+    while (good && text.len > 0 && strchr(" \t\r\n", text.at[text.len - 1]) != NULL)
+        text.len--;
+    const char *token = good ? arena_text(&a, text) : NULL;
+    good = token != NULL && token[0] != '\0' && strpbrk(token, "\r\n") == NULL;
+    if (!good)
+        snprintf(x->reply->why, sizeof x->reply->why, "no token can be read from %s",
+                 s->token_file);
+    good = good && add_header(x, "Authorization: Bearer ", token);
+    arena_release(&a);
+    errors_release(&errs);
+    return good;
+}
+
+static bool add_headers(struct exchange *x)
+{
+    const struct http_request *r = x->request;
+    bool good =
+        add_header(x, "Accept: ", r->accept == NULL ? "application/json" : r->accept);
+    if (good && r->body != NULL)
+        good = add_header(x, "Content-Type: ", "application/json");
+    if (good && r->etag != NULL && r->etag[0] != '\0')
+        good = add_header(x, "If-None-Match: ", r->etag);
+    if (good && r->modified != NULL && r->modified[0] != '\0')
+        good = add_header(x, "If-Modified-Since: ", r->modified);
+    return good && add_token(x);
+}
+
+static void set_pem(CURL *easy, CURLoption option, const char *pem)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)pem,
+                             .len = pem == NULL ? 0 : strlen(pem),
+                             .flags = CURL_BLOB_NOCOPY};
+    if (pem != NULL)
+        lib.curl_easy_setopt(easy, option, &blob);
+}
+
+static void set_tls(CURL *easy, const struct http_settings *s)
+{
+    lib.curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    lib.curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, s->insecure ? 0L : 1L);
+    lib.curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, s->insecure ? 0L : 2L);
+    set_pem(easy, CURLOPT_CAINFO_BLOB, s->ca);
+    set_pem(easy, CURLOPT_SSLCERT_BLOB, s->cert);
+    set_pem(easy, CURLOPT_SSLKEY_BLOB, s->key);
+    if (s->user != NULL) {
+        lib.curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        lib.curl_easy_setopt(easy, CURLOPT_USERNAME, s->user);
+        lib.curl_easy_setopt(easy, CURLOPT_PASSWORD,
+                             s->password == NULL ? "" : s->password);
+    }
+}
+
+static void set_limits(CURL *easy, const struct http_request *r)
+{
+    lib.curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    lib.curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+    lib.curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    lib.curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
+    lib.curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
+    lib.curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    lib.curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    if (r->line == NULL)
+        lib.curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)r->patience_s);
+}
+
+static void set_up(struct exchange *x)
+{
+    CURL *easy = x->h->easy;
+    const struct http_request *r = x->request;
+    const struct http_settings *s = &x->h->settings;
+    lib.curl_easy_reset(easy);
+    lib.curl_easy_setopt(easy, CURLOPT_URL, r->url);
+    lib.curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy == NULL ? "" : s->proxy);
+    lib.curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
+    lib.curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    lib.curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+    lib.curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    lib.curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
+    if (r->body != NULL)
+        lib.curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body);
+    set_limits(easy, r);
+    set_tls(easy, s);
+}
+
+/* Whether a stream has been silent for too long, or has not begun in time. */
+static bool is_silent(struct exchange *x)
+{
+    const struct http_request *r = x->request;
+    unsigned most = is_stream(x) ? r->silence_s : r->patience_s;
+    return r->line != NULL && most > 0 && now_s() > x->heard_s + (time_t)most;
+}
+
+/* The transfer's end; CURLE_OPERATION_TIMEDOUT for silence, and what `stopped` says. */
+static CURLcode transfer(struct exchange *x)
+{
+    CURLM *multi = x->h->multi;
+    struct curl_waitfd stop = {.fd = x->h->settings.stop_fd,
+                               .events = CURL_WAIT_POLLIN};
+    unsigned extra = stop.fd >= 0 ? 1 : 0;
+    int running = 1, left;
+    while (running > 0) {
+        if (lib.curl_multi_perform(multi, &running) != CURLM_OK)
+            return CURLE_OUT_OF_MEMORY;
+        if (running == 0)
+            break;
+        lib.curl_multi_poll(multi, &stop, extra, POLL_MS, NULL);
+        if (extra == 1 && stop.revents != 0) {
+            x->stopped = true;
+            return CURLE_ABORTED_BY_CALLBACK;
+        }
+        if (is_silent(x))
+            return CURLE_OPERATION_TIMEDOUT;
+    }
+    CURLMsg *m = lib.curl_multi_info_read(multi, &left);
+    return m == NULL ? CURLE_OUT_OF_MEMORY : m->data.result;
+}
+
+/* Why there is no answer, or only part of one. Nothing that libcurl says names what was
+ * sent. */
+static void explain(struct exchange *x, CURLcode code)
+{
+    const char *what = lib.curl_easy_strerror(code);
+    if (x->too_long)
+        snprintf(x->reply->why, sizeof x->reply->why, "longer than %zu octets",
+                 x->request->most);
+    else if (x->no_memory)
+        snprintf(x->reply->why, sizeof x->reply->why, "out of memory");
+    else if (x->stopped)
+        snprintf(x->reply->why, sizeof x->reply->why, "the end");
+    else
+        snprintf(x->reply->why, sizeof x->reply->why, "%s", what);
+}
+
+static int conclude(struct exchange *x, CURLcode code)
+{
+    struct http_reply *reply = x->reply;
+    lib.curl_easy_getinfo(x->h->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+    bool stream = x->request->line != NULL && reply->status == 200;
+    if (!stream) {
+        reply->body = x->held == NULL ? calloc(1, 1) : x->held;
+        reply->len = x->held_n;
+        x->held = NULL;
+    }
+    reply->ended = stream;
+    if (code == CURLE_OK || x->enough)
+        return 0;
+    explain(x, code);
+    if (!stream)
+        reply->status = 0;
+    return -1;
+}
+
+int http_do(struct http *h, const struct http_request *request,
+            struct http_reply *reply)
+{
+    struct exchange x = {
+        .h = h, .request = request, .reply = reply, .heard_s = now_s()};
+    *reply = (struct http_reply){0};
+    int rc = -1;
+    if (add_headers(&x)) {
+        set_up(&x);
+        if (lib.curl_multi_add_handle(h->multi, h->easy) == CURLM_OK) {
+            CURLcode code = transfer(&x);
+            rc = conclude(&x, code);
+            lib.curl_multi_remove_handle(h->multi, h->easy);
+        }
+    }
+    if (rc < 0 && reply->why[0] == '\0')
+        snprintf(reply->why, sizeof reply->why, "out of memory");
+    lib.curl_slist_free_all(x.headers);
+    free(x.held);
+    return rc;
+}
+
+void http_reply_release(struct http_reply *reply)
+{
+    free(reply->body);
+    *reply = (struct http_reply){0};
+}
