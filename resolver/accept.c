@@ -43,15 +43,14 @@ static uint16_t question_verdict(const struct msg *m)
     return DNS_NOERROR;
 }
 
-/* A signed query cannot be answered: its signature covers the ID we change, and
- * stripping it is not ours to do (RFC 5625 section 4.6). */
-static bool is_signed(const struct msg *m)
+/* Where the signature begins; 0: there is none. */
+static uint32_t signature_of(const struct msg *m)
 {
     msg_each_rr (rr, m) {
         if (rr->type == DNS_TSIG)
-            return true;
+            return rr->owner;
     }
-    return false;
+    return 0;
 }
 
 static void fill_request(struct query *q, struct span wire, const struct msg *m)
@@ -67,6 +66,7 @@ static void fill_request(struct query *q, struct span wire, const struct msg *m)
     req->type = m->qtype;
     req->class = m->qclass;
     req->opt = m->opt;
+    req->signature = signature_of(m);
 }
 
 enum accept_verdict accept_query(struct query *q, struct span wire, struct msg *scratch,
@@ -87,8 +87,6 @@ enum accept_verdict accept_query(struct query *q, struct span wire, struct msg *
     *rcode = question_verdict(scratch);
     if (*rcode == DNS_NOERROR && scratch->opt.present && scratch->opt.version != 0)
         *rcode = DNS_BADVERS;
-    if (*rcode == DNS_NOERROR && is_signed(scratch))
-        *rcode = DNS_REFUSED;
     if (*rcode == DNS_FORMERR)
         *question = false;
     return *rcode == DNS_NOERROR ? ACCEPT_QUERY : ACCEPT_ERROR;

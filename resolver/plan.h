@@ -54,6 +54,7 @@ struct dnstap_tap;
 struct inbound_use;
 struct notify;
 struct transfer;
+struct tsig_keys;
 struct zone_source;
 struct outside;
 struct cachestore;
@@ -82,6 +83,7 @@ struct plan_block {
     /* plugins that serve zones, for each other */
     const struct transfer *transfer;  /* may send them on; NULL: nobody may have them */
     struct zone_source *zone_sources; /* in chain order */
+    bool checks_tsig;                 /* signed questions are for a plugin */
     bool hears_notify;                /* a plugin wants to know of new zones */
 
     const char *root; /* where relative paths begin; NULL = not said */
@@ -135,9 +137,10 @@ struct plan {
     uint32_t blocks_n;
     struct plan_server *servers;
     uint32_t servers_n, servers_cap;
-    struct inbound_use *inbound; /* zones that come from primaries (inbound.h) */
-    struct notify *notifies;     /* news of zones, to be sent (transfer.h) */
-    struct feeds feeds;          /* files that are read again while it is in use */
+    struct inbound_use *inbound;       /* zones that come from primaries (inbound.h) */
+    const struct tsig_keys *tsig_keys; /* of its `tsig` lines */
+    struct notify *notifies;           /* news of zones, to be sent (transfer.h) */
+    struct feeds feeds; /* files that are read again while it is in use */
     struct meters meters;
     struct pages pages; /* served over HTTP */
     struct plan_reload reload;

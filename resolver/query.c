@@ -170,6 +170,11 @@ uint64_t query_now_us(const struct query *q)
     return q->r->now_us;
 }
 
+uint64_t query_wall_us(const struct query *q)
+{
+    return q->r->io->wall_us(q->r->io);
+}
+
 const struct name_key *query_key(struct query *q)
 {
     struct resolver *r = q->r;

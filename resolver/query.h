@@ -28,6 +28,7 @@ struct plan_hold;
 struct plan_zone;
 struct resolver;
 struct query;
+struct tsig_session;
 struct zone;
 
 enum verdict {
@@ -52,6 +53,7 @@ struct request {
     const uint8_t *lower; /* the current name in lower case */
     uint8_t name_len;
     uint16_t type, class; /* current */
+    uint32_t signature;   /* where its TSIG begins in `wire`; 0 = none */
     struct opt opt;       /* the client's; a plugin may lower udp_size */
     const uint8_t *mark;  /* goes along to upstreams (trail.h); NULL = none */
 };
@@ -133,10 +135,11 @@ struct query {
     struct child_result *child; /* of the last spawn */
     void *frame[QUERY_FRAMES];  /* per-plugin memory, see query_frame */
     const void *frame_of[QUERY_FRAMES];
-    struct timer timer;       /* deadline while waiting */
-    struct query *ready_next; /* woken, in line */
-    struct plan_hold *hold;   /* the plan it began under */
-    struct zone *zone_held;   /* kept until it ends, see query_hold_zone */
+    struct timer timer;        /* deadline while waiting */
+    struct query *ready_next;  /* woken, in line */
+    struct plan_hold *hold;    /* the plan it began under */
+    struct zone *zone_held;    /* kept until it ends, see query_hold_zone */
+    struct tsig_session *tsig; /* what the reply is signed with; NULL: it is not */
     struct query *writer_next;
     bool writing; /* in the resolver's list of writers */
 };
@@ -226,5 +229,8 @@ static inline bool query_is_below(const struct query *q)
 void query_alarm(struct query *q, uint64_t at_us);
 
 uint64_t query_now_us(const struct query *q);
+
+/* Microseconds since 1970: for what others have dated. */
+uint64_t query_wall_us(const struct query *q);
 
 #endif

@@ -226,6 +226,10 @@ void resolver_start(struct query *q)
     }
     if (query_is_notify(q) && !q->block->hears_notify)
         refuse_notify(q);
+    else if (q->request.signature != 0 && !q->block->checks_tsig)
+        /* Its signature covers the ID we change, and stripping it is not ours to do
+         * (RFC 5625 section 4.6). */
+        refuse_as(q, EDE_PROHIBITED, "signed questions are not taken here");
     else if (is_transfer(q) && q->block->transfer == NULL)
         refuse_as(q, EDE_PROHIBITED, "no zone transfers here");
     else

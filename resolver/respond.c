@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/edns.h"
+#include "resolver/tsig.h"
 
 /* Octets a reply to this client may have. RFC 6891 section 6.2.3: sizes below 512 mean
  * 512. */
@@ -34,10 +35,29 @@ static uint16_t reply_flags(const struct query *q)
     uint16_t asked = q->request.flags & (15u << 11 | DNS_RD);
     uint16_t flags = (uint16_t)(DNS_QR | asked | (m->rcode & 15u));
     uint16_t passed = DNS_AA | DNS_TC | DNS_RA | DNS_AD | DNS_CD;
+    if (q->tsig != NULL)
+        passed &= (uint16_t)~DNS_AD; /* upstreams sign nothing (RFC 8945, 5.5) */
     return (uint16_t)(flags | (m->flags & passed));
 }
 
 #define OPTIONS_MAX 2048 /* EDNS options of one reply */
+
+#define LIMIT_LEAST 300 /* a header and a question: names of keys may be long */
+
+/* What the signature leaves of the limit. */
+static size_t unsigned_limit(const struct query *q, size_t limit)
+{
+    size_t room = q->tsig == NULL ? 0 : tsig_room(q->tsig);
+    return room == 0 || limit > room + LIMIT_LEAST ? limit - room : LIMIT_LEAST;
+}
+
+/* One that cannot be made is no reply: the client would take it for forged. */
+static size_t sign(struct query *q, uint8_t *out, size_t len)
+{
+    if (q->tsig == NULL || len == 0)
+        return len;
+    return tsig_sign(q->tsig, out, len, query_wall_us(q) / 1000000);
+}
 
 /* Encodes q->response. Returns its length. */
 static size_t encode(struct query *q, struct encoder *e, uint8_t *out, size_t cap)
@@ -56,7 +76,7 @@ static size_t encode(struct query *q, struct encoder *e, uint8_t *out, size_t ca
                 .dnssec_ok = asked->dnssec_ok,
                 .udp_size = UDP_SIZE_OURS,
                 .rcode_high = (uint8_t)(m->rcode >> 4)},
-        .limit = reply_limit(&q->client, asked, cap),
+        .limit = unsigned_limit(q, reply_limit(&q->client, asked, cap)),
     };
     if (asked->present)
         job.opt.options = reply_options(q, options, sizeof options);
@@ -76,7 +96,7 @@ void respond_finish(struct query *q, struct encoder *e, struct io *io)
 {
     size_t cap;
     uint8_t *out = io->reply_space(io, &q->client, &cap);
-    io->reply(io, &q->client, out == NULL ? 0 : encode(q, e, out, cap));
+    io->reply(io, &q->client, out == NULL ? 0 : sign(q, out, encode(q, e, out, cap)));
 }
 
 bool respond_part(struct query *q, struct encoder *e, struct io *io)
@@ -85,7 +105,7 @@ bool respond_part(struct query *q, struct encoder *e, struct io *io)
     uint8_t *out = io->reply_space(io, &q->client, &cap);
     if (out == NULL)
         return false;
-    io->reply_part(io, &q->client, encode(q, e, out, cap));
+    io->reply_part(io, &q->client, sign(q, out, encode(q, e, out, cap)));
     return true;
 }
 

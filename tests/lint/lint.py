@@ -26,7 +26,7 @@ DICTATED = {('server/admin.c', 'on_request'), ('server/tls.c', 'on_alpn'),
 HEADERS = [
     (r'uv\.h|sys/epoll\.h|linux/(?:udp|errqueue)\.h', ['server/', 'config/discovery/', 'tests/']),
     (r'sys/socket\.h|netdb\.h|netinet/(?:tcp|udp)\.h', ['server/', 'config/discovery/', 'tests/', 'base/addr.']),
-    (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile', 'tests/']),
+    (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile', 'resolver/tsig_test.', 'tests/']),
     (r'curl/.*', ['config/discovery/http.']),
     (r'cjson/.*', ['base/tree.', 'config/json.']),
     (r'pcre2\.h', ['resolver/pattern.']),
@@ -34,7 +34,7 @@ HEADERS = [
     (r'fstrm\.h', ['server/tap_sink.']),
     (r'.*\.pb-c\.h|protobuf-c/.*', ['resolver/dnstap.']),
     (r'nghttp2/.*', ['server/doh.', 'tests/']),
-    (r'openssl/.*', ['server/tls.', 'server/tls_test.', 'tests/']),
+    (r'openssl/.*', ['resolver/tsig.', 'server/tls.', 'server/tls_test.', 'tests/']),
 ]
 # Calls that must not be in a file of the given folders: name, folders, what to use.
 CALLS = [

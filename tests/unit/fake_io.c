@@ -49,6 +49,11 @@ const struct fake_reply *fake_io_reply(const struct fake_io *f, uint64_t handle)
     return r;
 }
 
+static uint64_t fake_wall_us(struct io *io)
+{
+    return UINT64_C(1700000000000000);
+}
+
 /* ---- upstreams ---- */
 
 static int refusal(const struct fake_io *f, const struct addr *peer)
@@ -154,6 +159,7 @@ void fake_io_init(struct fake_io *f)
                         .reply_space = fake_reply_space,
                         .reply = fake_reply,
                         .reply_part = fake_reply,
+                        .wall_us = fake_wall_us,
                         .connect = fake_connect,
                         .send = fake_send,
                         .settle = fake_settle};
