@@ -209,7 +209,8 @@ static int respond(struct doh *d, int32_t id, unsigned status, struct span body)
     bool good = status == 200;
     if (x == NULL || x->answered)
         return 0;
-    if (keep_body(d, x, body) < 0)
+    bool bare = x->request.method == DOH_HEAD;
+    if (!bare && keep_body(d, x, body) < 0)
         return -1;
     snprintf(number, sizeof number, "%u", status);
     snprintf(length, sizeof length, "%zu", body.len);
@@ -224,10 +225,11 @@ static int respond(struct doh *d, int32_t id, unsigned status, struct span body)
     };
     size_t n = sizeof fields / sizeof *fields - (good || status == 405 ? 0 : 1);
     nghttp2_data_provider source = {.source = {.ptr = x}, .read_callback = on_body};
-    if (d->shared->nghttp2_submit_response(d->session, id, fields, n, &source) != 0)
+    if (d->shared->nghttp2_submit_response(d->session, id, fields, n,
+                                           bare ? NULL : &source) != 0)
         return -1;
     x->answered = true;
-    d->owed++;
+    d->owed += !bare;
     d->ask.answered(d->ask.owner, status);
     return 0;
 }

@@ -29,6 +29,8 @@ static int respond(struct http1 *h, unsigned status, const char *fields,
     h->ask->answered(h->ask->owner, status);
     if (put_text(h, head) < 0)
         return -1;
+    if (h->request.method == DOH_HEAD)
+        return 0;
     return doh_buffer_put(h->memory, &h->out, body.at, body.len);
 }
 

@@ -168,6 +168,18 @@ static void what_is_no_request_is_told_why(void **unused)
     }
 }
 
+static void heads_are_answered_without_body(void **unused)
+{
+    struct fixture f;
+    begin(&f);
+    feed(&f, "HEAD /dns-query HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *tail = strstr(sent(&f), "\r\n\r\n");
+    assert_non_null(strstr(f.out, " 405 "));
+    assert_string_equal(tail, "\r\n\r\n");
+    assert_int_equal(f.h.state, HTTP1_HEAD);
+    end(&f);
+}
+
 static void a_head_without_end_is_cut_off(void **unused)
 {
     struct fixture f;
@@ -237,6 +249,7 @@ int main(void)
         cmocka_unit_test(requests_come_in_any_pieces),
         cmocka_unit_test(pipelined_requests_take_turns),
         cmocka_unit_test(what_is_no_request_is_told_why),
+        cmocka_unit_test(heads_are_answered_without_body),
         cmocka_unit_test(a_head_without_end_is_cut_off),
         cmocka_unit_test(connections_end_when_the_client_says_so),
         cmocka_unit_test(who_waits_for_a_word_gets_it),

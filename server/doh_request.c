@@ -21,6 +21,7 @@ void doh_request_method(struct doh_request *r, struct text method)
 {
     r->method = text_is(method, "GET")    ? DOH_GET
                 : text_is(method, "POST") ? DOH_POST
+                : text_is(method, "HEAD") ? DOH_HEAD
                                           : DOH_OTHER;
 }
 
@@ -160,7 +161,7 @@ unsigned doh_request_verdict(const struct doh_request *r)
 {
     if (!r->known_path)
         return 404;
-    if (r->method == DOH_OTHER)
+    if (r->method != DOH_GET && r->method != DOH_POST)
         return 405;
     if (r->method == DOH_POST && r->other_type)
         return 415;

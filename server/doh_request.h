@@ -11,7 +11,7 @@
 #include "base/span.h"
 #include "server/doh_memory.h"
 
-enum doh_method { DOH_OTHER, DOH_GET, DOH_POST };
+enum doh_method { DOH_OTHER, DOH_HEAD, DOH_GET, DOH_POST }; /* HEAD: without body */
 
 /* All zero but for `memory`: nothing is known yet. */
 struct doh_request {

@@ -197,14 +197,19 @@ static void refusals_have_their_status(void **state)
     request(f, 1, "GET", "/", true);
     request(f, 3, "GET", "/dns-query", true);
     request(f, 5, "PUT", "/dns-query", true);
-    request(f, 7, "GET", TARGET, true);
-    assert_int_equal(doh_answer(f->d, 7, NULL, 0), 0);
+    request(f, 9, "HEAD", TARGET, true);
+    assert_int_equal(count_of(f, HEADERS, 9), 1);
+    assert_int_equal(count_of(f, DATA, 9), 0);
+    assert_int_equal(count_of(f, DATA, 5), 1);
+    assert_false(doh_owes(f->d));
+    request(f, 11, "GET", TARGET, true);
+    assert_int_equal(doh_answer(f->d, 11, NULL, 0), 0);
     take(f);
     assert_int_equal(status_of(f, 1), 404);
     assert_int_equal(status_of(f, 3), 400);
     assert_int_equal(status_of(f, 5), 1);
-    assert_int_equal(status_of(f, 7), 500);
-    const unsigned expected[] = {404, 400, 405, 500};
+    assert_int_equal(status_of(f, 11), 500);
+    const unsigned expected[] = {500, 400, 405, 405}; /* the last in 404's place */
     assert_memory_equal(f->statuses, expected, sizeof expected);
     assert_int_equal(f->asked_n, 1);
 }
