@@ -412,7 +412,8 @@ static uint64_t flush_bucket(struct shard *s, uint32_t bucket,
         next = e->chain;
         if (!is_picked(e, pick))
             continue;
-        drop(s, e);
+        if (!pick->stay)
+            drop(s, e);
         n++;
     }
     return n;

@@ -94,11 +94,12 @@ struct cache_pick {
     const uint8_t *zone; /* names at or under it, lower case; NULL = none */
     const uint8_t *name; /* this name of every type, lower case; NULL = none */
     uint32_t mapping;    /* names of this cluster, reverse ones too; 0 = none */
+    bool stay;           /* they are only counted */
 };
 
 /* Drops some entries, on the control thread: a shard's lock is held for a few entries
  * at a time, so that no worker waits longer than for another's look-up. What is stored
- * meanwhile may stay. Returns how many went. */
+ * meanwhile may stay. Returns how many went (or, with `stay`, would). */
 uint64_t cachestore_flush(struct cachestore *c, const struct cache_pick *pick);
 
 #endif

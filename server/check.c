@@ -2,7 +2,9 @@
 #include "server/check.h"
 
 #include "resolver/plan.h"
+#include "server/check_live.h"
 #include "server/command.h"
+#include "server/control_client.h"
 #include "server/ladders.h"
 #include "server/lint.h"
 #include "server/offline.h"
@@ -171,8 +173,10 @@ static void check(struct check *k, const struct command_line *l)
     if (o.plan != NULL) {
         lint_plan(o.plan, &k->findings);
         collect(k, o.plan);
-        if (o.lookups)
+        if (o.lookups) {
             ask(k, command_given(l, "fcrdns"));
+            check_live(k, o.plan, l);
+        }
     }
     if (k->findings.n[FINDING_ERROR] > 0)
         k->status = 2;
@@ -202,6 +206,8 @@ static const struct command_option options[] = {
     {"fcrdns", NULL,
      "also see that the names of the PTRs lead back to their addresses"},
     {"problems", NULL, "say nothing of clusters that are well"},
+    {"control", "SOCKET",
+     "of the running server, which knows since when (" CONTROL_PATH " if it is there)"},
     {"json", NULL, "print one JSON object"},
     {NULL, NULL, NULL},
 };

@@ -14,6 +14,11 @@ struct check_cluster {
     int level;         /* as ladder_level(), 1 at most while another address is well */
     uint32_t well;     /* how many addresses are */
     bool doubled;      /* another block names it too */
+
+    /* what the running server knows; 0: nothing */
+    uint64_t failing_s; /* the address that is told has been failing for */
+    uint64_t cached;    /* answers of a silent cluster that it still serves */
+    bool drained;
 };
 
 struct check {

@@ -114,25 +114,42 @@ static void explain(const struct check *k, const struct check_cluster *c, char *
     ladder_words(&k->questions[c->broken], &k->results[c->broken], what, mend);
     size_t len = strlen(what);
     if (c->n > 1)
-        snprintf(what + len, LADDER_TEXT_MAX - len, "  (%u of %u addresses ok)",
-                 c->well, c->n);
+        len += (size_t)snprintf(what + len, LADDER_TEXT_MAX - len,
+                                "  (%u of %u addresses ok)", c->well, c->n);
+    if (c->cached > 0 && len < LADDER_TEXT_MAX)
+        len += (size_t)snprintf(
+            what + len, LADDER_TEXT_MAX - len, "; serving stale (%llu %s)",
+            (unsigned long long)c->cached, c->cached == 1 ? "name" : "names");
+    if (c->drained && len < LADDER_TEXT_MAX)
+        snprintf(what + len, LADDER_TEXT_MAX - len, "  drained");
+}
+
+/* "DOWN 38s": as far as the running server knows. */
+static void print_state(const struct check *k, const struct check_cluster *c, char *out,
+                        size_t cap)
+{
+    const char *state = ladder_state_print(k->results[c->broken].state);
+    if (c->failing_s > 0)
+        snprintf(out, cap, "%s %llus", state, (unsigned long long)c->failing_s);
+    else
+        snprintf(out, cap, "%s", state);
 }
 
 static void print_cluster(const struct check *k, const struct check_cluster *c,
                           unsigned width)
 {
-    char what[LADDER_TEXT_MAX], mend[LADDER_TEXT_MAX], state[16];
+    char what[LADDER_TEXT_MAX], mend[LADDER_TEXT_MAX], state[40], padded[48];
     static const enum terminal_colour colours[] = {COLOUR_GOOD, COLOUR_DOUBTFUL,
                                                    COLOUR_BAD};
-    enum ladder_state found = k->results[c->broken].state;
     if (k->problems && c->level == 0)
         return;
     explain(k, c, what, mend);
-    snprintf(state, sizeof state, "%-8s", ladder_state_print(found));
+    print_state(k, c, state, sizeof state);
+    snprintf(padded, sizeof padded, "%-8s", state);
     printf("%-*s  ", (int)width, c->cluster->label);
-    terminal_print(stdout, colours[c->level], state);
+    terminal_print(stdout, colours[c->level], padded);
     fputs("  ", stdout);
-    print_wrapped(what, width + 4 + (unsigned)strlen(state), width + 2);
+    print_wrapped(what, width + 4 + (unsigned)strlen(padded), width + 2);
     if (mend[0] == '\0')
         return;
     printf("%*sfix: ", (int)width + 2, "");
@@ -233,6 +250,10 @@ static void json_cluster(struct json_out *j, const struct check *k,
         json_number(j, "level", c->level);
         json_text(j, "text", what);
         json_text(j, "fix", mend[0] == '\0' ? NULL : mend);
+        if (c->failing_s > 0)
+            json_number(j, "failing_s", (int64_t)c->failing_s);
+        json_number(j, "stale", (int64_t)c->cached);
+        json_bool(j, "drained", c->drained);
         json_open(j, "addresses", '[');
         for (uint32_t i = c->first; i < c->first + c->n; i++)
             json_address(j, &k->questions[i], &k->results[i]);

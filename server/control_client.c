@@ -150,6 +150,17 @@ struct control_reply control_ask(const struct command_line *l, const char *const
     return r;
 }
 
+cJSON *control_try(const struct command_line *l, const char *const *words)
+{
+    char *text = exchange(path_of(l), words);
+    cJSON *root = text == NULL ? NULL : tree_parse(text, strlen(text));
+    free(text);
+    if (tree_get(root, "error") == NULL)
+        return root;
+    tree_free(root);
+    return NULL;
+}
+
 void control_reply_free(struct control_reply *r)
 {
     tree_free(r->root);

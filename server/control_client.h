@@ -25,6 +25,11 @@ struct control_reply {
 /* Says the words, up to a NULL, to the server of the command line. */
 struct control_reply control_ask(const struct command_line *l,
                                  const char *const *words);
+
+/* The same where there may be no server: nothing is printed. NULL: no answer, or an
+ * error; else freed with tree_free(). */
+cJSON *control_try(const struct command_line *l, const char *const *words);
+
 void control_reply_free(struct control_reply *r);
 
 #endif

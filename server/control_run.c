@@ -154,6 +154,18 @@ static cJSON *flush(struct tree *t, struct reload *r, const struct control_words
     return root;
 }
 
+/* How many answers under a zone are kept, for `isthmus check`. */
+static cJSON *cached(struct tree *t, struct reload *r, const struct control_words *w)
+{
+    struct name zone;
+    if (read_zone(w->list[1], &zone) < 0)
+        return control_error(t, "'%s' is no zone", w->list[1]);
+    struct flush f = {.zone = &zone, .pick = {.zone = zone.wire, .stay = true}};
+    cJSON *root = tree_object(t);
+    tree_number(t, root, "cached", (double)flush_all(r->plan, &f, true));
+    return root;
+}
+
 /* ---- drain ---- */
 
 static bool has_address(const struct cluster *c, const struct addr *addr)
@@ -271,6 +283,7 @@ static const struct {
 } commands[] = {
     {"status", "status", 1, 1, status},
     {"flush", "flush ZONE [NAME]", 2, 3, flush},
+    {"cached", "cached ZONE", 2, 2, cached},
     {"drain", "drain ZONE [ADDRESS]", 2, 3, drain},
     {"undrain", "undrain ZONE [ADDRESS]", 2, 3, drain},
     {"log-level", "log-level LEVEL", 2, 2, log_level},

@@ -8,13 +8,14 @@ import ipaddress
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 
 import harness
 import peers
 import world
-from harness import ISTHMUS, check, equal, folder, isthmus, namespace, run, write
+from harness import ISTHMUS, Isthmus, ask, check, equal, folder, namespace, run, wait_until, write
 
 INSIDE = ('192.0.2.1',)
 
@@ -190,15 +191,44 @@ def test_story_10_it_does_not_work_find_out_why():
 def test_story_6_a_clusters_dns_goes_away():
     network()
     a, b = nsd(cluster('10.120.0.0/19')), nsd(cluster('10.121.0.0/19'))
-    text = '. {\n bind 10.0.0.53\n cache\n cluster a.lan 10.120.0.0/19\n cluster b.lan 10.121.0.0/19\n}\n'
+    path = os.path.join(folder('control'), 'socket')
+    text = ('. {\n bind 10.0.0.53\n errors\n cache 30\n cluster a.lan 10.120.0.0/19\n'
+            ' cluster b.lan 10.121.0.0/19 {\n health_check 100ms\n }\n}\n')
+    server = Isthmus(text, ('-control', path), address='10.0.0.53', port=53)
     equal(checked(text)[0], 0, 'both are well')
+    equal(ask(server, 'kubernetes.default.svc.b.lan').data, ['10.121.0.1'], 'a name is kept')
     harness.black_hole('10.121.0.0/19')
-    status, out = checked(text)
+    wait_until(lambda: ask(server, 'other.web.svc.b.lan').ede, 20, 'its DNS is known to be silent')
+    wait_until(lambda: re.search(r'DOWN \d+s', checked(text, '--control', path)[1]), 20, 'the server knows since when')
+    status, out = checked(text, '--control', path)
     equal(status, 1, 'exit status')
     check(re.match(r'a\.lan {5}ok {8}10\.120\.0\.10  \d+\.\d ms  domain cluster\.local  spec 1\.1\.0\n'
-                   r'b\.lan {5}DOWN {6}10\.121\.0\.10  timeout on udp and tcp', out), 'the transcript', out)
-    a.stop()
-    b.stop()
+                   r'b\.lan {5}DOWN \d+s {1,3}10\.121\.0\.10  timeout on udp and tcp; serving stale \(1 name\)\n', out),
+          'the transcript', out)
+    found = json.loads(checked(text, '--control', path, '--json')[1])['clusters'][1]
+    check(found['stale'] == 1 and found['failing_s'] > 0 and not found['drained'], 'and as JSON', found)
+    run([ISTHMUS, 'drain', 'b.lan', '--control', path])
+    check(') drained' in flat(checked(text, '--control', path)[1]), 'drained', out)
+    for one in (server, a, b):
+        one.stop()
+
+
+@namespace(*INSIDE)
+def test_a_file_that_the_server_has_not_loaded_is_told():
+    path = os.path.join(folder('control'), 'socket')
+    server = Isthmus('. {\n bind 127.0.0.1\n whoami\n}\n', ('-control', path), port=53)
+
+    def told():
+        return run([ISTHMUS, 'check', '-conf', server.corefile, '--control', path])[1]
+    equal(told(), '', 'it has loaded this file')
+    write(server.corefile, '. {\n bind 127.0.0.1\n whoami\n errors\n}\n')
+    check('note: the running server has loaded another state of' in told(), 'not yet', told())
+    write(server.corefile, '. {\n bind 127.0.0.1\n whoam\n}\n')
+    server.popen.send_signal(signal.SIGHUP)
+    wait_until(lambda: 'Unknown directive' in server.log(), 10, 'the server has refused it')
+    write(server.corefile, '. {\n bind 127.0.0.1\n whoami\n debug\n}\n')
+    check('warning: the running server refused' in told(), 'refused', told())
+    server.stop()
 
 
 # ---- what else can be wrong ----
