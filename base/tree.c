@@ -17,7 +17,7 @@
     CALL(cJSON_AddItemToObjectCS)                                                      \
     CALL(cJSON_AddItemToArray)                                                         \
     CALL(cJSON_PrintUnformatted)                                                       \
-    CALL(cJSON_ParseWithLength)                                                        \
+    CALL(cJSON_ParseWithLengthOpts)                                                    \
     CALL(cJSON_GetObjectItemCaseSensitive)                                             \
     CALL(cJSON_Delete)
 
@@ -168,7 +168,15 @@ char *tree_print(struct tree *t, const cJSON *root)
 
 cJSON *tree_parse(const char *text, size_t len)
 {
-    return tree_ready() ? library.cJSON_ParseWithLength(text, len) : NULL;
+    const char *end;
+    return tree_read(text, len, &end);
+}
+
+cJSON *tree_read(const char *text, size_t len, const char **end)
+{
+    *end = NULL;
+    return tree_ready() ? library.cJSON_ParseWithLengthOpts(text, len, end, false)
+                        : NULL;
 }
 
 void tree_free(cJSON *root)

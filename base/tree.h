@@ -45,6 +45,9 @@ char *tree_print(struct tree *t, const cJSON *root);
 
 /* NULL: no JSON, no memory, or no cJSON. */
 cJSON *tree_parse(const char *text, size_t len);
+/* The same; *end is where the value ended, or where it was seen to be none; NULL:
+ * nobody has looked. */
+cJSON *tree_read(const char *text, size_t len, const char **end);
 void tree_free(cJSON *root);
 
 /* The member; NULL when there is none, or `object` is none. */

@@ -38,7 +38,7 @@ struct inventory_draft {
     uint32_t index, port; /* 0: not said */
     struct where at;      /* `file` outlives the record */
     uint64_t digest;      /* of the text it was read from; 0: none */
-    uint64_t since_s;     /* when it was first seen, UTC; 0: now */
+    uint32_t since_s;     /* when it was first seen, UTC; 0: now */
 };
 
 struct inventory_record {
@@ -50,7 +50,8 @@ struct inventory_record {
     bool has_domain;
     _Atomic uint32_t line; /* of its text as it is now */
     const char *file;
-    uint64_t digest, since_s;
+    uint64_t digest;
+    uint32_t since_s;
 
     uint64_t seq;  /* the order in which records came, over all sources: the smaller is
                       the older */

@@ -75,7 +75,7 @@ static enum inventory_result bad(struct reading *r, size_t offset, const char *w
 
 typedef int draft_word(struct arena *, struct inventory_draft *, const char *, char *);
 
-enum key_kind { KEY_TEXT, KEY_LIST, KEY_NUMBER };
+enum key_kind { KEY_TEXT, KEY_LIST, KEY_NUMBER, KEY_PART };
 
 struct member_key {
     const char *name;
@@ -98,6 +98,12 @@ static const struct member_key keys[] = {
     {.name = "dns", .kind = KEY_LIST, .word = draft_dns},
     {.name = "index", NUMBER(index, UINT32_MAX)},
     {.name = "port", NUMBER(port, UINT16_MAX)},
+};
+
+/* Besides those, in a last known map. */
+static const struct member_key kept_keys[] = {
+    {.name = "since", NUMBER(since_s, UINT32_MAX)},
+    {.name = "part", .kind = KEY_PART},
 };
 
 static int read_text(struct reading *r, const struct member_key *k, const cJSON *value,
@@ -140,6 +146,15 @@ static int read_number(struct reading *r, const struct member_key *k,
     return wrong(r, &at, why);
 }
 
+static int read_part(struct reading *r, const struct member_key *k, const cJSON *value)
+{
+    struct value_at at = {.key = k->name, .index = -1};
+    if ((value->type & 0xff) != cJSON_String)
+        return wrong(r, &at, "type: expected a string");
+    r->draft.at.file = r->sink->part(r->sink->context, value->valuestring);
+    return 0;
+}
+
 static int read_value(struct reading *r, const struct member_key *k, const cJSON *value)
 {
     switch (k->kind) {
@@ -148,24 +163,35 @@ static int read_value(struct reading *r, const struct member_key *k, const cJSON
     case KEY_LIST:
         return read_list(r, k, value);
     case KEY_NUMBER:
+        return read_number(r, k, value);
+    case KEY_PART:
         break;
     }
-    return read_number(r, k, value);
+    return read_part(r, k, value);
 }
 
-static const struct member_key *key_find(const char *name)
+static const struct member_key *key_in(const struct member_key *list, size_t n,
+                                       const char *name)
 {
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (strcmp(keys[i].name, name) == 0)
-            return &keys[i];
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
     }
     return NULL;
+}
+
+static const struct member_key *key_find(const struct reading *r, const char *name)
+{
+    const struct member_key *k = key_in(keys, sizeof keys / sizeof *keys, name);
+    if (k != NULL || r->sink->part == NULL)
+        return k;
+    return key_in(kept_keys, sizeof kept_keys / sizeof *kept_keys, name);
 }
 
 static int read_unknown(struct reading *r, const cJSON *value)
 {
     struct value_at at = {.key = value->string, .index = -1};
-    if (r->pointer[0] == '\0' && strcmp(value->string, "$schema") == 0)
+    if (strcmp(value->string, "$schema") == 0)
         return 0;
     return wrong(r, &at,
                  "additionalProperties: unknown key, expected name, zone, "
@@ -186,7 +212,7 @@ static int read_keys(struct reading *r, const cJSON *object)
 {
     int rc = 0;
     for (const cJSON *v = object->child; v != NULL; v = v->next) {
-        const struct member_key *k = key_find(v->string);
+        const struct member_key *k = key_find(r, v->string);
         struct value_at at = {.key = v->string, .index = -1};
         int read = stands_before(object, v) ? wrong(r, &at, "the key stands twice")
                    : k == NULL              ? read_unknown(r, v)
@@ -220,8 +246,7 @@ static int read_tree(struct reading *r)
     struct value_at whole = {.index = -1};
     cJSON *tree = json_parse(r->object, &at);
     if (tree == NULL && at == SIZE_MAX) {
-        wrong(r, &whole,
-              json_ready() ? "out of memory" : "no libcjson to read JSON with");
+        wrong(r, &whole, TREE_MEND);
         return -1;
     }
     if (tree == NULL) {
@@ -232,7 +257,7 @@ static int read_tree(struct reading *r)
         wrong(r, &whole, "type: expected an object, a cluster");
     else if (read_keys(r, tree) == 0)
         put(r);
-    json_free(tree);
+    tree_free(tree);
     return 0;
 }
 

@@ -23,6 +23,9 @@ struct inventory_sink {
     int (*put)(void *context, struct inventory_record *r, struct errors *errs);
     /* The cluster has left, says the text itself. May be NULL. */
     void (*gone)(void *context, const char *name);
+    /* Set: the text is a last known map, in which each cluster tells its `part`, the
+     * records' file, and `since`. */
+    const char *(*part)(void *context, const char *name);
 };
 
 enum inventory_result {

@@ -183,14 +183,12 @@ static int read_text(struct reading *r, struct text text)
     r->counted = text.at;
     cJSON *tree = json_parse(text, &at);
     if (tree == NULL)
-        return wrong(r, &nobody, NULL,
-                     at == SIZE_MAX ? "out of memory, or no libcjson to read JSON with"
-                                    : "no JSON");
+        return wrong(r, &nobody, NULL, at == SIZE_MAX ? TREE_MEND : "no JSON");
     if ((tree->type & 0xff) == cJSON_Object)
         read_member(r, tree);
     else
         wrong(r, &nobody, NULL, "type: expected an object");
-    json_free(tree);
+    tree_free(tree);
     return 0;
 }
 

@@ -2,9 +2,6 @@
 
 #include "base/limits.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
-
 /* ---- walking ---- */
 
 static bool is_space(char c)
@@ -156,44 +153,14 @@ size_t json_offset(struct text object, const char *key, int index)
 
 /* ---- trees ---- */
 
-static struct {
-    cJSON *(*parse)(const char *, size_t, const char **, cJSON_bool);
-    void (*delete)(cJSON *);
-    pthread_once_t once;
-} library = {.once = PTHREAD_ONCE_INIT};
-
-static void load(void)
-{
-    void *handle = dlopen("libcjson.so.1", RTLD_NOW | RTLD_LOCAL);
-    void *delete = handle == NULL ? NULL : dlsym(handle, "cJSON_Delete");
-    void *parse = handle == NULL ? NULL : dlsym(handle, "cJSON_ParseWithLengthOpts");
-    memcpy(&library.delete, &delete, sizeof delete);
-    memcpy(&library.parse, &parse, sizeof parse);
-}
-
-bool json_ready(void)
-{
-    return pthread_once(&library.once, load) == 0 && library.parse != NULL &&
-           library.delete != NULL;
-}
-
 cJSON *json_parse(struct text text, size_t *wrong)
 {
-    const char *end = NULL;
-    *wrong = SIZE_MAX;
-    if (!json_ready())
-        return NULL;
-    cJSON *tree = library.parse(text.at, text.len, &end, false);
-    size_t at = end == NULL ? 0 : (size_t)(end - text.at);
+    const char *end;
+    cJSON *tree = tree_read(text.at, text.len, &end);
+    size_t at = end == NULL ? SIZE_MAX : (size_t)(end - text.at);
     if (tree != NULL && skip_space(text, at) == text.len)
         return tree;
-    json_free(tree);
+    tree_free(tree);
     *wrong = at;
     return NULL;
-}
-
-void json_free(cJSON *tree)
-{
-    if (tree != NULL)
-        library.delete(tree);
 }

@@ -1,5 +1,5 @@
 /* JSON texts (RFC 8259), read piece by piece: a list of a hundred thousand objects is
- * walked over in place, and only the object in hand is made a tree, by cJSON.
+ * walked over in place, and only the object in hand is made a tree (base/tree.h).
  *
  *     struct json_walk w = json_walk(list);         // of an array or an object
  *     while (json_next(&w))
@@ -7,14 +7,12 @@
  *     if (w.broken) ...                             // not JSON, or deeper than allowed
  *
  * The walk looks no closer than it must to find where values end; json_parse() is
- * strict. cJSON is loaded when the first tree is made: who reads no JSON does without.
- */
+ * strict. */
 #ifndef ISTHMUS_CONFIG_JSON_H
 #define ISTHMUS_CONFIG_JSON_H
 
 #include "base/span.h"
-
-#include <cjson/cJSON.h>
+#include "base/tree.h"
 
 struct json_walk {
     struct text text;
@@ -34,14 +32,10 @@ bool json_next(struct json_walk *w);
 /* The text without white space at either end. */
 struct text json_trim(struct text text);
 
-/* Whether cJSON is there: a Debian without libcjson1 has none. */
-bool json_ready(void);
-
 /* The tree of one value, which must be all of `text`. NULL: it is no JSON, and *wrong
- * is the offset of where that shows; or (*wrong = SIZE_MAX) no memory or no cJSON.
- * Freed by json_free(). */
+ * is the offset of where that shows; or (*wrong = SIZE_MAX) no cJSON.
+ * Freed by tree_free(). */
 cJSON *json_parse(struct text text, size_t *wrong);
-void json_free(cJSON *tree);
 
 /* Where in `object` the value of a key stands, or the n-th value of the array there
  * (`index` < 0: the whole); the object's own beginning when there is none such. */

@@ -2,6 +2,8 @@
 
 #include "base/hash.h"
 
+#include <stdlib.h>
+
 /* ---- prefixes ---- */
 
 static void mask_ip(uint8_t ip[16], unsigned bits)
@@ -20,61 +22,103 @@ static uint32_t cidr_hash(const struct cidr *c)
     return (uint32_t)hash_bytes(c, sizeof *c);
 }
 
-static bool same_cidr(const void *entry, const void *key)
+static struct cluster_prefix *prefix_exact(const struct sharedtab_slots *s,
+                                           const struct cidr *c)
 {
-    return cidr_equal(&((const struct prefix_entry *)entry)->cidr, key);
-}
-
-static struct prefix_entry *prefix_exact(const struct prefix_map *m,
-                                         const struct cidr *c)
-{
-    return table_get(&m->table, cidr_hash(c), same_cidr, c);
+    struct cluster_prefix *e;
+    uint32_t hash = cidr_hash(c);
+    for (uint32_t at = hash; (e = sharedtab_probe(s, hash, &at)) != NULL;) {
+        if (cidr_equal(&e->cidr, c))
+            return e;
+    }
+    return NULL;
 }
 
 /* The longest entry of at most `bits` bits that contains `c`; NULL when there is none.
  */
-static struct prefix_entry *prefix_above(const struct prefix_map *m, struct cidr c,
-                                         unsigned bits)
+static struct cluster_prefix *prefix_above(const struct cluster_map *map, struct cidr c,
+                                           unsigned bits)
 {
-    const uint64_t *used = m->lengths[c.family == 6];
+    const _Atomic uint64_t *used = map->lengths[c.family == 6];
+    const struct sharedtab_slots *s = sharedtab_slots(&map->prefixes);
     for (unsigned len = bits + 1; len-- > 0;) {
-        if ((used[len / 64] >> (len % 64) & 1) == 0)
+        uint64_t word = atomic_load_explicit(&used[len / 64], memory_order_relaxed);
+        if ((word >> (len % 64) & 1) == 0)
             continue;
         mask_ip(c.ip, len);
         c.bits = (uint8_t)len;
-        struct prefix_entry *e = prefix_exact(m, &c);
+        struct cluster_prefix *e = prefix_exact(s, &c);
         if (e != NULL)
             return e;
     }
     return NULL;
 }
 
-static int prefix_put(struct prefix_map *m, struct prefix_entry *e)
+/* ---- zones ---- */
+
+static struct cluster_zone *zone_exact(const struct sharedtab_slots *s, uint32_t hash,
+                                       const uint8_t *wire)
 {
-    if (table_put(&m->table, cidr_hash(&e->cidr), e) < 0)
-        return -1;
-    unsigned len = e->cidr.bits;
-    m->lengths[e->cidr.family == 6][len / 64] |= UINT64_C(1) << (len % 64);
-    return 0;
+    struct cluster_zone *z;
+    for (uint32_t at = hash; (z = sharedtab_probe(s, hash, &at)) != NULL;) {
+        if (name_equal(z->wire, wire))
+            return z;
+    }
+    return NULL;
 }
 
-/* ---- adding ---- */
+/* The longest zone at or above the name. */
+static struct cluster_zone *zone_above(const struct cluster_map *map,
+                                       const struct name_key *key)
+{
+    const struct sharedtab_slots *s = sharedtab_slots(&map->zones);
+    if (s == NULL)
+        return NULL;
+    for (unsigned i = 0; i <= key->labels; i++) {
+        unsigned left = key->labels - i;
+        uint64_t word =
+            atomic_load_explicit(&map->labels_used[left / 64], memory_order_relaxed);
+        if ((word >> (left % 64) & 1) == 0)
+            continue;
+        struct cluster_zone *z =
+            zone_exact(s, key->hash[i], key->lower + key->offset[i]);
+        if (z != NULL)
+            return z;
+    }
+    return NULL;
+}
+
+/* ---- what cannot be together ---- */
 
 #define MEND                                                                            \
     "clusters that share routes need subnets of their own (kubeadm --service-cidr and " \
     "--pod-network-cidr; kind: networking.serviceSubnet and podSubnet)"
 
-static const char *kind_of(const struct prefix_entry *e)
+/* A cluster that is to come, and the one that goes for it. */
+struct change {
+    struct cluster_map *map;
+    struct cluster *c;
+    const struct cluster *old; /* NULL: none */
+    struct errors *errs;
+};
+
+/* Whether it stays besides `c`. */
+static bool is_other(const struct change *ch, const struct cluster *c)
+{
+    return c != ch->c && c != ch->old;
+}
+
+static const char *kind_of(const struct cluster_prefix *e)
 {
     return e->pods ? "Pod subnet" : "Service subnet";
 }
 
-static int conflict(const struct prefix_entry *mine, const struct prefix_entry *theirs,
-                    const char *how, struct errors *errs)
+static int conflict(const struct change *ch, const struct cluster_prefix *mine,
+                    const struct cluster_prefix *theirs, const char *how)
 {
     char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
-    const struct cluster *us = mine->owner->cluster, *them = theirs->owner->cluster;
-    return error_at(errs, us->at,
+    const struct cluster *us = ch->c, *them = theirs->cluster;
+    return error_at(ch->errs, us->at,
                     "plugin/cluster: %s %s of %s %s %s %s of %s (%s:%u): routes cannot "
                     "tell them apart; " MEND,
                     kind_of(mine), cidr_print(&mine->cidr, a), us->label, how,
@@ -82,169 +126,354 @@ static int conflict(const struct prefix_entry *mine, const struct prefix_entry *
                     them->at.file, them->at.line);
 }
 
-static int add_prefix(struct cluster_map *map, struct arena *a,
-                      const struct prefix_entry *add, struct errors *errs)
+static bool is_anothers(const struct cidr *c, const void *context)
 {
-    const struct cluster *c = add->owner->cluster;
-    const struct prefix_entry *old = prefix_exact(&map->prefixes, &add->cidr);
-    if (old != NULL && old->owner->cluster == c)
+    const struct cluster_prefix *e = (const struct cluster_prefix *)(const void *)c;
+    return is_other(context, e->cluster);
+}
+
+/* Service subnets that contain each other. */
+static int check_inside(const struct change *ch, const struct cluster_prefix *mine)
+{
+    unsigned bits = mine->cidr.bits;
+    while (bits > 0) {
+        const struct cluster_prefix *e = prefix_above(ch->map, mine->cidr, bits - 1);
+        if (e == NULL)
+            break;
+        if (!e->pods && is_other(ch, e->cluster))
+            return conflict(ch, mine, e, "lies inside");
+        bits = e->cidr.bits;
+    }
+    const struct cidr *inside =
+        cidrset_within(&ch->map->services, &mine->cidr, is_anothers, ch);
+    if (inside == NULL)
         return 0;
-    if (old != NULL)
-        return conflict(add, old, "is the same as", errs);
-    struct prefix_entry *e = arena_copy(a, add, sizeof *add);
-    if (e == NULL || prefix_put(&map->prefixes, e) < 0)
-        return error_at(errs, c->at, "out of memory");
-    return 0;
+    return conflict(ch, mine, (const struct cluster_prefix *)(const void *)inside,
+                    "contains");
 }
 
-static void add_subnets(struct cluster_map *map, struct arena *a,
-                        const struct cluster_zone *owner, bool pods,
-                        struct errors *errs)
+static int check_prefixes(const struct change *ch)
 {
-    const struct cluster *c = owner->cluster;
-    const struct subnets *subnets = pods ? &c->pods : &c->services;
-    for (uint32_t i = 0; i < subnets->n; i++) {
-        struct prefix_entry e = {
-            .cidr = subnets->list[i], .owner = owner, .pods = pods};
-        add_prefix(map, a, &e, errs);
+    const struct sharedtab_slots *s = sharedtab_slots(&ch->map->prefixes);
+    uint32_t n = ch->c->services.n + ch->c->pods.n;
+    int rc = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct cluster_prefix *mine = &ch->c->prefixes[i];
+        const struct cluster_prefix *same = prefix_exact(s, &mine->cidr);
+        if (same != NULL && is_other(ch, same->cluster))
+            rc = conflict(ch, mine, same, "is the same as");
+        else if (!mine->pods && check_inside(ch, mine) < 0)
+            rc = -1;
     }
+    return rc;
 }
 
-static struct name_map map_names(const struct name *from, const struct name *to)
+static int zone_twice(const struct change *ch, const struct cluster_zone *z,
+                      const struct cluster *other)
 {
-    return (struct name_map){
-        .from = from->wire, .to = to->wire, .from_len = from->len, .to_len = to->len};
-}
-
-/* What the zone's names mean: whoever answers for it, under which domain. */
-static uint32_t mapping_of(const struct cluster *c)
-{
-    uint64_t hash = hash_bytes(c->domain.wire, c->domain.len);
-    for (uint32_t i = 0; i < c->group.n; i++) {
-        const struct addr *a = &c->group.list[i]->endpoint.addr;
-        hash = hash_mix(hash, hash_bytes(a->ip, sizeof a->ip));
-        hash = hash_mix(hash, a->port);
-    }
-    return (uint32_t)hash;
-}
-
-static const struct cluster_zone *add_zone(struct cluster_map *map, struct arena *a,
-                                           const struct cluster *c,
-                                           const struct name *zone, struct errors *errs)
-{
-    struct cluster_zone *z = arena_alloc(a, sizeof *z);
-    void *old = NULL;
-    int added = -1;
-    if (z != NULL) {
-        z->cluster = c;
-        z->zone = zone;
-        z->renamed = !name_equal(zone->wire, c->domain.wire);
-        z->mapping = mapping_of(c);
-        z->inward = map_names(zone, &c->domain);
-        z->outward = map_names(&c->domain, zone);
-        added = zonetab_add(&map->zones, a, zone->wire, z, &old);
-    }
-    if (added == 0)
-        return z;
-    if (added < 0) {
-        error_at(errs, c->at, "out of memory");
-        return NULL;
-    }
     char text[NAME_TEXT_MAX];
-    name_print(zone->wire, text);
-    const struct cluster *other = ((const struct cluster_zone *)old)->cluster;
-    error_at(
-        errs, c->at,
+    name_print(z->wire, text);
+    return error_at(
+        ch->errs, ch->c->at,
         "plugin/cluster: zone %s is mapped twice in this block (first at %s:%u): give "
         "each cluster a zone of its own",
         text, other->at.file, other->at.line);
-    return NULL;
 }
 
-int cluster_map_add(struct cluster_map *map, struct arena *a, const struct cluster *c,
-                    struct errors *errs)
+static bool is_domain(const void *entry, const void *key)
 {
-    uint32_t before = errs->n;
-    const struct cluster_zone *first = NULL;
+    const struct cluster_domain *d = entry;
+    return name_equal(d->dns_version + DNS_VERSION_LABEL, key);
+}
+
+/* Some cluster that stays and has this domain; told in messages only. */
+static const struct cluster *who_has(const struct change *ch,
+                                     const struct cluster_domain *d)
+{
+    const struct cluster *c = ch->map->first;
+    while (c != NULL && (c->kept_domain != d || !is_other(ch, c)))
+        c = c->next;
+    return c;
+}
+
+static int domain_taken(const struct change *ch, const struct cluster *mapped,
+                        const struct cluster *its)
+{
+    char text[NAME_TEXT_MAX];
+    name_print(its->domain.wire, text);
+    return error_at(
+        ch->errs, ch->c->at,
+        "plugin/cluster: zone %s is the domain of cluster %s, whose names are mapped: "
+        "choose another zone for %s (%s:%u), or say `domain %s` if it is to pass "
+        "unchanged",
+        text, its->label, mapped->label, mapped->at.file, mapped->at.line, text);
+}
+
+/* Zones that are there, or that are a domain: an answer that names cluster.local could
+ * then mean either cluster. */
+static int check_zones(const struct change *ch)
+{
+    const struct sharedtab_slots *s = sharedtab_slots(&ch->map->zones);
+    const struct cluster *c = ch->c;
+    int rc = 0;
     for (uint32_t i = 0; i < c->zones.n; i++) {
-        const struct cluster_zone *z = add_zone(map, a, c, &c->zones.list[i], errs);
-        if (i == 0)
-            first = z;
+        const struct cluster_zone *mine = &c->zones.list[i];
+        uint32_t hash = name_hash(mine->wire);
+        const struct cluster_zone *same = zone_exact(s, hash, mine->wire);
+        if (same != NULL && is_other(ch, same->cluster))
+            rc = zone_twice(ch, mine, same->cluster);
+        const struct cluster_domain *d =
+            table_get(&ch->map->domains, hash, is_domain, mine->wire);
+        const struct cluster *its = d == NULL || !mine->renamed ? NULL : who_has(ch, d);
+        if (its != NULL)
+            rc = domain_taken(ch, c, its);
     }
-    if (first == NULL)
-        return -1;
-    add_subnets(map, a, first, false, errs);
-    add_subnets(map, a, first, true, errs);
-    return errs->n == before ? 0 : -1;
+    const struct cluster_zone *z =
+        zone_exact(s, name_hash(c->domain.wire), c->domain.wire);
+    if (z != NULL && z->renamed && is_other(ch, z->cluster))
+        rc = domain_taken(ch, z->cluster, c);
+    return rc;
 }
 
-/* ---- checks over all ---- */
-
-/* Service subnets that contain each other: one of the two is found above the other. */
-static void check_services(const struct cluster_map *map, const struct cluster *c,
-                           struct errors *errs)
+static int check_itself(const struct change *ch)
 {
-    for (uint32_t i = 0; i < c->services.n; i++) {
-        const struct cidr *range = &c->services.list[i];
-        const struct prefix_entry *mine = prefix_exact(&map->prefixes, range);
-        if (mine == NULL || mine->owner->cluster != c)
-            continue; /* the same subnet twice has been told */
-        unsigned bits = range->bits;
-        while (bits > 0) {
-            const struct prefix_entry *e =
-                prefix_above(&map->prefixes, *range, bits - 1);
-            if (e == NULL)
-                break;
-            if (!e->pods && e->owner->cluster != c)
-                conflict(mine, e, "lies inside", errs);
-            bits = e->cidr.bits;
+    const struct cluster *c = ch->c;
+    for (uint32_t i = 0; i < c->zones.n; i++) {
+        for (uint32_t k = i + 1; k < c->zones.n; k++) {
+            if (name_equal(c->zones.list[i].wire, c->zones.list[k].wire))
+                return zone_twice(ch, &c->zones.list[i], c);
         }
     }
+    return 0;
 }
 
-/* An answer that names cluster.local could then mean either cluster. */
-static void check_domain(const struct cluster_map *map, const struct cluster *c,
-                         struct errors *errs)
+/* ---- changing ---- */
+
+void cluster_map_init(struct cluster_map *map,
+                      void (*free_one)(struct cluster *c, void *context), void *context)
 {
-    struct name_key key;
-    unsigned label = 0;
-    name_key_init(&key, c->domain.wire);
-    const struct cluster_zone *z = zonetab_find(&map->zones, &key, 0, &label);
-    if (z == NULL || label != 0 || !z->renamed || z->cluster == c)
-        return;
-    char text[NAME_TEXT_MAX];
-    name_print(c->domain.wire, text);
-    error_at(
-        errs, z->cluster->at,
-        "plugin/cluster: zone %s is the domain of cluster %s (%s:%u), whose names are "
-        "mapped: choose another zone, or say `domain %s` if it is to pass unchanged",
-        text, c->label, c->at.file, c->at.line, text);
+    map->last = &map->first;
+    map->free = free_one;
+    map->context = context;
 }
 
-int cluster_map_check(struct cluster_map *map, const struct cluster *const *list,
-                      uint32_t n, struct errors *errs)
+/* Slots that growth has replaced: readers may be in them until their turn is over. */
+struct old_slots {
+    struct retired retired;
+    struct sharedtab_slots *slots;
+};
+
+static void end_slots(struct retired *r, void *context)
 {
-    uint32_t before = errs->n;
-    for (uint32_t i = 0; i < n; i++) {
-        check_services(map, list[i], errs);
-        check_domain(map, list[i], errs);
+    struct old_slots *o = (struct old_slots *)(void *)r;
+    free(o->slots);
+    free(o);
+}
+
+static int put(struct cluster_map *map, struct sharedtab *t, uint32_t hash, void *entry)
+{
+    struct sharedtab_slots *old;
+    struct old_slots *o = NULL;
+    if (map->retirement != NULL && (o = malloc(sizeof *o)) == NULL)
+        return -1;
+    int rc = sharedtab_put(t, hash, entry, &old);
+    if (o == NULL || old == NULL) {
+        free(o);
+        free(o == NULL ? old : NULL);
+        return rc;
     }
-    return errs->n == before ? 0 : -1;
+    o->slots = old;
+    retire(map->retirement, &o->retired, end_slots, NULL);
+    return rc;
+}
+
+static void note_labels(struct cluster_map *map, const uint8_t *zone)
+{
+    unsigned labels = name_labels(zone);
+    atomic_fetch_or_explicit(&map->labels_used[labels / 64],
+                             UINT64_C(1) << (labels % 64), memory_order_relaxed);
+}
+
+static void note_length(struct cluster_map *map, const struct cidr *c)
+{
+    atomic_fetch_or_explicit(&map->lengths[c->family == 6][c->bits / 64],
+                             UINT64_C(1) << (c->bits % 64), memory_order_relaxed);
+}
+
+/* The entry of another cluster that is there for the same zone, or NULL. */
+static struct cluster_zone *zone_of(const struct cluster_map *map,
+                                    const struct cluster *c, const uint8_t *wire,
+                                    uint32_t hash)
+{
+    struct cluster_zone *z = zone_exact(sharedtab_slots(&map->zones), hash, wire);
+    return z != NULL && z->cluster == c ? z : NULL;
+}
+
+static int put_zone(const struct change *ch, struct cluster_zone *z)
+{
+    uint32_t hash = name_hash(z->wire);
+    const struct cluster_zone *before = zone_of(ch->map, ch->old, z->wire, hash);
+    note_labels(ch->map, z->wire);
+    if (before == NULL)
+        return put(ch->map, &ch->map->zones, hash, z);
+    sharedtab_swap(&ch->map->zones, hash, before, z);
+    return 0;
+}
+
+static int put_prefix(const struct change *ch, struct cluster_prefix *e)
+{
+    uint32_t hash = cidr_hash(&e->cidr);
+    const struct cluster_prefix *before =
+        prefix_exact(sharedtab_slots(&ch->map->prefixes), &e->cidr);
+    note_length(ch->map, &e->cidr);
+    if (!e->pods && cidrset_put(&ch->map->services, &e->cidr) < 0)
+        return -1;
+    if (before == NULL)
+        return put(ch->map, &ch->map->prefixes, hash, e);
+    if (before->cluster != ch->c) /* twice in one cluster: the first */
+        sharedtab_swap(&ch->map->prefixes, hash, before, e);
+    return 0;
+}
+
+/* Takes out what is still there of a cluster. */
+static void take_out(struct cluster_map *map, const struct cluster *c)
+{
+    for (uint32_t i = 0; i < c->zones.n; i++) {
+        const struct cluster_zone *z = &c->zones.list[i];
+        sharedtab_del(&map->zones, name_hash(z->wire), z);
+    }
+    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++) {
+        const struct cluster_prefix *e = &c->prefixes[i];
+        if (!e->pods)
+            cidrset_del(&map->services, &e->cidr);
+        sharedtab_del(&map->prefixes, cidr_hash(&e->cidr), e);
+    }
+}
+
+static int put_all(const struct change *ch)
+{
+    struct cluster *c = ch->c;
+    for (uint32_t i = 0; i < c->zones.n; i++) {
+        if (put_zone(ch, &c->zones.list[i]) < 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++) {
+        if (put_prefix(ch, &c->prefixes[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void end_cluster(struct retired *r, void *context)
+{
+    struct cluster_map *map = context;
+    struct cluster *c =
+        (struct cluster *)(void *)((char *)r - offsetof(struct cluster, retired));
+    cluster_domain_drop(map, c->kept_domain);
+    map->free(c, map->context);
+}
+
+/* It is not in the tables any more. */
+static void let_go(struct cluster_map *map, struct cluster *c)
+{
+    atomic_store_explicit(&c->group.gone, true, memory_order_relaxed);
+    *c->prev = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    else
+        map->last = c->prev;
+    map->n--;
+    if (map->retirement != NULL)
+        retire(map->retirement, &c->retired, end_cluster, map);
+    else
+        end_cluster(&c->retired, map);
+}
+
+static void link_last(struct cluster_map *map, struct cluster *c)
+{
+    c->next = NULL;
+    c->prev = map->last;
+    *map->last = c;
+    map->last = &c->next;
+    map->n++;
+}
+
+int cluster_map_put(struct cluster_map *map, struct cluster *c, struct cluster *old,
+                    struct errors *errs)
+{
+    struct change ch = {.map = map, .c = c, .old = old, .errs = errs};
+    int zones = check_zones(&ch), prefixes = check_prefixes(&ch);
+    if (check_itself(&ch) < 0 || zones < 0 || prefixes < 0)
+        return -1;
+    if (put_all(&ch) < 0) {
+        struct change back = {.map = map, .c = old, .old = c, .errs = errs};
+        for (uint32_t i = 0; old != NULL && i < old->services.n; i++)
+            cidrset_del(&map->services, &old->prefixes[i].cidr);
+        if (old != NULL)
+            (void)put_all(&back); /* into the places it had */
+        take_out(map, c);
+        return error_at(errs, c->at, "out of memory");
+    }
+    link_last(map, c);
+    if (old != NULL)
+        cluster_map_remove(map, old);
+    return 0;
+}
+
+void cluster_map_remove(struct cluster_map *map, struct cluster *c)
+{
+    take_out(map, c);
+    let_go(map, c);
 }
 
 void cluster_map_release(struct cluster_map *map)
 {
-    table_release(&map->prefixes.table);
+    map->retirement = NULL;
+    while (map->first != NULL)
+        let_go(map, map->first);
+    sharedtab_release(&map->zones);
+    sharedtab_release(&map->prefixes);
+    cidrset_release(&map->services);
+    table_release(&map->domains);
 }
 
 void cluster_map_each(const struct cluster_map *map,
                       void (*fn)(const struct cluster *c, void *context), void *context)
 {
-    for (uint32_t i = 0; i < map->zones.n; i++) {
-        const struct cluster_zone *z = map->zones.entries[i].value;
-        if (z->zone == &z->cluster->zones.list[0])
-            fn(z->cluster, context);
+    for (const struct cluster *c = map->first; c != NULL; c = c->next)
+        fn(c, context);
+}
+
+/* ---- domains ---- */
+
+struct cluster_domain *cluster_domain_use(struct cluster_map *map, const uint8_t *wire)
+{
+    static const uint8_t label[] = "\13dns-version";
+    uint32_t hash = name_hash(wire);
+    struct cluster_domain *d = table_get(&map->domains, hash, is_domain, wire);
+    if (d != NULL) {
+        d->clusters++;
+        return d;
     }
+    size_t len = name_len(wire);
+    d = malloc(sizeof *d + DNS_VERSION_LABEL + len);
+    if (d == NULL)
+        return NULL;
+    *d = (struct cluster_domain){.clusters = 1, .hash = hash, .len = (uint8_t)len};
+    memcpy(d->dns_version, label, DNS_VERSION_LABEL);
+    name_lower(d->dns_version + DNS_VERSION_LABEL, wire, len);
+    if (table_put(&map->domains, hash, d) == 0)
+        return d;
+    free(d);
+    return NULL;
+}
+
+void cluster_domain_drop(struct cluster_map *map, struct cluster_domain *d)
+{
+    if (d == NULL || --d->clusters > 0)
+        return;
+    table_del(&map->domains, d->hash, d);
+    free(d);
 }
 
 /* ---- finding ---- */
@@ -281,12 +510,12 @@ const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
 {
     struct cidr asked;
     *reverse = false;
-    const struct cluster_zone *z = zonetab_find(&map->zones, key, 0, NULL);
+    const struct cluster_zone *z = zone_above(map, key);
     if (z != NULL)
         return z;
     if (!read_reverse(key, &asked))
         return NULL;
-    const struct prefix_entry *e = prefix_above(&map->prefixes, asked, asked.bits);
+    const struct cluster_prefix *e = prefix_above(map, asked, asked.bits);
     *reverse = e != NULL;
-    return e == NULL ? NULL : e->owner;
+    return e == NULL ? NULL : &e->cluster->zones.list[0];
 }

@@ -1,73 +1,113 @@
 /* The map of one block: which cluster a name belongs to, forwards (by zone) and
- * backwards (by Service and Pod subnet). Immutable once built.
+ * backwards (by Service and Pod subnet).
+ *
+ * The control thread puts, replaces and removes clusters while workers look names up,
+ * without a lock: each change is seen whole or not at all for any one name. What is
+ * removed stays in memory until no query can point to it (retire.h).
  *
  * Reverse names are found by the longest prefix over all clusters without expanding
  * subnets into zones, so that a /13 costs what a /16 costs. */
 #ifndef ISTHMUS_RESOLVER_CLUSTER_MAP_H
 #define ISTHMUS_RESOLVER_CLUSTER_MAP_H
 
-#include "base/addr.h"
+#include "base/cidrset.h"
+#include "base/sharedtab.h"
 #include "base/table.h"
-#include "config/key.h"
+#include "config/inventory.h"
 #include "resolver/rename.h"
+#include "resolver/retire.h"
 #include "resolver/upstream.h"
 #include "resolver/zonetab.h"
 
-struct subnets {
-    struct cidr *list;
-    uint32_t n, cap;
-};
-
-struct cluster {
-    const char
-        *label; /* its first zone without the final dot: for logs and EDE texts */
-    struct where at;
-    struct zones zones;
-    struct name domain;
-    struct subnets services, pods;
-    struct addr *dns; /* explicit addresses */
-    uint32_t dns_n, dns_cap;
-    uint32_t index, port;
-    unsigned pod_names; /* which names of Pods exist: enum cluster_pod_names */
-    struct upstream_group group;
-};
-
-/* One zone of a cluster, ready for its queries. */
+/* One zone of a cluster. */
 struct cluster_zone {
-    const struct cluster *cluster;
-    const struct name *zone;
-    bool renamed;     /* zone and domain differ */
-    uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
-    struct name_map inward;  /* zone -> domain, for questions */
-    struct name_map outward; /* domain -> zone, for answers */
+    struct cluster *cluster;
+    const uint8_t *wire; /* the zone's name, lower case */
+    uint8_t len;
+    bool renamed; /* zone and domain differ */
 };
 
-struct prefix_entry {
-    struct cidr cidr;
-    const struct cluster_zone *owner; /* the cluster's first zone */
+struct cluster_zones {
+    struct cluster_zone *list;
+    uint32_t n;
+};
+
+/* One of its subnets. */
+struct cluster_prefix {
+    struct cidr cidr; /* first: an entry of struct cidrset */
     bool pods;
+    struct cluster *cluster;
 };
 
-struct prefix_map {
-    struct table table;     /* of struct prefix_entry */
-    uint64_t lengths[2][3]; /* per family: bit per prefix length in use */
+/* The domain of some clusters, kept once for all of them. */
+struct cluster_domain {
+    uint32_t clusters, hash;
+    uint8_t len;           /* of the domain */
+    uint8_t dns_version[]; /* dns-version.DOMAIN: the name that probes ask for */
+};
+#define DNS_VERSION_LABEL 12 /* octets in front of the domain */
+
+/* A domain name somewhere in memory. */
+struct name_ref {
+    const uint8_t *wire;
+    uint8_t len;
+};
+
+/* One cluster, in one block of memory (clusters.h makes it). */
+struct cluster {
+    const char *label; /* its first zone without the final dot: logs, EDE texts */
+    struct where at;
+    struct inventory_record *record; /* whose subnets these are */
+    struct cluster_zones zones;
+    struct name_ref domain;
+    struct subnets services, pods;
+    struct cluster_prefix *prefixes; /* services.n, then pods.n */
+    unsigned pod_names; /* which names of Pods exist: enum cluster_pod_names */
+    uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
+    struct upstream_group group;
+
+    /* the map's own */
+    struct cluster_domain *kept_domain;
+    struct cluster *next, **prev; /* in the order they came */
+    struct retired retired;
 };
 
 struct cluster_map {
-    struct zonetab zones; /* -> struct cluster_zone */
-    struct prefix_map prefixes;
+    struct sharedtab zones;          /* of struct cluster_zone */
+    struct sharedtab prefixes;       /* of struct cluster_prefix */
+    _Atomic uint64_t labels_used[2]; /* bit n: a zone of n labels is or was there */
+    _Atomic uint64_t lengths[2][3];  /* per family: bit per prefix length, likewise */
+
+    /* the control thread's own */
+    struct cidrset services;
+    struct table domains;
+    struct cluster *first, **last;
+    uint32_t n;
+    struct retirement *retirement; /* where what is removed goes; NULL: nobody looks */
+    void (*free)(struct cluster *c, void *context); /* ends a cluster */
+    void *context;
 };
 
-/* Files one cluster. Adds errors (zone twice, subnets equal or overlapping, a zone that
- * is another renamed cluster's domain) that name both clusters and the mend. 0 or -1.
+/* Fills `map`, which is to be all zero. */
+void cluster_map_init(struct cluster_map *map,
+                      void (*free)(struct cluster *c, void *context), void *context);
+
+/* Puts a cluster, in the place of `old` where that is not NULL. 0; or -1 after adding
+ * an error, and the map is as it was: a zone that is there already, subnets equal or
+ * inside each other, a zone that is another renamed cluster's domain; the error names
+ * both clusters and the mend. On success the map has `c`, and `old` is on its way out.
  */
-int cluster_map_add(struct cluster_map *map, struct arena *a, const struct cluster *c,
-                    struct errors *errs);
+int cluster_map_put(struct cluster_map *map, struct cluster *c, struct cluster *old,
+                    struct errors *errs) __attribute__((warn_unused_result));
 
-/* After the last: what can only be seen over all clusters. 0 or -1. */
-int cluster_map_check(struct cluster_map *map, const struct cluster *const *list,
-                      uint32_t n, struct errors *errs);
+void cluster_map_remove(struct cluster_map *map, struct cluster *c);
 
+/* The domain kept for clusters of this map, with one use more; NULL: no memory. Given
+ * back by the map when its cluster ends, or by cluster_domain_drop(). */
+struct cluster_domain *cluster_domain_use(struct cluster_map *map, const uint8_t *wire);
+void cluster_domain_drop(struct cluster_map *map, struct cluster_domain *d);
+
+/* Ends all clusters. Nobody looks any more. */
 void cluster_map_release(struct cluster_map *map);
 
 /* Calls `fn` once for each cluster, in the order they were added; the only way to go
@@ -76,9 +116,26 @@ void cluster_map_each(const struct cluster_map *map,
                       void (*fn)(const struct cluster *c, void *context),
                       void *context);
 
+/* ---- workers ---- */
+
 /* The zone a question belongs to, by name or by reverse name; NULL for others. *reverse
- * tells which. */
+ * tells which. Valid as long as the query. */
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
                                             const struct name_key *key, bool *reverse);
+
+/* zone -> domain, for questions; and back, for answers. */
+static inline struct name_map cluster_inward(const struct cluster_zone *z)
+{
+    const struct name_ref *domain = &z->cluster->domain;
+    return (struct name_map){
+        .from = z->wire, .to = domain->wire, .from_len = z->len, .to_len = domain->len};
+}
+
+static inline struct name_map cluster_outward(const struct cluster_zone *z)
+{
+    const struct name_ref *domain = &z->cluster->domain;
+    return (struct name_map){
+        .from = domain->wire, .to = z->wire, .from_len = domain->len, .to_len = z->len};
+}
 
 #endif

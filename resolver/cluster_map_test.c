@@ -4,56 +4,124 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
-static struct arena arena;
 static struct cluster_map map;
+static struct retirement retirement;
 static struct errors errs;
+static unsigned ended;
+
+static void end(struct cluster *c, void *context)
+{
+    inventory_record_drop(c->record);
+    free(c->zones.list);
+    free(c->prefixes);
+    free(c);
+    ended++;
+}
 
 static int set_up(void **state)
 {
-    arena_init(&arena, NULL, 0);
     errors_init(&errs);
     map = (struct cluster_map){0};
+    cluster_map_init(&map, end, NULL);
+    retirement_init(&retirement, 1);
+    ended = 0;
     return hash_seed();
 }
 
 static int tear_down(void **state)
 {
+    retirement_release(&retirement);
     cluster_map_release(&map);
     errors_release(&errs);
-    arena_release(&arena);
     return 0;
 }
 
-static struct cidr *cidr_of(struct subnets *to, const char *text)
+static void add_cidr(struct arena *a, struct subnets *to, const char *text)
 {
-    to->list = arena_array(&arena, 1, sizeof *to->list);
-    assert_non_null(to->list);
-    assert_int_equal(cidr_parse(to->list, text_of(text), NULL), 0);
-    to->n = 1;
-    return to->list;
+    struct cidr c;
+    if (text == NULL)
+        return;
+    assert_int_equal(cidr_parse(&c, text_of(text), NULL), 0);
+    assert_int_equal(inventory_add_cidr(a, to, &c), 0);
+}
+
+/* Up to two, with a blank between. */
+static void add_cidrs(struct arena *a, struct subnets *to, const char *texts)
+{
+    const char *blank = texts == NULL ? NULL : strchr(texts, ' ');
+    if (blank != NULL)
+        add_cidr(a, to, arena_text(a, (struct text){texts, (size_t)(blank - texts)}));
+    add_cidr(a, to, blank == NULL ? texts : blank + 1);
+}
+
+static void fill_zones(struct cluster *c)
+{
+    c->zones.n = c->record->zones_n;
+    c->zones.list = calloc(c->zones.n, sizeof *c->zones.list);
+    for (unsigned i = 0; i < c->zones.n; i++) {
+        struct cluster_zone *z = &c->zones.list[i];
+        z->cluster = c;
+        z->wire = inventory_zone(c->record, i);
+        z->len = (uint8_t)name_len(z->wire);
+        z->renamed = !name_equal(z->wire, c->domain.wire);
+    }
+}
+
+static void fill_prefixes(struct cluster *c)
+{
+    const struct inventory_record *r = c->record;
+    c->services.n = r->services_n;
+    c->pods.n = r->pods_n;
+    c->prefixes = calloc(c->services.n + c->pods.n, sizeof *c->prefixes);
+    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++)
+        c->prefixes[i] = (struct cluster_prefix){
+            .cidr = inventory_services(r)[i], .pods = i >= c->services.n, .cluster = c};
 }
 
 /* A cluster as `cluster ZONE SERVICES { pods PODS; domain DOMAIN }` makes it. */
 static struct cluster *cluster(const char *zone, const char *services, const char *pods,
                                const char *domain)
 {
-    struct cluster *c = arena_alloc(&arena, sizeof *c);
+    struct cluster *c = calloc(1, sizeof *c);
+    struct inventory_draft d = {.at = {.file = "Corefile", .line = 1}};
+    struct arena a;
+    struct name name;
     assert_non_null(c);
+    arena_init(&a, NULL, 0);
+    assert_int_equal(zones_add(&a, &d.zones, zone), 0);
+    add_cidrs(&a, &d.services, services);
+    add_cidrs(&a, &d.pods, pods);
+    assert_int_equal(name_parse(&name, text_of(domain)), 0);
     c->label = zone;
-    c->at = (struct where){.file = "Corefile", .line = 1};
-    assert_int_equal(zones_add(&arena, &c->zones, zone), 0);
-    assert_int_equal(name_parse(&c->domain, text_of(domain)), 0);
-    cidr_of(&c->services, services);
-    if (pods != NULL)
-        cidr_of(&c->pods, pods);
+    c->at = d.at;
+    c->record = inventory_record_new(&d);
+    assert_non_null(c->record);
+    c->kept_domain = cluster_domain_use(&map, name.wire);
+    c->domain =
+        (struct name_ref){.wire = c->kept_domain->dns_version + DNS_VERSION_LABEL,
+                          .len = c->kept_domain->len};
+    fill_zones(c);
+    fill_prefixes(c);
+    arena_release(&a);
     return c;
+}
+
+static int put(struct cluster *c, struct cluster *old)
+{
+    int rc = cluster_map_put(&map, c, old, &errs);
+    if (rc < 0) {
+        cluster_domain_drop(&map, c->kept_domain);
+        end(c, NULL);
+    }
+    return rc;
 }
 
 static int add(struct cluster *c)
 {
-    return cluster_map_add(&map, &arena, c, &errs);
+    return put(c, NULL);
 }
 
 static const char *owner_of(const char *name, bool *reverse)
@@ -65,6 +133,12 @@ static const char *owner_of(const char *name, bool *reverse)
     name_key_init(&key, n.wire);
     const struct cluster_zone *z = cluster_map_find(&map, &key, reverse);
     return z == NULL ? "-" : z->cluster->label;
+}
+
+static void expect_owner(const char *name, const char *owner)
+{
+    bool reverse;
+    assert_string_equal(owner_of(name, &reverse), owner);
 }
 
 static void names_and_addresses_find_their_cluster(void **state)
@@ -102,15 +176,14 @@ static void names_and_addresses_find_their_cluster(void **state)
     }
 }
 
-/* Adds two clusters, checks the map, and expects one error with all the words. */
+/* Adds two clusters: the first stays, the second is refused with all the words. */
 static void expect_conflict(struct cluster *a, struct cluster *b,
                             const char *const *words)
 {
-    const struct cluster *list[] = {a, b};
-    add(a);
-    add(b);
-    cluster_map_check(&map, list, 2, &errs);
+    assert_int_equal(add(a), 0);
+    assert_int_equal(add(b), -1);
     assert_int_equal(errs.n, 1);
+    assert_int_equal(map.n, 1);
     for (; *words != NULL; words++) {
         if (strstr(errs.list[0].text, *words) == NULL)
             fail_msg("no '%s' in: %s", *words, errs.list[0].text);
@@ -127,8 +200,14 @@ static void equal_service_subnets_are_refused(void **state)
 
 static void overlapping_service_subnets_are_refused_in_either_order(void **state)
 {
-    static const char *const words[] = {"10.96.0.0/12", "10.97.0.0/16", "lies inside",
+    static const char *const inside[] = {"10.96.0.0/12", "10.97.0.0/16", "lies inside",
+                                         NULL};
+    static const char *const words[] = {"10.96.0.0/12", "10.97.0.0/16", "contains",
                                         NULL};
+    expect_conflict(cluster("a.local", "10.96.0.0/12", NULL, "cluster.local"),
+                    cluster("b.local", "10.97.0.0/16", NULL, "cluster.local"), inside);
+    tear_down(NULL);
+    set_up(NULL);
     expect_conflict(cluster("a.local", "10.97.0.0/16", NULL, "cluster.local"),
                     cluster("b.local", "10.96.0.0/12", NULL, "cluster.local"), words);
 }
@@ -151,20 +230,23 @@ static void zone_twice_is_refused(void **state)
 
 static void zone_that_is_anothers_domain_is_refused(void **state)
 {
-    static const char *const words[] = {"cluster.local.", "b.local", "domain", NULL};
+    static const char *const words[] = {"zone cluster.local. is the domain of",
+                                        "b.local", NULL};
+    expect_conflict(cluster("b.local", "10.97.0.0/16", NULL, "cluster.local"),
+                    cluster("cluster.local", "10.96.0.0/16", NULL, "corp.example"),
+                    words);
+    tear_down(NULL);
+    set_up(NULL);
     expect_conflict(cluster("cluster.local", "10.96.0.0/16", NULL, "corp.example"),
                     cluster("b.local", "10.97.0.0/16", NULL, "cluster.local"), words);
 }
 
 static void longer_pod_prefix_and_pass_through_are_legal(void **state)
 {
-    struct cluster *a = cluster("cluster.local", "10.96.0.0/12", NULL, "cluster.local");
-    struct cluster *b =
-        cluster("b.local", "10.120.0.0/16", "10.97.0.0/16", "cluster.local");
-    const struct cluster *list[] = {a, b};
-    assert_int_equal(add(a), 0);
-    assert_int_equal(add(b), 0);
-    assert_int_equal(cluster_map_check(&map, list, 2, &errs), 0);
+    assert_int_equal(
+        add(cluster("cluster.local", "10.96.0.0/12", NULL, "cluster.local")), 0);
+    assert_int_equal(
+        add(cluster("b.local", "10.120.0.0/16", "10.97.0.0/16", "cluster.local")), 0);
 }
 
 static void note(const struct cluster *c, void *context)
@@ -173,15 +255,101 @@ static void note(const struct cluster *c, void *context)
     snprintf(seen + strlen(seen), 64, "%s ", c->label);
 }
 
-static void each_cluster_once_however_many_zones(void **state)
+static const char *labels(void)
 {
-    char seen[128] = "";
-    struct cluster *b = cluster("b.local", "10.97.0.0/16", NULL, "cluster.local");
-    assert_int_equal(zones_add(&arena, &b->zones, "b.lan"), 0);
-    assert_int_equal(add(b), 0);
-    assert_int_equal(add(cluster("a.local", "10.96.0.0/16", NULL, "cluster.local")), 0);
+    static char seen[128];
+    seen[0] = '\0';
     cluster_map_each(&map, note, seen);
-    assert_string_equal(seen, "b.local a.local ");
+    return seen;
+}
+
+static void each_cluster_is_told_of_once_in_order(void **state)
+{
+    assert_int_equal(add(cluster("b.local", "10.97.0.0/16", NULL, "cluster.local")), 0);
+    struct cluster *a = cluster("a.local", "10.96.0.0/16", NULL, "cluster.local");
+    assert_int_equal(add(a), 0);
+    assert_int_equal(add(cluster("c.local", "10.98.0.0/16", NULL, "cluster.local")), 0);
+    assert_string_equal(labels(), "b.local a.local c.local ");
+    cluster_map_remove(&map, a);
+    assert_string_equal(labels(), "b.local c.local ");
+}
+
+/* ---- changes ---- */
+
+static void what_is_replaced_is_found_anew_and_the_rest_is_free(void **state)
+{
+    struct cluster *a = cluster("a.local", "10.96.0.0/16 10.97.0.0/16", "10.244.0.0/16",
+                                "cluster.local");
+    assert_int_equal(add(a), 0);
+    assert_int_equal(add(cluster("b.local", "10.99.0.0/16", NULL, "cluster.local")), 0);
+    struct cluster *newer =
+        cluster("a.local", "10.97.0.0/16 10.98.0.0/16", NULL, "corp.example");
+    assert_int_equal(put(newer, a), 0);
+    expect_owner("1.0.97.10.in-addr.arpa", "a.local");
+    expect_owner("1.0.98.10.in-addr.arpa", "a.local");
+    expect_owner("1.0.96.10.in-addr.arpa", "-");
+    expect_owner("1.0.244.10.in-addr.arpa", "-");
+    assert_string_equal(labels(), "b.local a.local ");
+    assert_int_equal(add(cluster("d.local", "10.96.0.0/16", NULL, "cluster.local")), 0);
+    assert_int_equal(
+        put(cluster("z.local", "10.80.0.0/12", NULL, "cluster.local"), newer),
+        0); /* wider than what it had */
+    expect_owner("x.a.local", "-");
+    expect_owner("x.z.local", "z.local");
+}
+
+static void a_change_that_is_refused_changes_nothing(void **state)
+{
+    struct cluster *a = cluster("a.local", "10.96.0.0/16", NULL, "cluster.local");
+    assert_int_equal(add(a), 0);
+    assert_int_equal(add(cluster("b.local", "10.97.0.0/16", NULL, "cluster.local")), 0);
+    assert_int_equal(put(cluster("c.local", "10.96.0.0/15", NULL, "cluster.local"), a),
+                     -1);
+    assert_int_equal(put(cluster("b.local", "10.95.0.0/16", NULL, "cluster.local"), a),
+                     -1);
+    expect_owner("x.a.local", "a.local");
+    expect_owner("1.0.96.10.in-addr.arpa", "a.local");
+    expect_owner("x.c.local", "-");
+    expect_owner("1.0.95.10.in-addr.arpa", "-");
+}
+
+static void what_is_removed_ends_when_nobody_can_know_it(void **state)
+{
+    struct cluster *a = cluster("a.local", "10.96.0.0/16", NULL, "cluster.local");
+    assert_int_equal(add(a), 0);
+    map.retirement = &retirement;
+    cluster_map_remove(&map, a);
+    expect_owner("x.a.local", "-");
+    assert_true(atomic_load(&a->group.gone));
+    assert_true(retirement.waiting);
+    retirement_reclaim(&retirement, 0);
+    assert_int_equal(ended, 0);
+    retirement_reclaim(&retirement, 1);
+    assert_int_equal(ended, 1);
+}
+
+/* Thousands of clusters, of which each is found while they come and go. */
+static void a_fleet_comes_and_goes(void **state)
+{
+    enum { N = 3000 };
+    struct cluster **list = calloc(N, sizeof *list);
+    static char zones[N][24];
+    map.retirement = &retirement;
+    for (unsigned i = 0; i < N; i++) {
+        char services[32];
+        snprintf(zones[i], sizeof zones[i], "c%u.k8s.lan", i);
+        snprintf(services, sizeof services, "10.%u.%u.0/24", i / 256, i % 256);
+        list[i] = cluster(zones[i], services, NULL, "cluster.local");
+        assert_int_equal(add(list[i]), 0);
+    }
+    for (unsigned i = 0; i < N; i += 2)
+        cluster_map_remove(&map, list[i]);
+    retirement_reclaim(&retirement, 1);
+    assert_int_equal(ended, N / 2);
+    for (unsigned i = 0; i < N; i++)
+        expect_owner(zones[i], i % 2 == 0 ? "-" : zones[i]);
+    assert_int_equal(map.n, N / 2);
+    free(list);
 }
 
 int main(void)
@@ -195,7 +363,11 @@ int main(void)
         MAP_TEST(zone_twice_is_refused),
         MAP_TEST(zone_that_is_anothers_domain_is_refused),
         MAP_TEST(longer_pod_prefix_and_pass_through_are_legal),
-        MAP_TEST(each_cluster_once_however_many_zones),
+        MAP_TEST(each_cluster_is_told_of_once_in_order),
+        MAP_TEST(what_is_replaced_is_found_anew_and_the_rest_is_free),
+        MAP_TEST(a_change_that_is_refused_changes_nothing),
+        MAP_TEST(what_is_removed_ends_when_nobody_can_know_it),
+        MAP_TEST(a_fleet_comes_and_goes),
     };
     return cmocka_run_group_tests_name("cluster_map", tests, NULL, NULL);
 }

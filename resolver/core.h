@@ -39,6 +39,7 @@ struct resolver {
     struct plan_hold
         *hold;       /* the newest; older ones behind it have queries in flight */
     bool holds_idle; /* some older hold has no query any more */
+    _Atomic uint64_t oldest_epoch; /* of its holds; read by the control thread */
     struct timers timers;
     struct timer starter; /* runs on_start of the newest plan */
     struct query_pool pool;

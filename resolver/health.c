@@ -211,6 +211,14 @@ static uint64_t random_us(const struct probe *p, uint64_t span)
     return draw % (span + 1);
 }
 
+static void let_go_hold(struct probe *p)
+{
+    struct resolver *r = p->owner->r;
+    p->hold->queries--;
+    if (p->hold != r->hold && p->hold->queries == 0)
+        r->holds_idle = true;
+}
+
 static void probe_free(struct probe *p)
 {
     struct resolver *r = p->owner->r;
@@ -223,9 +231,7 @@ static void probe_free(struct probe *p)
     *p->prev = p->next;
     if (p->next != NULL)
         p->next->prev = p->prev;
-    p->hold->queries--;
-    if (p->hold != r->hold && p->hold->queries == 0)
-        r->holds_idle = true;
+    let_go_hold(p);
     free(p);
 }
 
@@ -261,7 +267,7 @@ static void build_question(struct probe *p)
     wr_u16(&wr, 1);
     wr_u32(&wr, 0);
     wr_u16(&wr, 0);
-    wr_bytes(&wr, what->name.wire, what->name.len);
+    wr_bytes(&wr, what->name, name_len(what->name));
     wr_u16(&wr, what->type);
     wr_u16(&wr, DNS_IN);
     p->wire_len = wr.at;
@@ -324,11 +330,33 @@ static void plan_next(struct probe *p)
     p->due_us = now_of(p) + (doubted ? doubt_pause(p) : regular_pause(p));
 }
 
-/* Whether nobody needs it any more. */
-static bool is_over(const struct probe *p)
+/* The hold of a probe that begins or goes on now; NULL: the plan was replaced, or the
+ * cluster has left, and the next question starts another if there is one. */
+static struct plan_hold *present_hold(const struct health_of *of)
 {
-    if (p->hold != p->owner->r->hold)
-        return true; /* the next plan's questions start another */
+    struct plan_hold *newest = of->u->r->hold;
+    bool gone = atomic_load_explicit(&of->group->gone, memory_order_relaxed);
+    return gone || of->hold->plan != newest->plan ? NULL : newest;
+}
+
+/* Goes over to the newest epoch, so that it keeps nobody else in memory. */
+static bool move_on(struct probe *p)
+{
+    struct health_of of = of_probe(p);
+    struct plan_hold *hold = present_hold(&of);
+    if (hold == NULL)
+        return false;
+    hold->queries++;
+    let_go_hold(p);
+    p->hold = hold;
+    return true;
+}
+
+/* Whether nobody needs it any more. */
+static bool is_over(struct probe *p)
+{
+    if (p->hold != p->owner->r->hold && !move_on(p))
+        return true;
     if (is_doubted(p) || !p->group->cluster)
         return false;
     return load_us(&p->up->used_us) + IN_USE_US < now_of(p);
@@ -393,12 +421,13 @@ static struct probe *probe_new(const struct health_of *of, struct upstream *up,
                                enum probe_kind kind)
 {
     struct upstreams *u = of->u;
+    struct plan_hold *hold = present_hold(of);
     struct probe *p = calloc(1, sizeof *p);
     if (p == NULL)
         return NULL;
     p->owner = u;
     p->group = of->group;
-    p->hold = of->hold;
+    p->hold = hold == NULL ? of->hold : hold;
     p->hold->queries++;
     p->up = up;
     p->kind = (uint8_t)kind;
@@ -418,7 +447,7 @@ static struct probe *probe_new(const struct health_of *of, struct upstream *up,
 /* Starts a watch unless some worker has one. `soon`: something is wrong already. */
 static void watch(const struct health_of *of, struct upstream *up, bool soon)
 {
-    if (of->group->max_fails == 0 || of->hold != of->u->r->hold ||
+    if (of->group->max_fails == 0 || present_hold(of) == NULL ||
         atomic_load_explicit(&up->probing, memory_order_relaxed) ||
         atomic_exchange_explicit(&up->probing, true, memory_order_relaxed))
         return;
@@ -467,7 +496,7 @@ void health_trial(const struct health_of *of)
     const struct upstream_group *g = of->group;
     uint64_t now = of->u->r->now_us, next;
     uint64_t due = load_us(&g->shared->trial_due_us);
-    if (now < due || of->hold != of->u->r->hold ||
+    if (now < due || present_hold(of) == NULL ||
         !atomic_compare_exchange_strong_explicit(
             &g->shared->trial_due_us, &due, now + UPSTREAM_TRIAL_MS * 1000,
             memory_order_relaxed, memory_order_relaxed) ||
@@ -515,7 +544,7 @@ static void check_domain(const struct probe *p, const struct msg *m)
         atomic_exchange_explicit(&p->up->wrong_domain, true, memory_order_relaxed))
         return;
     char name[NAME_TEXT_MAX];
-    name_print(p->group->probe.name.wire, name);
+    name_print(p->group->probe.name, name);
     log_limited(&p->owner->log_domain, 10, LOG_WARNING,
                 "plugin/cluster: %s: wrong domain? %s has no name %s", p->group->label,
                 p->up->text, name);

@@ -59,7 +59,7 @@ static const struct registry_kind meter_kind = {
 static struct meter *claim(struct plan *p, const struct wish *w)
 {
     size_t len = 1 + strlen(w->labels);
-    uint8_t *key = arena_alloc(&p->arena, len);
+    uint8_t *key = malloc(len);
     uint32_t id;
     if (key == NULL)
         return NULL;
@@ -67,44 +67,86 @@ static struct meter *claim(struct plan *p, const struct wish *w)
     memcpy(key + 1, w->labels, len - 1);
     struct meter *m = registry_claim(p->registry, &meter_kind,
                                      (struct span){.at = key, .len = len}, w, &id);
-    if (m != NULL && !m->numbered) {
+    free(key);
+    if (m != NULL && m->serial == 0) {
         m->id = id; /* not again: workers read it */
-        m->numbered = true;
+        m->serial = registry_serial(p->registry);
     }
     return m;
+}
+
+static struct meter_use *use_of(const struct meter *m, const struct plan *p)
+{
+    struct meter_use *use = m->uses;
+    while (use != NULL && use->plan != p)
+        use = use->same;
+    return use;
+}
+
+static struct meter_use *add_use(struct plan *p, struct meter *m, const void *context)
+{
+    struct meter_use *use = malloc(sizeof *use);
+    if (use == NULL)
+        return NULL;
+    if (p->meters.first == NULL)
+        p->meters.last = &p->meters.first;
+    *use = (struct meter_use){.meter = m,
+                              .context = context,
+                              .plan = p,
+                              .same = m->uses,
+                              .prev = p->meters.last};
+    m->uses = use;
+    *p->meters.last = use;
+    p->meters.last = &use->next;
+    return use;
 }
 
 const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
                                   const char *labels, const void *context)
 {
     struct wish w = {.kind = kind, .labels = labels};
-    struct meter_use *use = arena_alloc(&p->arena, sizeof *use);
-    struct meter *m = use == NULL || labels == NULL ? NULL : claim(p, &w);
+    struct meter *m = labels == NULL ? NULL : claim(p, &w);
+    struct meter_use *use = m == NULL ? NULL : use_of(m, p);
     if (m == NULL)
         return NULL;
-    if (m->listed == p) { /* shown once, however often it is claimed */
-        registry_drop(p->registry, m);
-        return m;
-    }
-    m->listed = p;
-    *use = (struct meter_use){.meter = m, .context = context};
-    if (p->meters.first == NULL)
-        p->meters.first = use;
-    else
-        p->meters.last->next = use;
-    p->meters.last = use;
+    if (use != NULL || (use = add_use(p, m, context)) == NULL)
+        registry_drop(p->registry, m); /* shown once, however often it is claimed */
+    if (use == NULL)
+        return NULL;
+    use->claims++;
     return m;
+}
+
+static void end_use(struct plan *p, struct meter_use *use)
+{
+    struct meter_use **at = &use->meter->uses;
+    while (*at != use)
+        at = &(*at)->same;
+    *at = use->same;
+    *use->prev = use->next;
+    if (use->next != NULL)
+        use->next->prev = use->prev;
+    else
+        p->meters.last = use->prev;
+    registry_drop(p->registry, use->meter);
+    free(use);
+}
+
+static void let_go(struct plan *p, const struct meter *m, const void *context)
+{
+    struct meter_use *use = m == NULL ? NULL : use_of(m, p);
+    if (use == NULL)
+        return;
+    if (use->context == context)
+        use->context = NULL;
+    if (--use->claims == 0)
+        end_use(p, use);
 }
 
 void metrics_release(struct plan *p)
 {
-    for (struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
-        /* Another plan may come to lie where this one was. */
-        if (use->meter->listed == p)
-            use->meter->listed = NULL;
-        registry_drop(p->registry, use->meter);
-    }
-    p->meters = (struct meters){0};
+    while (p->meters.first != NULL)
+        end_use(p, p->meters.first);
 }
 
 const char *metrics_label(struct arena *a, const char *name, const char *value)
@@ -238,33 +280,53 @@ int metrics_measure(struct plan *p)
 
 /* ---- upstream servers ---- */
 
-static const struct meter *claim_proxy(struct plan *p, const struct upstream *up,
-                                       const char *proxy)
+static const struct meter *claim_proxy(struct plan *p, struct arena *a,
+                                       const struct upstream *up, const char *proxy)
 {
-    const char *to = metrics_label(&p->arena, "to", up->text);
+    const char *to = metrics_label(a, "to", up->text);
     const char *labels = NULL;
     if (to != NULL)
-        labels = arena_printf(&p->arena, "proxy_name=\"%s\",%s", proxy, to);
+        labels = arena_printf(a, "proxy_name=\"%s\",%s", proxy, to);
     return metrics_claim(p, METER_PROXY, labels, NULL);
+}
+
+static int claim_group(struct plan *p, struct arena *a, struct upstream_group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        g->meters[i] =
+            claim_proxy(p, a, g->list[i], g->cluster ? "cluster" : "forward");
+        if (g->meters[i] == NULL)
+            return -1;
+    }
+    if (g->cluster)
+        g->meter =
+            metrics_claim(p, METER_CLUSTER, metrics_label(a, "cluster", g->label), g);
+    else
+        g->meter = metrics_claim(p, METER_FORWARD, "", NULL);
+    return g->meter == NULL ? -1 : 0;
 }
 
 int metrics_measure_group(struct plan *p, struct upstream_group *g)
 {
-    const struct meter **list = arena_array(&p->arena, g->n, sizeof(struct meter *));
-    if (list == NULL)
+    struct arena a;
+    g->meters = calloc(g->n, sizeof *g->meters);
+    if (g->meters == NULL)
         return -1;
-    for (uint32_t i = 0; i < g->n; i++) {
-        list[i] = claim_proxy(p, g->list[i], g->cluster ? "cluster" : "forward");
-        if (list[i] == NULL)
-            return -1;
-    }
-    g->meters = list;
-    if (g->cluster)
-        g->meter = metrics_claim(p, METER_CLUSTER,
-                                 metrics_label(&p->arena, "cluster", g->label), g);
-    else
-        g->meter = metrics_claim(p, METER_FORWARD, "", NULL);
-    return g->meter == NULL ? -1 : 0;
+    arena_init(&a, NULL, 0);
+    int rc = claim_group(p, &a, g);
+    arena_release(&a);
+    return rc;
+}
+
+void metrics_let_group(struct plan *p, struct upstream_group *g)
+{
+    for (uint32_t i = 0; g->meters != NULL && p->meters.first != NULL && i < g->n; i++)
+        let_go(p, g->meters[i], g);
+    if (p->meters.first != NULL)
+        let_go(p, g->meter, g);
+    free(g->meters);
+    g->meters = NULL;
+    g->meter = NULL;
 }
 
 /* ---- workers ---- */
@@ -302,27 +364,47 @@ static int reserve(struct metrics_desk *desk, uint32_t id)
     uint32_t n = desk->n == 0 ? 16 : desk->n;
     while (n <= id)
         n *= 2;
-    struct meter_cells **list = realloc(desk->list, n * sizeof(struct meter_cells *));
+    struct metrics_seat *list = realloc(desk->list, n * sizeof *list);
     if (list == NULL)
         return -1;
-    memset(list + desk->n, 0, (n - desk->n) * sizeof(struct meter_cells *));
+    memset(list + desk->n, 0, (n - desk->n) * sizeof *list);
     desk->list = list;
     desk->n = n;
+    return 0;
+}
+
+static int seat(struct metrics_desk *desk, struct meter *m, unsigned worker)
+{
+    if (metrics_seated(desk, m))
+        return 0;
+    if (reserve(desk, m->id) < 0)
+        return -1;
+    struct meter_cells *c = cells_for(m, worker);
+    if (c == NULL)
+        c = add_cells(m, worker);
+    if (c == NULL)
+        return -1;
+    desk->list[m->id] = (struct metrics_seat){.cells = c, .serial = m->serial};
     return 0;
 }
 
 int metrics_attach(struct metrics_desk *desk, const struct plan *p, unsigned worker)
 {
     for (struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
-        struct meter *m = use->meter;
-        if (reserve(desk, m->id) < 0)
-            return -1;
-        struct meter_cells *c = cells_for(m, worker);
-        desk->list[m->id] = c != NULL ? c : add_cells(m, worker);
-        if (desk->list[m->id] == NULL)
+        if (seat(desk, use->meter, worker) < 0)
             return -1;
     }
     return 0;
+}
+
+int metrics_seat_group(struct metrics_desk *desk, const struct upstream_group *g,
+                       unsigned worker)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (seat(desk, (struct meter *)(uintptr_t)g->meters[i], worker) < 0)
+            return -1;
+    }
+    return seat(desk, (struct meter *)(uintptr_t)g->meter, worker);
 }
 
 void metrics_desk_release(struct metrics_desk *desk)

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 struct plan;
+struct upstream_group;
 
 /* ---- kinds of meters and their cells ---- */
 
@@ -92,27 +93,35 @@ struct meter_cells {
 
 struct meter {
     enum meter_kind kind;
-    uint32_t id;   /* small and dense, for struct metrics_desk */
-    bool numbered; /* `id` is set */
-    char *labels;  /* `server="dns://:53",zone="."`, values escaped; may be empty */
-    const struct plan *listed; /* the last plan that claimed it */
+    uint32_t id;     /* small and dense, for struct metrics_desk */
+    uint64_t serial; /* of all meters ever, from 1; 0: `id` is not set yet */
+    char *labels;    /* `server="dns://:53",zone="."`, values escaped; may be empty */
+    struct meter_use *uses; /* one of each plan that claims it */
     _Atomic(struct meter_cells *) cells;
 };
 
-/* A plan's claim on a meter. */
+/* A plan's claim on a meter, however often it claims it. */
 struct meter_use {
     struct meter *meter;
-    const void *context;
-    struct meter_use *next;
+    const void *context; /* of who claimed it first; NULL: he has left */
+    const struct plan *plan;
+    uint32_t claims;
+    struct meter_use *same;         /* of another plan */
+    struct meter_use *next, **prev; /* of the same plan */
 };
 
 struct meters {
-    struct meter_use *first, *last;
+    struct meter_use *first, **last;
 };
 
 /* A worker's way from a meter to its cells. */
+struct metrics_seat {
+    struct meter_cells *cells;
+    uint64_t serial; /* of the meter they are of */
+};
+
 struct metrics_desk {
-    struct meter_cells **list; /* by meter->id */
+    struct metrics_seat *list; /* by meter->id */
     uint32_t n;
 };
 
@@ -128,11 +137,12 @@ void metrics_release(struct plan *p);
  * the plan is built otherwise. 0, or -1: no memory. */
 int metrics_measure(struct plan *p);
 
-struct upstream_group;
-
 /* Claims those of a group and its addresses, for blocks with `prometheus`. 0, or -1: no
  * memory. */
 int metrics_measure_group(struct plan *p, struct upstream_group *g);
+
+/* Gives them back before the plan ends. */
+void metrics_let_group(struct plan *p, struct upstream_group *g);
 
 /* `name="value"` with the value escaped; NULL: no memory, also when
  * `value` is NULL. */
@@ -144,6 +154,16 @@ int metrics_attach(struct metrics_desk *desk, const struct plan *p, unsigned wor
     __attribute__((warn_unused_result));
 void metrics_desk_release(struct metrics_desk *desk);
 
+/* Whether worker has cells in `m`: a cluster that came after the plan brings meters of
+ * its own, in which a worker that is asked for it takes its seat. */
+static inline bool metrics_seated(const struct metrics_desk *desk,
+                                  const struct meter *m)
+{
+    return m->id < desk->n && desk->list[m->id].serial == m->serial;
+}
+int metrics_seat_group(struct metrics_desk *desk, const struct upstream_group *g,
+                       unsigned worker) __attribute__((warn_unused_result));
+
 /* ---- counting, on a worker ---- */
 
 /* `m` may be NULL. */
@@ -152,7 +172,7 @@ static inline void metrics_add(const struct metrics_desk *desk, const struct met
 {
     if (m == NULL)
         return;
-    _Atomic uint64_t *at = &desk->list[m->id]->at[cell];
+    _Atomic uint64_t *at = &desk->list[m->id].cells->at[cell];
     uint64_t before = atomic_load_explicit(at, memory_order_relaxed);
     atomic_store_explicit(at, before + n, memory_order_relaxed);
 }

@@ -374,7 +374,8 @@ static void show_exchanges(struct sheet *s, const struct family *f,
 static void show_up(struct sheet *s, const struct family *f,
                     const struct meter_use *use)
 {
-    put_count(s, f->name, use->meter->labels, "", !health_all_down(use->context));
+    if (use->context != NULL)
+        put_count(s, f->name, use->meter->labels, "", !health_all_down(use->context));
 }
 
 /* The shortest of its addresses that are not down; none while nothing is known. */
@@ -383,7 +384,7 @@ static void show_rtt(struct sheet *s, const struct family *f,
 {
     const struct upstream_group *g = use->context;
     uint32_t least = UINT32_MAX;
-    for (uint32_t i = 0; i < g->n; i++) {
+    for (uint32_t i = 0; g != NULL && i < g->n; i++) {
         uint32_t us = atomic_load_explicit(&g->list[i]->srtt_us, memory_order_relaxed);
         if (us > 0 && us < least && !health_down(g, g->list[i]))
             least = us;

@@ -75,6 +75,11 @@ struct outside {
      * NULL: no memory, or an address that cannot be listened on: `reason` says why. */
     void *(*tap_open)(const struct outside_tap *how, char *reason);
     void (*tap_close)(void *tap);
+
+    /* An inventory has something new: clusters_refresh() is to be called. On any
+     * thread; may be NULL. */
+    void (*changed)(void *context);
+    void *context;
 };
 
 #endif

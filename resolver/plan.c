@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "config/source.h"
+#include "resolver/clusters.h"
 #include "resolver/transfer.h"
 
 #include <stdlib.h>
@@ -70,7 +71,8 @@ static int run_setup(struct plan *p, struct plan_block *b, const struct plugin *
     b->setup_done[b->setup_n++] = slot;
     if (rc == 0 && plugin->admits != NULL)
         b->filter = slot;
-    bool on_the_way = plugin->on_query != NULL || plugin->on_response != NULL;
+    bool on_the_way =
+        !s.passive && (plugin->on_query != NULL || plugin->on_response != NULL);
     if (rc == 0 && on_the_way)
         b->chain[b->chain_n++] = slot;
     return rc;
@@ -366,12 +368,15 @@ struct plan *plan_build(struct config *config, struct registry *reg,
     p->registry = reg;
     p->outside = flags->outside;
     p->uses = 1;
+    retirement_init(&p->retirement, flags->epoch + 1);
     uint32_t before = errs->n;
     build_blocks(p, flags, errs);
     if (errs->n == before && metrics_measure(p) < 0)
         error_at(errs, (struct where){0}, "out of memory");
-    if (errs->n == before && !config->flawed)
+    if (errs->n == before && !config->flawed) {
+        clusters_publish(p);
         return p;
+    }
     plan_free(p);
     return NULL;
 }
@@ -380,6 +385,8 @@ void plan_free(struct plan *p)
 {
     if (p == NULL)
         return;
+    retirement_release(&p->retirement);
+    clusters_release(p);
     for (uint32_t i = 0; i < p->blocks_n; i++) {
         struct plan_block *b = &p->blocks[i];
         for (uint32_t n = 0; n < b->setup_n; n++) {

@@ -10,6 +10,7 @@
 #include "resolver/metrics.h"
 #include "resolver/pages.h"
 #include "resolver/plugin.h"
+#include "resolver/retire.h"
 #include "resolver/zonetab.h"
 
 struct plan_bind {
@@ -52,6 +53,7 @@ struct plan_tls {
 struct cluster_map;
 struct dnstap_tap;
 struct inbound_use;
+struct clusters;
 struct notify;
 struct transfer;
 struct tsig_keys;
@@ -140,7 +142,9 @@ struct plan {
     struct inbound_use *inbound;       /* zones that come from primaries (inbound.h) */
     const struct tsig_keys *tsig_keys; /* of its `tsig` lines */
     struct notify *notifies;           /* news of zones, to be sent (transfer.h) */
-    struct feeds feeds; /* files that are read again while it is in use */
+    struct feeds feeds;           /* files that are read again while it is in use */
+    struct clusters *clusters;    /* of its blocks; NULL = none */
+    struct retirement retirement; /* clusters that have left them */
     struct meters meters;
     struct pages pages; /* served over HTTP */
     struct plan_reload reload;
@@ -159,11 +163,13 @@ struct plan {
 /* A worker's hold on a plan: one use, however many queries began under it. */
 struct plan_hold {
     struct plan *plan;
+    uint64_t epoch; /* what was retired before is unknown to its queries (retire.h) */
     struct plan_hold *next; /* older */
     uint32_t queries;
 };
 
 struct plan_flags {
+    uint64_t epoch;                /* of the orders given so far */
     uint16_t dns_port;             /* -dns.port: for dns:// keys without a port */
     const struct outside *outside; /* outlives all plans; NULL: nothing can be asked */
 };

@@ -20,8 +20,9 @@ struct setup {
     struct registry *registry;
     struct plan *plan;
     struct plan_block
-        *block;  /* its keys; server settings are written here (bind, ...) */
-    void *state; /* out: handed to every hook */
+        *block;   /* its keys; server settings are written here (bind, ...) */
+    void *state;  /* out: handed to every hook */
+    bool passive; /* out: another plugin of the block does its work on the way */
 };
 
 struct plugin {

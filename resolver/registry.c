@@ -25,6 +25,7 @@ struct entry {
 struct registry {
     struct table entries;
     struct numbers *kinds;
+    uint64_t serial;
 };
 
 struct registry *registry_new(void)
@@ -190,4 +191,9 @@ void registry_drop(struct registry *reg, void *object)
     table_del(&reg->entries, e->hash, e);
     numbers_give(e->numbers, e->id);
     entry_free(e);
+}
+
+uint64_t registry_serial(struct registry *reg)
+{
+    return ++reg->serial;
 }

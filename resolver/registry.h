@@ -26,4 +26,7 @@ void *registry_claim(struct registry *reg, const struct registry_kind *kind,
                      struct span key, const void *argument, uint32_t *id);
 void registry_drop(struct registry *reg, void *object);
 
+/* A number that it has not given before; from 1. */
+uint64_t registry_serial(struct registry *reg);
+
 #endif

@@ -89,6 +89,15 @@ struct resolver *resolver_new(struct io *io, unsigned worker)
 
 /* ---- plans ---- */
 
+/* Tells the control thread what it need not keep on our account. */
+static void note_oldest(struct resolver *r)
+{
+    uint64_t oldest = 0;
+    for (const struct plan_hold *hold = r->hold; hold != NULL; hold = hold->next)
+        oldest = hold->epoch;
+    atomic_store_explicit(&r->oldest_epoch, oldest, memory_order_release);
+}
+
 /* Lets go of plans that no query of this worker uses any more. */
 static void drop_holds(struct resolver *r, bool all)
 {
@@ -106,22 +115,43 @@ static void drop_holds(struct resolver *r, bool all)
         free(hold);
     }
     r->holds_idle = false;
+    note_oldest(r);
 }
 
-int resolver_adopt(struct resolver *r, struct plan *plan)
+static int begin_hold(struct resolver *r, struct plan *plan, uint64_t epoch)
 {
-    if (r->hold != NULL && r->hold->plan == plan)
-        return 0;
     struct plan_hold *hold = calloc(1, sizeof *hold);
-    if (hold == NULL || metrics_attach(&r->desk, plan, r->worker) < 0) {
-        free(hold);
+    if (hold == NULL)
         return -1;
-    }
     plan_use(plan);
-    hold->plan = plan;
-    hold->next = r->hold;
+    *hold = (struct plan_hold){.plan = plan, .epoch = epoch, .next = r->hold};
     r->hold = hold;
     drop_holds(r, false);
+    return 0;
+}
+
+/* The same plan, from which clusters have gone: queries in flight know them, those that
+ * come do not. Without memory for the difference the old epoch goes on. */
+static void begin_epoch(struct resolver *r, uint64_t epoch)
+{
+    if (epoch <= r->hold->epoch)
+        return;
+    if (r->hold->queries > 0) {
+        (void)begin_hold(r, r->hold->plan, epoch);
+        return;
+    }
+    r->hold->epoch = epoch;
+    note_oldest(r);
+}
+
+int resolver_adopt(struct resolver *r, struct plan *plan, uint64_t epoch)
+{
+    if (r->hold != NULL && r->hold->plan == plan) {
+        begin_epoch(r, epoch);
+        return 0;
+    }
+    if (metrics_attach(&r->desk, plan, r->worker) < 0 || begin_hold(r, plan, epoch) < 0)
+        return -1;
     timers_disarm(&r->timers, &r->starter);
     if (r->worker == 0 && has_starts(plan))
         timers_arm(&r->timers, &r->starter, r->now_us + START_AFTER_US);
@@ -314,6 +344,11 @@ void resolver_writable(struct resolver *r, uint64_t handle)
         query_wake(r, query_ticket(q));
     }
     query_run_ready(r);
+}
+
+uint64_t resolver_oldest_epoch(const struct resolver *r)
+{
+    return atomic_load_explicit(&r->oldest_epoch, memory_order_acquire);
 }
 
 uint64_t resolver_next_us(const struct resolver *r)

@@ -25,9 +25,13 @@ void resolver_free(struct resolver *r);
 
 /* Uses `plan` for queries from now on; those in flight keep theirs. The resolver holds
  * one use of each plan it needs (plan_use/plan_done). 0, or -1: no memory, the old plan
- * stays. A resolver without a plan must not be given queries. */
-int resolver_adopt(struct resolver *r, struct plan *plan)
+ * stays. A resolver without a plan must not be given queries. Given the same plan with
+ * a later epoch, queries from now on belong to that (retire.h). */
+int resolver_adopt(struct resolver *r, struct plan *plan, uint64_t epoch)
     __attribute__((warn_unused_result));
+
+/* The epoch of the oldest query that is in flight, or could be. Any thread. */
+uint64_t resolver_oldest_epoch(const struct resolver *r);
 
 /* Sets the time (monotonic microseconds) and runs what is due. */
 void resolver_tick(struct resolver *r, uint64_t now_us);

@@ -103,6 +103,8 @@ void upstream_group_release(struct registry *reg, struct upstream_group *g)
     for (uint32_t i = 0; i < g->n; i++)
         registry_drop(reg, g->list[i]);
     g->n = 0;
+    free(g->meters);
+    g->meters = NULL;
     if (g->shared == NULL)
         return;
     registry_drop(reg, g->shared->budget);

@@ -63,7 +63,7 @@ struct upstream_shared {
 
 struct upstream_probe {
     int64_t interval_us;
-    struct name name;
+    const uint8_t *name;
     uint16_t type;
     bool recursion_desired;
 };
@@ -92,6 +92,7 @@ struct upstream_group {
     bool failfast; /* forward: with all down nobody is tried */
     bool cluster;  /* TC is retried over TCP, all known dead answers at once, attempts
                       count for health, probes go on while it is in use */
+    _Atomic bool gone; /* its cluster has left: no new probes */
 };
 
 /* Claims an upstream. `group_key` distinguishes settings that must not share health (a

@@ -31,7 +31,8 @@ static struct ladder_question question_of(const struct cluster *c,
                                           const struct addr *dns)
 {
     struct ladder_question q = {
-        .dns = *dns, .domain = c->domain, .force_tcp = c->group.force_tcp};
+        .dns = *dns, .domain.len = c->domain.len, .force_tcp = c->group.force_tcp};
+    memcpy(q.domain.wire, c->domain.wire, c->domain.len);
     for (uint32_t i = 0; i < c->services.n; i++) {
         const struct cidr *services = &c->services.list[i];
         bool better = cidr_contains(services, dns) && !cidr_contains(&q.services, dns);

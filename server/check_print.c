@@ -203,14 +203,19 @@ static void json_findings(struct json_out *j, const struct findings *all)
     json_close(j, ']');
 }
 
-static void json_name(struct json_out *j, const char *key, const struct name *n)
+static const uint8_t *wire_of(const struct name *n)
+{
+    return n->len == 0 ? NULL : n->wire;
+}
+
+static void json_name(struct json_out *j, const char *key, const uint8_t *name)
 {
     char text[NAME_TEXT_MAX];
-    if (n->len == 0) {
+    if (name == NULL) {
         json_text(j, key, NULL);
         return;
     }
-    size_t len = name_print(n->wire, text);
+    size_t len = name_print(name, text);
     if (len > 1)
         text[len - 1] = '\0';
     json_text(j, key, text);
@@ -228,9 +233,9 @@ static void json_address(struct json_out *j, const struct ladder_question *q,
         json_text(j, "rcode", rcode_print(r->rcode, code));
         json_decimal(j, "rtt_ms", r->rtt_us / 1000.0);
     }
-    json_name(j, "domain", &r->domain);
-    json_name(j, "dns_name", &r->dns_name);
-    json_name(j, "first_name", &r->first_name);
+    json_name(j, "domain", wire_of(&r->domain));
+    json_name(j, "dns_name", wire_of(&r->dns_name));
+    json_name(j, "first_name", wire_of(&r->first_name));
     json_text(j, "spec", r->version[0] == '\0' ? NULL : r->version);
     json_close(j, '}');
 }
@@ -243,7 +248,7 @@ static void json_cluster(struct json_out *j, const struct check *k,
     json_text(j, "zone", c->cluster->label);
     json_text(j, "file", c->cluster->at.file);
     json_number(j, "line", c->cluster->at.line);
-    json_name(j, "domain", &c->cluster->domain);
+    json_name(j, "domain", c->cluster->domain.wire);
     if (k->asked) {
         explain(k, c, what, mend);
         json_text(j, "state", ladder_state_print(k->results[c->broken].state));

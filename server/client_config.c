@@ -186,20 +186,20 @@ static const struct kind kinds[] = {
 
 /* ---- what the Corefile says ---- */
 
-static bool knows(const struct client_config *c, const struct name *zone)
+static bool knows(const struct client_config *c, const uint8_t *zone)
 {
     for (uint32_t i = 0; i < c->zones.n; i++) {
-        if (name_equal(c->zones.list[i].wire, zone->wire))
+        if (name_equal(c->zones.list[i].wire, zone))
             return true;
     }
     return false;
 }
 
 /* Of two blocks, by a view say, each may have a cluster of the zone. */
-static void add_zone(struct client_config *c, const struct name *zone)
+static void add_zone(struct client_config *c, const uint8_t *zone)
 {
     char text[NAME_TEXT_MAX];
-    name_print(zone->wire, text);
+    name_print(zone, text);
     if (!knows(c, zone) && zones_add(&c->arena, &c->zones, text) < 0)
         c->failed = true;
 }
@@ -225,7 +225,7 @@ static void add_cluster(const struct cluster *cluster, void *context)
 {
     struct client_config *c = context;
     for (uint32_t i = 0; i < cluster->zones.n; i++)
-        add_zone(c, &cluster->zones.list[i]);
+        add_zone(c, cluster->zones.list[i].wire);
     add_subnets(c, &cluster->services);
     add_subnets(c, &cluster->pods);
 }

@@ -79,7 +79,6 @@ static void find_cluster(const struct plan *plan, struct search *s)
 struct flush {
     struct cache_pick pick;
     const struct name *zone;
-    const struct cluster_map *map;
 };
 
 /* A cluster's reverse names are its own too; they are known by what they were mapped
@@ -87,14 +86,8 @@ struct flush {
 static void pick_mapping(const struct cluster *c, void *context)
 {
     struct flush *f = context;
-    struct name_key key;
-    bool reverse;
-    if (!is_zone_of(c, f->zone))
-        return;
-    name_key_init(&key, f->zone->wire);
-    const struct cluster_zone *z = cluster_map_find(f->map, &key, &reverse);
-    if (z != NULL)
-        f->pick.mapping = z->mapping;
+    if (is_zone_of(c, f->zone))
+        f->pick.mapping = c->mapping;
 }
 
 static uint64_t flush_all(const struct plan *plan, struct flush *f, bool zone)
@@ -104,7 +97,6 @@ static uint64_t flush_all(const struct plan *plan, struct flush *f, bool zone)
         const struct plan_block *b = &plan->blocks[i];
         if (b->cache == NULL)
             continue;
-        f->map = b->clusters;
         f->pick.mapping = 0;
         if (zone && b->clusters != NULL)
             cluster_map_each(b->clusters, pick_mapping, f);

@@ -8,19 +8,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const struct name *zone_of(const struct cluster *c)
+static const uint8_t *zone_of(const struct cluster *c)
 {
-    return &c->zones.list[0];
+    return c->zones.list[0].wire;
 }
 
 /* ---- the list ---- */
 
-static int add(struct drains *d, const struct name *zone, const struct addr *addr)
+static int add(struct drains *d, const uint8_t *zone, const struct addr *addr)
 {
     struct drain *one = calloc(1, sizeof *one);
     if (one == NULL)
         return -1;
-    one->zone = *zone;
+    one->zone.len = (uint8_t)name_len(zone);
+    memcpy(one->zone.wire, zone, one->zone.len);
     if (addr != NULL)
         one->addr = *addr;
     one->next = d->first;
@@ -29,12 +30,12 @@ static int add(struct drains *d, const struct name *zone, const struct addr *add
 }
 
 /* With `addr` NULL all of the zone. */
-static void take(struct drains *d, const struct name *zone, const struct addr *addr)
+static void take(struct drains *d, const uint8_t *zone, const struct addr *addr)
 {
     struct drain **at = &d->first;
     while (*at != NULL) {
         struct drain *one = *at;
-        bool matches = name_equal(one->zone.wire, zone->wire) &&
+        bool matches = name_equal(one->zone.wire, zone) &&
                        (addr == NULL || addr_equal(&one->addr, addr));
         if (!matches) {
             at = &one->next;
@@ -56,7 +57,7 @@ static bool holds(const struct drains *d, const struct cluster *c,
                   const struct upstream *up)
 {
     for (const struct drain *one = d->first; one != NULL; one = one->next) {
-        if (name_equal(one->zone.wire, zone_of(c)->wire) &&
+        if (name_equal(one->zone.wire, zone_of(c)) &&
             (one->addr.family == 0 || addr_equal(&one->addr, &up->endpoint.addr)))
             return true;
     }
@@ -106,7 +107,7 @@ static void read_line(struct drains *d, char *line)
         return;
     bool good = name_parse(&name, text_of(zone)) == 0 &&
                 (words < 2 || addr_parse(&addr, text_of(address), 53) == 0);
-    if (!good || add(d, &name, words < 2 ? NULL : &addr) < 0)
+    if (!good || add(d, name.wire, words < 2 ? NULL : &addr) < 0)
         log_warning("control: %s: line not understood: %s", d->path, line);
 }
 

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "resolver/outside.h"
+#include "resolver/clusters.h"
 #include "resolver/registry.h"
 #include "server/lookup.h"
 #include "server/tap.h"
@@ -26,10 +26,24 @@ struct reload_retired {
 
 static const struct where nowhere = {0};
 
+/* On the thread of an inventory's source. */
+static void inventory_changed(void *context)
+{
+    uv_async_send(context);
+}
+
 int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake,
                 struct errors *errs)
 {
     *r = (struct reload){.args = args, .wake = wake};
+    r->outside = (struct outside){.lookup = lookup_addrs,
+                                  .tls_new = tls_new,
+                                  .tls_server_new = tls_server_new,
+                                  .tls_free = tls_free,
+                                  .tap_open = tap_open,
+                                  .tap_close = tap_close,
+                                  .changed = inventory_changed,
+                                  .context = wake};
     r->facts = (struct metrics_facts){
         .version = VERSION_NUMBER, .build = VERSION_COMPILER, .digest = r->digest};
     if (admin_init(&r->admin, wake->loop, &r->facts, errs) < 0)
@@ -89,13 +103,8 @@ static struct plan *build(struct reload *r, struct config *config, struct errors
 {
     if (config == NULL)
         return NULL;
-    static const struct outside outside = {.lookup = lookup_addrs,
-                                           .tls_new = tls_new,
-                                           .tls_server_new = tls_server_new,
-                                           .tls_free = tls_free,
-                                           .tap_open = tap_open,
-                                           .tap_close = tap_close};
-    struct plan_flags flags = {.dns_port = r->args->dns_port, .outside = &outside};
+    struct plan_flags flags = {
+        .epoch = r->epoch, .dns_port = r->args->dns_port, .outside = &r->outside};
     struct plan *plan = plan_build(config, r->registry, &flags, errs);
     if (plan == NULL)
         return NULL;
@@ -190,6 +199,8 @@ static void write_order(struct reload *r, struct plan *plan,
                         struct listen_set *listeners)
 {
     r->order.plan = plan;
+    r->order.epoch = ++r->epoch;
+    plan->retirement.epoch = r->epoch + 1;
     r->order.listeners = listeners;
     atomic_store(&r->order.left, r->workers_n);
     atomic_store(&r->order.failed, 0);
@@ -340,8 +351,7 @@ static void finish(struct reload *r)
 {
     unsigned failed = atomic_load(&r->order.failed);
     r->busy = false;
-    if (r->order.plan == r->plan) {        /* they only passed by */
-        drains_apply(&r->drains, r->plan); /* clusters may have come */
+    if (r->order.plan == r->plan) { /* they only passed by */
         feeds_reclaim(&r->plan->feeds);
         return;
     }
@@ -374,16 +384,43 @@ void reload_poll(struct reload *r)
     }
 }
 
-/* ---- files ---- */
+/* ---- files and inventories ---- */
+
+#define RECLAIM_US 250000 /* between looks whether what was removed can end */
+
+/* Ends what no query in flight can know. */
+static bool reclaim(struct reload *r)
+{
+    uint64_t oldest = UINT64_MAX;
+    if (r->plan->retirement.first == NULL)
+        return false;
+    for (unsigned i = 0; i < r->workers_n; i++) {
+        uint64_t its = worker_oldest_epoch(r->workers[i]);
+        oldest = its < oldest ? its : oldest;
+    }
+    retirement_reclaim(&r->plan->retirement, oldest);
+    return r->plan->retirement.first != NULL;
+}
 
 /* A worker that has gone over, to the same plan, is between two turns: it can hold
  * nothing that was replaced before. */
 uint64_t reload_refresh(struct reload *r, uint64_t now_us)
 {
     struct feeds *feeds = &r->plan->feeds;
-    if (!r->busy && feeds_refresh(feeds, now_us))
-        give_order(r, r->plan, r->listeners);
-    return r->busy ? UINT64_MAX : feeds_due_us(feeds, now_us);
+    if (!r->busy) {
+        bool replaced = feeds_refresh(feeds, now_us);
+        struct clusters_news news = clusters_refresh(r->plan);
+        if (news.changed && r->drains.first != NULL)
+            drains_apply(&r->drains, r->plan); /* also of those that have come */
+        if (news.retired || replaced)
+            give_order(r, r->plan, r->listeners);
+    }
+    if (r->busy)
+        return UINT64_MAX;
+    uint64_t due_us = feeds_due_us(feeds, now_us);
+    if (reclaim(r) && due_us > now_us + RECLAIM_US)
+        due_us = now_us + RECLAIM_US;
+    return due_us;
 }
 
 /* ---- the end ---- */

@@ -14,6 +14,7 @@
 #ifndef ISTHMUS_SERVER_RELOAD_H
 #define ISTHMUS_SERVER_RELOAD_H
 
+#include "resolver/outside.h"
 #include "server/admin.h"
 #include "server/arguments.h"
 #include "server/drains.h"
@@ -39,6 +40,8 @@ struct reload {
     struct listen_set *listeners;      /* in use */
     struct listen_set *listeners_next; /* while workers go over */
     struct worker_order order;
+    uint64_t epoch; /* of the last order; each has the next */
+    struct outside outside;
     bool busy;                /* workers are going over */
     const char *again;        /* asked for meanwhile, by this signal; NULL = not */
     struct reload_text tried; /* last */

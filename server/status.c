@@ -96,6 +96,17 @@ static void put_names(struct tree *t, cJSON *to, const char *key, const struct z
     tree_put(t, to, key, list);
 }
 
+static void put_zones(struct tree *t, cJSON *to, const struct cluster_zones *z)
+{
+    cJSON *list = tree_array(t);
+    char text[NAME_TEXT_MAX];
+    for (uint32_t i = 0; i < z->n; i++) {
+        text[name_print(z->list[i].wire, text) - 1] = '\0';
+        tree_add_text(t, list, text);
+    }
+    tree_put(t, to, "zones", list);
+}
+
 static void put_subnets(struct tree *t, cJSON *to, const char *key,
                         const struct subnets *subnets)
 {
@@ -132,7 +143,7 @@ static void add_cluster(const struct cluster *c, void *context)
     struct tree *t = l->tree;
     cJSON *to = tree_object(t);
     tree_text(t, to, "name", "%s", c->label);
-    put_names(t, to, "zones", &c->zones);
+    put_zones(t, to, &c->zones);
     put_name(t, to, "domain", c->domain.wire);
     put_subnets(t, to, "services", &c->services);
     put_subnets(t, to, "pods", &c->pods);

@@ -317,7 +317,7 @@ static int reconcile(struct worker *w, struct worker_order *order)
 static int follow(struct worker *w, struct worker_order *order)
 {
     int error = reserve_listeners(w, order->listeners);
-    if (error == 0 && resolver_adopt(w->turn.resolver, order->plan) < 0)
+    if (error == 0 && resolver_adopt(w->turn.resolver, order->plan, order->epoch) < 0)
         error = ENOMEM;
     if (error == 0)
         error = reconcile(w, order);
@@ -539,6 +539,11 @@ void worker_end(struct worker *w, enum worker_end how)
         return;
     atomic_store(&w->end, how);
     uv_async_send(&w->wake);
+}
+
+uint64_t worker_oldest_epoch(const struct worker *w)
+{
+    return resolver_oldest_epoch(w->turn.resolver);
 }
 
 bool worker_ended(const struct worker *w)

@@ -28,6 +28,7 @@ struct worker_settings {
 /* A plan to go over to, the same for all workers. */
 struct worker_order {
     struct plan *plan;
+    uint64_t epoch;               /* of queries from then on (resolver/retire.h) */
     struct listen_set *listeners; /* each worker takes its descriptors */
     _Atomic unsigned left;        /* workers that have not yet gone over */
     _Atomic unsigned failed; /* for want of memory: these stayed with the old plan */
@@ -72,6 +73,9 @@ uint32_t worker_turns(const struct worker *w);
 /* Once drained or stopped a worker does not come back; a later WORKER_STOP hastens a
  * drain. */
 void worker_end(struct worker *w, enum worker_end how);
+
+/* The epoch of the oldest query it may have in flight. Before worker_end(). */
+uint64_t worker_oldest_epoch(const struct worker *w);
 
 /* Whether its thread is about to end. */
 bool worker_ended(const struct worker *w);

@@ -57,7 +57,12 @@ void resolver_free(struct resolver *r)
     free(r);
 }
 
-int resolver_adopt(struct resolver *r, struct plan *plan)
+uint64_t resolver_oldest_epoch(const struct resolver *r)
+{
+    return 0;
+}
+
+int resolver_adopt(struct resolver *r, struct plan *plan, uint64_t epoch)
 {
     return 0;
 }

@@ -30,7 +30,8 @@ static const struct discovery_source *source_for(const char *word)
 {
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         size_t len = strlen(sources[i]->scheme);
-        if (strncmp(word, sources[i]->scheme, len) == 0)
+        bool path = len == 0 && strstr(word, "://") == NULL;
+        if (path || (len > 0 && strncmp(word, sources[i]->scheme, len) == 0))
             return sources[i];
     }
     return NULL;
@@ -263,7 +264,9 @@ bool discovery_wait(struct discovery *d, int fd, int ms)
     d->looked = true;
     pthread_cond_broadcast(&d->settled);
     pthread_mutex_unlock(&d->lock);
-    discovery_save(d, false);
+    uint64_t save_ns = discovery_save(d, false);
+    if (save_ns / 1000000 < (uint64_t)ms)
+        ms = (int)(save_ns / 1000000) + 1;
     while (poll(list, fd < 0 ? 1 : 2, ms) < 0 && errno == EINTR)
         continue;
     return (list[0].revents & POLLIN) == 0;

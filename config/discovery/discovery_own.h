@@ -44,8 +44,9 @@ struct discovery {
     struct table parts_by_name;
     uint32_t parts_wrong; /* that have an error */
     struct listing listing;
-    uint32_t round;    /* counts listings */
-    uint64_t saved_ns; /* when the map was last written */
+    uint32_t round;       /* counts listings */
+    uint64_t save_due_ns; /* not before */
+    int save_error;       /* of the last time */
     bool unsaved;
     char told[DISCOVERY_ERROR_MAX]; /* the error logged last */
 
@@ -72,7 +73,11 @@ struct discovery_part *discovery_part_of(struct discovery *d, const char *name);
 
 /* The last known map: read before the first look, written some time after a change. */
 void discovery_restore(struct discovery *d);
-void discovery_save(struct discovery *d, bool now);
+uint64_t discovery_save(struct discovery *d,
+                        bool now); /* ns until it is wanted again */
+
+/* Holds a record of the last known map; takes it. 0 or -1. */
+int discovery_restore_record(struct discovery *d, struct inventory_record *r);
 
 extern const struct discovery_source discovery_file, discovery_http, discovery_https;
 

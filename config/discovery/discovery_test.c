@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,6 +243,76 @@ static void of_two_with_one_name_the_older_stays(void **unused)
     place_close(&p);
 }
 
+/* ---- the last known map ---- */
+
+static void remove_state(const char *state)
+{
+    char command[200];
+    glob_t found;
+    snprintf(command, sizeof command, "%s/*", state);
+    assert_int_equal(glob(command, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1); /* and nothing half written */
+    assert_int_equal(unlink(found.gl_pathv[0]), 0);
+    globfree(&found);
+    assert_int_equal(rmdir(state), 0);
+}
+
+static void what_was_known_is_there_while_the_source_is_away(void **unused)
+{
+    struct place p;
+    char away[80], state[] = "/tmp/isthmus-state-XXXXXX";
+    assert_non_null(mkdtemp(state));
+    place_open(&p);
+    p.settings.state = state;
+    write_file(&p, "a.json", "[" ABC "]");
+    write_file(&p, "d.json",
+               "{\"name\":\"d\",\"zones\":[\"d.x\",\"d\\\\.y\"],\"domain\":\"corp.x\","
+               "\"services\":[\"10.1.0.0/16\"],\"pods\":[\"fd00::/64\"],\"index\":3,"
+               "\"dns\":[\"[::1]:54\"],\"port\":5353}");
+    place_start(&p);
+    discovery_free(p.d);
+    snprintf(away, sizeof away, "%s.away", p.path);
+    assert_int_equal(rename(p.path, away), 0);
+    place_start(&p);
+    struct discovery_status s = status_with_error(&p, true);
+    assert_int_equal(s.clusters, 4);
+    assert_true(s.stale);
+    for (int i = 0; i < 4; i++)
+        next_change(&p);
+    assert_int_equal(rename(away, p.path), 0);
+    s = status_with_error(&p, false);
+    assert_false(s.stale);
+    assert_null(discovery_take(p.d)); /* as it was, to the letter */
+    remove_file(&p, "d.json");
+    assert_string_equal(next_change(&p), "-d");
+    place_close(&p);
+    remove_state(state);
+}
+
+static void a_last_known_map_that_is_spoilt_is_not_needed(void **unused)
+{
+    struct place p;
+    char command[200], state[] = "/tmp/isthmus-state-XXXXXX";
+    glob_t found;
+    assert_non_null(mkdtemp(state));
+    place_open(&p);
+    p.settings.state = state;
+    write_file(&p, "a.json", CLUSTER("a", "10.0.0.1"));
+    place_start(&p);
+    discovery_free(p.d);
+    snprintf(command, sizeof command, "%s/*", state);
+    assert_int_equal(glob(command, 0, NULL, &found), 0);
+    FILE *f = fopen(found.gl_pathv[0], "w");
+    assert_non_null(f);
+    fputs("{\"clusters\":[{\"name\":\"b\"", f);
+    fclose(f);
+    globfree(&found);
+    place_start(&p);
+    assert_string_equal(next_change(&p), "+a");
+    place_close(&p);
+    remove_state(state);
+}
+
 static int set_up(void **unused)
 {
     return hash_seed();
@@ -255,6 +326,8 @@ int main(void)
         cmocka_unit_test(a_list_that_lost_more_than_half_is_not_believed),
         cmocka_unit_test(many_files_that_are_gone_at_once_are_not_believed),
         cmocka_unit_test(of_two_with_one_name_the_older_stays),
+        cmocka_unit_test(what_was_known_is_there_while_the_source_is_away),
+        cmocka_unit_test(a_last_known_map_that_is_spoilt_is_not_needed),
     };
     return cmocka_run_group_tests_name("discovery", tests, set_up, NULL);
 }

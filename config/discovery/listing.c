@@ -108,6 +108,25 @@ static int hold(struct discovery *d, struct inventory_record *old,
     return 0;
 }
 
+int discovery_restore_record(struct discovery *d, struct inventory_record *r)
+{
+    struct discovery_part *p = discovery_part_of(d, r->file);
+    struct inventory_record **list =
+        p == NULL ? NULL : realloc(p->list, (p->n + 1) * sizeof *list);
+    if (list == NULL)
+        return -1;
+    p->list = list;
+    pthread_mutex_lock(&d->lock);
+    inventory_record_use(r);
+    int rc = hold(d, NULL, r);
+    pthread_mutex_unlock(&d->lock);
+    if (rc < 0)
+        return -1;
+    p->list[p->n++] = r;
+    inventory_record_drop(r);
+    return 0;
+}
+
 /* ---- a listing ---- */
 
 void discovery_begin(struct discovery *d, const char *part)
@@ -277,7 +296,7 @@ static void hold_new(struct discovery *d)
             r->seq = now_ns + i;
             r->seen = d->round;
             if (r->since_s == 0)
-                r->since_s = now_ns / 1000000000u;
+                r->since_s = (uint32_t)(now_ns / 1000000000u);
             if (hold(d, old, r) < 0)
                 continue;
         }

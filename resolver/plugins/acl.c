@@ -301,8 +301,10 @@ static bool name_inside(struct query *q, struct name *inside)
     if (map == NULL || q->request.class != DNS_IN)
         return false;
     const struct cluster_zone *z = cluster_map_find(map, query_key(q), &reverse);
-    return z != NULL && z->renamed && !reverse &&
-           rename_name(&z->inward, q->request.lower, inside) == 0;
+    if (z == NULL || !z->renamed || reverse)
+        return false;
+    struct name_map inward = cluster_inward(z);
+    return rename_name(&inward, q->request.lower, inside) == 0;
 }
 
 /* What any of the names is denied is denied: the one that the client asked, the one

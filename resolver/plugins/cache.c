@@ -56,7 +56,7 @@ static struct cache_key key_of(struct query *q, const struct cluster_zone *clust
         .checking_disabled = (req->flags & DNS_CD) != 0,
         .type = req->type,
         .class = req->class,
-        .mapping = cluster == NULL ? 0 : cluster->mapping,
+        .mapping = cluster == NULL ? 0 : cluster->cluster->mapping,
         .hash = query_key(q)->hash[0],
     };
 }

@@ -328,7 +328,7 @@ static bool shapes_answers(const char *name)
         return true;
     for (const struct plugin *const *p = plugin_list; *p != NULL; p++) {
         if (below && strcmp((*p)->name, name) == 0)
-            return strcmp(name, "cluster") != 0;
+            return strcmp(name, "cluster") != 0 && strcmp(name, "inventory") != 0;
         below = below || strcmp((*p)->name, "cache") == 0;
     }
     return false;

@@ -31,7 +31,7 @@ struct frame {
 /* ---- answers made here ---- */
 
 /* The SOA that makes a negative answer cacheable for 5 s (RFC 2308). */
-static int add_soa(struct query *q, const struct name *zone)
+static int add_soa(struct query *q, const struct cluster_zone *zone)
 {
     static const uint8_t mname[] = "\2ns\3dns", rname[] = "\12hostmaster";
     uint8_t rdata[2 * NAME_WIRE_MAX + 20 + 32];
@@ -59,7 +59,7 @@ static enum verdict negative(struct query *q, const struct cluster_zone *z,
                              uint16_t rcode, uint16_t ede, const char *why)
 {
     query_respond(q, rcode, true, 1);
-    if (q->response.failed || add_soa(q, z->zone) < 0)
+    if (q->response.failed || add_soa(q, z) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     query_set_ede(q, ede, why);
     return DONE;
@@ -152,7 +152,8 @@ static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
     if (reverse)
         return ask(q, z, q->request.lower);
     struct name inside;
-    if (rename_name(&z->inward, q->request.lower, &inside) < 0)
+    struct name_map inward = cluster_inward(z);
+    if (rename_name(&inward, q->request.lower, &inside) < 0)
         return negative(q, z, DNS_NXDOMAIN, EDE_SYNTHESIZED,
                         "name too long inside the cluster");
     return ask(q, z, inside.wire);
@@ -163,18 +164,17 @@ static void explain(const struct query *q, const struct cluster_zone *z, bool re
 {
     struct trace_step *s = trace_step(q, "cluster");
     trace_text(q, s, "cluster", "%s", z->cluster->label);
-    trace_name(q, s, "zone", z->zone->wire);
+    trace_name(q, s, "zone", z->wire);
     trace_name(q, s, "domain", z->cluster->domain.wire);
     trace_text(q, s, "by", reverse ? "address" : "name");
     trace_text(q, s, "at", "%s:%u", z->cluster->at.file, z->cluster->at.line);
 }
 
-static enum verdict on_query(struct query *q, const void *state)
+enum verdict cluster_on_query(struct query *q, const void *state)
 {
-    const struct cluster_plugin *plugin = state;
+    const struct clusters *all = state;
     bool reverse;
-    const struct cluster_zone *z =
-        cluster_map_find(&plugin->map, query_key(q), &reverse);
+    const struct cluster_zone *z = cluster_map_find(&all->map, query_key(q), &reverse);
     if (z == NULL)
         return PASS;
     if (q->request.class != DNS_IN) /* nor is the name for others to see */
@@ -186,7 +186,11 @@ static enum verdict on_query(struct query *q, const void *state)
     *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
     if (q->client.trace != NULL)
         explain(q, z, reverse);
-    metrics_add(&q->r->desk, z->cluster->group.meter, CLUSTER_REQUESTS, 1);
+    const struct upstream_group *g = &z->cluster->group;
+    if (g->meter != NULL && !metrics_seated(&q->r->desk, g->meter) &&
+        metrics_seat_group(&q->r->desk, g, q->r->worker) < 0)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
+    metrics_add(&q->r->desk, g->meter, CLUSTER_REQUESTS, 1);
     return ask_inside(q, z, reverse);
 }
 
@@ -269,8 +273,9 @@ static int take_renamed(struct query *q, const struct cluster_zone *z,
 {
     struct resolver *r = q->r;
     struct msg out = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
+    struct name_map outward = cluster_outward(z);
     struct rename how = {
-        .map = &z->outward, .question = q->request.asked, .buffer = r->buffer};
+        .map = &outward, .question = q->request.asked, .buffer = r->buffer};
     if (rename_response(r->encoder, from, &how, &out) < 0)
         return -1;
     q->response.msg = out;
@@ -293,7 +298,7 @@ static enum verdict answered(struct query *q, struct frame *f, const struct msg 
     return DONE;
 }
 
-static enum verdict on_wake(struct query *q, const void *state)
+enum verdict cluster_on_wake(struct query *q, const void *state)
 {
     struct frame *f = query_frame(q, state, sizeof *f);
     if (f->stage == STAGE_CHASING)
@@ -304,12 +309,11 @@ static enum verdict on_wake(struct query *q, const void *state)
     return answered(q, f, res->msg);
 }
 
-static const char *label(struct query *q, const void *state)
+const char *cluster_label(struct query *q, const void *state)
 {
-    const struct cluster_plugin *plugin = state;
+    const struct clusters *all = state;
     bool reverse;
-    const struct cluster_zone *z =
-        cluster_map_find(&plugin->map, query_key(q), &reverse);
+    const struct cluster_zone *z = cluster_map_find(&all->map, query_key(q), &reverse);
     return z == NULL ? NULL : z->cluster->label;
 }
 
@@ -320,8 +324,7 @@ const struct plugin plugin_cluster = {
     .options = cluster_options,
     .options_n = CLUSTER_OPTIONS_N,
     .setup = cluster_setup,
-    .release = cluster_release,
-    .on_query = on_query,
-    .on_wake = on_wake,
-    .label = label,
+    .on_query = cluster_on_query,
+    .on_wake = cluster_on_wake,
+    .label = cluster_label,
 };

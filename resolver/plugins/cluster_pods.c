@@ -38,7 +38,7 @@ static bool in_subnets(const struct subnets *s, const struct addr *a)
 /* Labels in front of the zone when the last of them is `pod`; 0: it is not. */
 static unsigned labels_before_pod(const struct cluster_zone *z, const uint8_t *name)
 {
-    unsigned n = name_labels(name) - name_labels(z->zone->wire);
+    unsigned n = name_labels(name) - name_labels(z->wire);
     const uint8_t *last = name;
     for (unsigned i = 1; i < n; i++)
         last += 1 + last[0];

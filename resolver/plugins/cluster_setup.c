@@ -1,25 +1,19 @@
 #include "resolver/plugins/cluster_setup.h"
 
 #include "base/limits.h"
-#include "base/log.h"
 #include "resolver/plan.h"
 #include "resolver/plugins/cluster_pods.h"
 
+#include <stdlib.h>
+
 /* ---- options ---- */
 
-static int grow(struct arena *a, void **list, uint32_t n, uint32_t *cap, size_t size)
+static int full(struct reader *rd, uint32_t n)
 {
-    if (n < *cap)
-        return 0;
-    uint32_t wanted = *cap == 0 ? 2 : *cap * 2;
-    void *bigger = arena_array(a, wanted, size);
-    if (bigger == NULL)
-        return -1;
-    if (n > 0)
-        memcpy(bigger, *list, n * size);
-    *list = bigger;
-    *cap = wanted;
-    return 0;
+    if (n >= INVENTORY_LIST_MAX)
+        return reader_error(rd, "more than %d of a kind for one cluster",
+                            INVENTORY_LIST_MAX);
+    return reader_error(rd, "out of memory");
 }
 
 static int add_subnet(struct reader *rd, const char *word, struct subnets *to)
@@ -35,12 +29,7 @@ static int add_subnet(struct reader *rd, const char *word, struct subnets *to)
     if (host_bits)
         return reader_error(rd, "'%s' has bits set behind its prefix: did you mean %s?",
                             word, cidr_print(&c, text));
-    void *list = to->list;
-    if (grow(rd->arena, &list, to->n, &to->cap, sizeof *to->list) < 0)
-        return reader_error(rd, "out of memory");
-    to->list = list;
-    to->list[to->n++] = c;
-    return 0;
+    return inventory_add_cidr(rd->arena, to, &c) < 0 ? full(rd, to->n) : 0;
 }
 
 static int parse_subnets(struct reader *rd, struct subnets *to)
@@ -57,19 +46,19 @@ static int parse_subnets(struct reader *rd, struct subnets *to)
 
 static int parse_services(struct reader *rd, void *state)
 {
-    return parse_subnets(rd, &((struct cluster *)state)->services);
+    return parse_subnets(rd, &((struct cluster_spec *)state)->draft.services);
 }
 
 static int parse_pods(struct reader *rd, void *state)
 {
-    return parse_subnets(rd, &((struct cluster *)state)->pods);
+    return parse_subnets(rd, &((struct cluster_spec *)state)->draft.pods);
 }
 
 static int parse_dns(struct reader *rd, void *state)
 {
-    struct cluster *c = state;
+    struct inventory_draft *d = &((struct cluster_spec *)state)->draft;
     const char *word;
-    uint32_t before = c->dns_n;
+    uint32_t before = d->dns.n;
     while (reader_arg(rd, &word)) {
         struct addr addr;
         if (addr_parse(&addr, text_of(word), 53) < 0 || addr.port == 0)
@@ -77,32 +66,110 @@ static int parse_dns(struct reader *rd, void *state)
                                 "'%s' is no address: expected ADDRESS, ADDRESS:PORT "
                                 "or [V6]:PORT",
                                 word);
-        void *list = c->dns;
-        if (grow(rd->arena, &list, c->dns_n, &c->dns_cap, sizeof *c->dns) < 0)
-            return reader_error(rd, "out of memory");
-        c->dns = list;
-        c->dns[c->dns_n++] = addr;
+        if (inventory_add_addr(rd->arena, &d->dns, &addr) < 0)
+            return full(rd, d->dns.n);
     }
-    return c->dns_n > before ? 0 : reader_error_args(rd);
+    return d->dns.n > before ? 0 : reader_error_args(rd);
 }
 
 static int parse_domain(struct reader *rd, void *state)
 {
-    struct cluster *c = state;
+    struct inventory_draft *d = &((struct cluster_spec *)state)->draft;
     const char *word;
     if (reader_one(rd, &word) < 0)
         return -1;
-    if (name_parse(&c->domain, text_of(word)) < 0 || c->domain.len < 2)
+    if (name_parse(&d->domain, text_of(word)) < 0 || d->domain.len < 2)
         return reader_error(rd,
                             "'%s' is no domain name: expected the cluster's own "
                             "domain, such as cluster.local",
                             word);
-    name_lower(c->domain.wire, c->domain.wire, c->domain.len);
+    name_lower(d->domain.wire, d->domain.wire, d->domain.len);
     return 0;
 }
 
-#define FIELD(name) offsetof(struct cluster, name)
+#define FIELD(name) offsetof(struct cluster_spec, name)
 #define SECONDS     INT64_C(1000000)
+
+/* What `inventory` says of all its clusters as well. */
+#define COMMON_OPTIONS                                                                      \
+    {.name = "index",                                                                       \
+     .kind = OPTION_U32,                                                                    \
+     .offset = FIELD(draft.index),                                                          \
+     .min = 1,                                                                              \
+     .max = UINT32_MAX,                                                                     \
+     .args = "N",                                                                           \
+     .fallback = "10",                                                                      \
+     .help = "which address of a Service subnet is the DNS"},                               \
+        {.name = "port",                                                                    \
+         .kind = OPTION_U32,                                                                \
+         .offset = FIELD(draft.port),                                                       \
+         .min = 1,                                                                          \
+         .max = 65535,                                                                      \
+         .args = "N",                                                                       \
+         .fallback = "53",                                                                  \
+         .help = "port of addresses made by the rule"},                                     \
+        {.name = "domain",                                                                  \
+         .kind = OPTION_CUSTOM,                                                             \
+         .parse = parse_domain,                                                             \
+         .args = "NAME",                                                                    \
+         .fallback = "cluster.local",                                                       \
+         .help = "the cluster's own domain; equal to the zone: nothing is renamed"},        \
+        {.name = "pod_names",                                                               \
+         .kind = OPTION_WORD,                                                               \
+         .offset = FIELD(pod_names),                                                        \
+         .words = cluster_pod_names_words,                                                  \
+         .args = "off|in-subnet|any",                                                       \
+         .fallback = "in-subnet",                                                           \
+         .help =                                                                            \
+             "which names of Pods by address exist (10-244-0-9.web.pod.ZONE): none, those " \
+             "of the Pod subnets if there are any, or all that the cluster knows"},         \
+        {.name = "policy",                                                                  \
+         .kind = OPTION_WORD,                                                               \
+         .offset = FIELD(group.policy),                                                     \
+         .words = upstream_policy_words,                                                    \
+         .args = "random|round_robin|sequential",                                           \
+         .fallback = "sequential",                                                          \
+         .help = "order in which several addresses are asked"},                             \
+        {.name = "force_tcp",                                                               \
+         .kind = OPTION_FLAG,                                                               \
+         .offset = FIELD(group.force_tcp),                                                  \
+         .help = "ask over TCP always"},                                                    \
+        {.name = "prefer_udp",                                                              \
+         .kind = OPTION_FLAG,                                                               \
+         .offset = FIELD(group.prefer_udp),                                                 \
+         .help = "ask over UDP also for clients that came over TCP"},                       \
+        {.name = "max_fails",                                                               \
+         .kind = OPTION_U32,                                                                \
+         .offset = FIELD(group.max_fails),                                                  \
+         .min = 0,                                                                          \
+         .max = UINT32_MAX,                                                                 \
+         .args = "N",                                                                       \
+         .fallback = "3",                                                                   \
+         .help = "failures in a row after which an address is down; 0: never"},             \
+        {.name = "health_check",                                                            \
+         .kind = OPTION_DURATION,                                                           \
+         .offset = FIELD(group.probe.interval_us),                                          \
+         .min = SECONDS / 10,                                                               \
+         .max = 3600 * SECONDS,                                                             \
+         .args = "DURATION",                                                                \
+         .fallback = "5s",                                                                  \
+         .help = "time between probes of an address in use"},                               \
+        {.name = "max_concurrent",                                                          \
+         .kind = OPTION_U32,                                                                \
+         .offset = FIELD(group.max_concurrent),                                             \
+         .min = 0,                                                                          \
+         .max = UINT32_MAX,                                                                 \
+         .args = "N",                                                                       \
+         .fallback = "4096",                                                                \
+         .help = "questions in flight to this cluster; 0: no limit"},                       \
+        {.name = "timeout",                                                                 \
+         .kind = OPTION_DURATION,                                                           \
+         .offset = FIELD(group.deadline_us),                                                \
+         .min = SECONDS / 20,                                                               \
+         .max = 10 * SECONDS,                                                               \
+         .args = "DURATION",                                                                \
+         .fallback = "1.8s",                                                                \
+         .help = "time for one question, all retries included"},
 
 const struct option cluster_options[CLUSTER_OPTIONS_N] = {
     {.name = "services",
@@ -115,104 +182,82 @@ const struct option cluster_options[CLUSTER_OPTIONS_N] = {
      .parse = parse_pods,
      .args = "CIDR...",
      .help = "Pod subnets, for reverse names only"},
-    {.name = "index",
-     .kind = OPTION_U32,
-     .offset = FIELD(index),
-     .min = 1,
-     .max = UINT32_MAX,
-     .args = "N",
-     .fallback = "10",
-     .help = "which address of a Service subnet is the DNS"},
-    {.name = "port",
-     .kind = OPTION_U32,
-     .offset = FIELD(port),
-     .min = 1,
-     .max = 65535,
-     .args = "N",
-     .fallback = "53",
-     .help = "port of addresses made by the rule"},
     {.name = "dns",
      .kind = OPTION_CUSTOM,
      .parse = parse_dns,
      .args = "ADDRESS[:PORT]...",
      .help = "the cluster's DNS addresses, instead of the rule"},
-    {.name = "domain",
+    COMMON_OPTIONS};
+
+static int parse_zone(struct reader *rd, void *state)
+{
+    struct cluster_spec *spec = state;
+    const char *word;
+    while (reader_arg(rd, &word)) {
+        if (strstr(word, "{name}") == NULL)
+            return reader_error(rd,
+                                "'%s' would be the zone of every cluster: expected a "
+                                "zone with {name} in it, such as {name}.k8s.lan",
+                                word);
+        if (spec->zones_n == CLUSTER_TEMPLATES_MAX)
+            return reader_error(rd, "more than %d zones", CLUSTER_TEMPLATES_MAX);
+        spec->zones[spec->zones_n++] = word;
+    }
+    return spec->zones_n > 0 ? 0 : reader_error_args(rd);
+}
+
+static int parse_state(struct reader *rd, void *state)
+{
+    struct cluster_spec *spec = state;
+    const char *word;
+    if (reader_one(rd, &word) < 0)
+        return -1;
+    spec->state = strcmp(word, "off") == 0 ? NULL : word;
+    return 0;
+}
+
+const struct option inventory_options[INVENTORY_OPTIONS_N] = {
+    {.name = "zone",
      .kind = OPTION_CUSTOM,
-     .parse = parse_domain,
-     .args = "NAME",
-     .fallback = "cluster.local",
-     .help = "the cluster's own domain; equal to the zone: nothing is renamed"},
-    {.name = "pod_names",
-     .kind = OPTION_WORD,
-     .offset = FIELD(pod_names),
-     .words = cluster_pod_names_words,
-     .args = "off|in-subnet|any",
-     .fallback = "in-subnet",
-     .help =
-         "which names of Pods by address exist (10-244-0-9.web.pod.ZONE): none, those "
-         "of the Pod subnets if there are any, or all that the cluster knows"},
-    {.name = "policy",
-     .kind = OPTION_WORD,
-     .offset = FIELD(group.policy),
-     .words = upstream_policy_words,
-     .args = "random|round_robin|sequential",
-     .fallback = "sequential",
-     .help = "order in which several addresses are asked"},
-    {.name = "force_tcp",
-     .kind = OPTION_FLAG,
-     .offset = FIELD(group.force_tcp),
-     .help = "ask over TCP always"},
-    {.name = "prefer_udp",
-     .kind = OPTION_FLAG,
-     .offset = FIELD(group.prefer_udp),
-     .help = "ask over UDP also for clients that came over TCP"},
-    {.name = "max_fails",
-     .kind = OPTION_U32,
-     .offset = FIELD(group.max_fails),
-     .min = 0,
-     .max = UINT32_MAX,
-     .args = "N",
-     .fallback = "3",
-     .help = "failures in a row after which an address is down; 0: never"},
-    {.name = "health_check",
+     .parse = parse_zone,
+     .args = "ZONE...",
+     .help = "zones of clusters that say none themselves; {name} is the cluster's"},
+    {.name = "interval",
      .kind = OPTION_DURATION,
-     .offset = FIELD(group.probe.interval_us),
+     .offset = FIELD(interval_us),
      .min = SECONDS / 10,
-     .max = 3600 * SECONDS,
+     .max = 24 * 3600 * SECONDS,
      .args = "DURATION",
-     .fallback = "5s",
-     .help = "time between probes of an address in use"},
-    {.name = "max_concurrent",
+     .fallback = "1s",
+     .help = "time between looks, where the system does not tell of changes"},
+    {.name = "shrink",
      .kind = OPTION_U32,
-     .offset = FIELD(group.max_concurrent),
+     .offset = FIELD(shrink),
      .min = 0,
-     .max = UINT32_MAX,
-     .args = "N",
-     .fallback = "4096",
-     .help = "questions in flight to this cluster; 0: no limit"},
-    {.name = "timeout",
-     .kind = OPTION_DURATION,
-     .offset = FIELD(group.deadline_us),
-     .min = SECONDS / 20,
-     .max = 10 * SECONDS,
-     .args = "DURATION",
-     .fallback = "1.8s",
-     .help = "time for one question, all retries included"},
-};
+     .max = 100,
+     .args = "PERCENT",
+     .fallback = "50",
+     .help = "of its clusters, that may go in one step; if more do, all are kept, on "
+             "doubt"},
+    {.name = "state",
+     .kind = OPTION_CUSTOM,
+     .parse = parse_state,
+     .args = "DIRECTORY|off",
+     .fallback = "$STATE_DIRECTORY, as systemd sets it; else off",
+     .help = "where the last known clusters are kept, for a start without the source"},
+    COMMON_OPTIONS};
 
 /* ---- one cluster ---- */
 
-static struct cluster *new_cluster(struct reader *rd)
+static void init_spec(const struct reader *rd, struct cluster_spec *spec)
 {
-    static const uint8_t probe[] = "\13dns-version";
-    struct cluster *c = arena_alloc(rd->arena, sizeof *c);
-    if (c == NULL || name_parse(&c->domain, TEXT("cluster.local")) < 0)
-        return NULL;
-    c->at = reader_token(rd)->at;
-    c->index = 10;
-    c->port = 53;
-    c->pod_names = POD_NAMES_IN_SUBNET;
-    c->group = (struct upstream_group){
+    *spec = (struct cluster_spec){
+        .pod_names = POD_NAMES_IN_SUBNET,
+        .shrink = 50,
+        .state = getenv("STATE_DIRECTORY"),
+    };
+    spec->draft.at = reader_token(rd)->at;
+    spec->group = (struct upstream_group){
         .policy = POLICY_SEQUENTIAL,
         .max_fails = 3,
         .max_concurrent = CLUSTER_IN_FLIGHT,
@@ -225,26 +270,26 @@ static struct cluster *new_cluster(struct reader *rd)
         .failover = UINT64_C(1) << DNS_SERVFAIL | UINT64_C(1) << DNS_REFUSED,
         .cluster = true,
     };
-    memcpy(c->group.probe.name.wire, probe, sizeof probe - 1);
-    return c;
 }
 
-static int add_argument(struct reader *rd, struct cluster *c, const char *word)
+static int add_argument(struct reader *rd, struct inventory_draft *d, const char *word)
 {
     struct addr addr;
     if (strchr(word, '/') != NULL)
-        return add_subnet(rd, word, &c->services);
+        return add_subnet(rd, word, &d->services);
     if (addr_parse_ip(&addr, text_of(word)) == 0)
         return reader_error(rd,
                             "'%s' is an address: expected a zone or the Service "
                             "subnet with its length, such as %s/16; a DNS address "
                             "goes into `dns %s`",
                             word, word, word);
-    uint32_t before = c->zones.n;
-    int added = zones_add(rd->arena, &c->zones, word);
+    uint32_t before = d->zones.n;
+    if (before == INVENTORY_LIST_MAX)
+        return full(rd, before);
+    int added = zones_add(rd->arena, &d->zones, word);
     if (added < 0)
         return reader_error(rd, "out of memory");
-    if (added > 0 || c->zones.n != before + 1 || c->zones.list[before].len < 2)
+    if (added > 0 || d->zones.n != before + 1 || d->zones.list[before].len < 2)
         return reader_error(rd,
                             "'%s' is no zone: expected a domain name, such as "
                             "cluster-b.local",
@@ -252,225 +297,98 @@ static int add_argument(struct reader *rd, struct cluster *c, const char *word)
     return 0;
 }
 
-static int read_cluster(struct reader *rd, struct cluster *c)
+static int read_cluster(struct reader *rd, struct cluster_spec *spec)
 {
+    struct inventory_draft *d = &spec->draft;
     const char *word;
     while (reader_arg(rd, &word)) {
-        if (add_argument(rd, c, word) < 0)
+        if (add_argument(rd, d, word) < 0)
             return -1;
     }
-    if (reader_options(rd, cluster_options, CLUSTER_OPTIONS_N, c) < 0)
+    if (reader_options(rd, cluster_options, CLUSTER_OPTIONS_N, spec) < 0)
         return -1;
-    struct errors *errs = rd->errs;
-    if (c->zones.n == 0)
-        return error_at(errs, c->at,
+    if (d->zones.n == 0)
+        return error_at(rd->errs, d->at,
                         "plugin/cluster: no zone: expected `cluster ZONE "
                         "SERVICE-CIDR`, such as `cluster cluster-b.local "
                         "10.97.0.0/16`");
-    char text[NAME_TEXT_MAX];
-    size_t len = name_print(c->zones.list[0].wire, text);
-    c->label = arena_text(rd->arena, (struct text){.at = text, .len = len - 1});
-    if (c->label == NULL)
-        return error_at(errs, c->at, "out of memory");
-    if (c->services.n == 0 && c->dns_n == 0)
-        return error_at(errs, c->at,
-                        "plugin/cluster: %s has no DNS address: give its "
-                        "Service subnet (`cluster %s 10.97.0.0/16`) or `dns "
-                        "ADDRESS`",
-                        c->label, c->label);
-    return 0;
+    if (d->services.n > 0 || d->dns.n > 0)
+        return 0;
+    char zone[NAME_TEXT_MAX];
+    zone[name_print(d->zones.list[0].wire, zone) - 1] = '\0';
+    return error_at(rd->errs, d->at,
+                    "plugin/cluster: %s has no DNS address: give its Service subnet "
+                    "(`cluster %s 10.97.0.0/16`) or `dns ADDRESS`",
+                    zone, zone);
 }
 
-/* ---- its DNS addresses ---- */
-
-static int add_dns(struct setup *s, struct cluster *c, const struct addr *addr)
+static int set_up_one(struct clusters *all, struct reader *rd)
 {
-    for (uint32_t i = 0; i < c->group.n; i++) {
-        if (addr_equal(&c->group.list[i]->endpoint.addr, addr))
-            return 0;
-    }
-    struct endpoint e = {.addr = *addr, .idle_us = c->group.expire_us};
-    char domain[NAME_TEXT_MAX];
-    name_print(c->domain.wire, domain);
-    struct upstream *up =
-        upstream_claim(s->registry, &e, TRANSPORT_UDP, text_of(domain));
-    if (up == NULL)
-        return error_at(s->errs, c->at, "out of memory");
-    c->group.list[c->group.n++] = up;
-    return 0;
-}
-
-/* The n-th address of each Service subnet; those of the first one's family come first.
- */
-static int add_ruled(struct setup *s, struct cluster *c)
-{
-    uint8_t first = c->services.list[0].family;
-    for (unsigned round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < c->services.n; i++) {
-            const struct cidr *range = &c->services.list[i];
-            struct addr addr;
-            char text[ADDR_TEXT_MAX];
-            if ((range->family == first) != (round == 0))
-                continue;
-            if (cidr_nth(range, c->index, &addr) < 0)
-                return error_at(
-                    s->errs, c->at,
-                    "plugin/cluster: address %u of %s, the DNS of %s by rule, "
-                    "lies outside the subnet: give `dns ADDRESS`, or another "
-                    "`index`",
-                    c->index, cidr_print(range, text), c->label);
-            addr.port = (uint16_t)c->port;
-            if (add_dns(s, c, &addr) < 0)
-                return -1;
-        }
-    }
-    return 0;
-}
-
-static int add_addresses(struct setup *s, struct cluster *c)
-{
-    if (c->dns_n == 0)
-        return add_ruled(s, c);
-    for (uint32_t i = 0; i < c->dns_n; i++) {
-        if (add_dns(s, c, &c->dns[i]) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* What workers count together is the cluster's: another block may give the same zone to
- * another cluster. An upstream is one object as long as anybody has it claimed. */
-static struct upstream_shared *claim_shared(struct setup *s, const struct cluster *c)
-{
-    const struct name *zone = &c->zones.list[0];
-    size_t list_len = c->group.n * sizeof(struct upstream *);
-    uint8_t *key = arena_alloc(s->arena, zone->len + list_len);
-    if (key == NULL)
-        return NULL;
-    memcpy(key, zone->wire, zone->len);
-    memcpy(key + zone->len, c->group.list, list_len);
-    return upstream_claim_shared(s->registry,
-                                 (struct span){.at = key, .len = zone->len + list_len});
-}
-
-static int make_group(struct setup *s, struct cluster *c)
-{
-    struct upstream_group *g = &c->group;
-    uint32_t most = c->dns_n > 0 ? c->dns_n : c->services.n;
-    g->label = c->label;
-    g->list = arena_array(s->arena, most, sizeof(struct upstream *));
-    if (g->list == NULL)
-        return error_at(s->errs, c->at, "out of memory");
-    struct name probe;
-    size_t label = 1 + (size_t)g->probe.name.wire[0];
-    if (name_join(&probe, g->probe.name.wire, label, c->domain.wire) < 0)
-        return error_at(s->errs, c->at, "plugin/cluster: domain of %s is too long",
-                        c->label);
-    g->probe.name = probe;
-    if (add_addresses(s, c) < 0)
-        return -1;
-    g->shared = claim_shared(s, c);
-    return g->shared == NULL ? error_at(s->errs, c->at, "out of memory") : 0;
-}
-
-/* ---- the block around it ---- */
-
-static int check_keys(const struct setup *s, const struct cluster *c)
-{
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        const struct name *zone = &c->zones.list[i];
-        if (plan_serves(s->block, zone->wire))
-            continue;
-        char text[NAME_TEXT_MAX];
-        name_print(zone->wire, text);
-        return error_at(
-            s->errs, c->at,
-            "plugin/cluster: zone %s lies outside this server block, which "
-            "would never be asked for it: add %s to the block's keys, or use "
-            "a block `.`",
-            text, text);
-    }
-    return 0;
-}
-
-static bool reverse_is_served(const struct setup *s, const struct subnets *subnets)
-{
-    for (uint32_t i = 0; i < subnets->n; i++) {
-        struct name zone;
-        cidr_reverse_zone(&subnets->list[i], 0, &zone);
-        if (!plan_serves(s->block, zone.wire))
-            return false;
-    }
-    return true;
-}
-
-/* Told of the first clusters, then counted: a fleet would fill the log with one thing.
- */
-#define WARNINGS_MAX 5
-
-static void warn_reverse(const struct setup *s, struct cluster_plugin *p,
-                         const struct cluster *c)
-{
-    char text[ADDR_TEXT_MAX];
-    if (reverse_is_served(s, &c->services) && reverse_is_served(s, &c->pods))
-        return;
-    if (++p->unreversed > WARNINGS_MAX)
-        return;
-    const struct cidr *range =
-        c->services.n > 0 ? &c->services.list[0] : &c->pods.list[0];
-    log_warning("plugin/cluster: %s:%u: reverse names of %s are never asked of this "
-                "block; add its subnets to the block's keys, such as %s",
-                c->at.file, c->at.line, c->label, cidr_print(range, text));
-}
-
-static int keep(struct setup *s, struct cluster_plugin *p, struct cluster *c)
-{
-    void *list = p->list;
-    if (grow(s->arena, &list, p->n, &p->cap, sizeof *p->list) < 0)
-        return error_at(s->errs, c->at, "out of memory");
-    p->list = list;
-    p->list[p->n++] = c;
-    return 0;
-}
-
-static int set_up_one(struct setup *s, struct cluster_plugin *p, struct reader *rd)
-{
-    struct cluster *c = new_cluster(rd);
-    if (c == NULL || keep(s, p, c) < 0)
-        return error_at(s->errs, reader_token(rd)->at, "out of memory");
-    if (read_cluster(rd, c) < 0 || make_group(s, c) < 0 || check_keys(s, c) < 0)
-        return -1;
-    if (s->block->measured && metrics_measure_group(s->plan, &c->group) < 0)
-        return error_at(s->errs, c->at, "out of memory");
-    warn_reverse(s, p, c);
-    return cluster_map_add(&p->map, s->arena, c, s->errs);
+    struct arena scratch; /* the record has copies of what counts */
+    struct reader own = *rd;
+    struct cluster_spec spec;
+    init_spec(rd, &spec);
+    arena_init(&scratch, NULL, 0);
+    own.arena = &scratch;
+    int rc = read_cluster(&own, &spec);
+    if (rc == 0)
+        rc = clusters_add_line(all, &spec, rd->errs);
+    arena_release(&scratch);
+    rd->at = own.at;
+    rd->nesting = own.nesting;
+    return rc;
 }
 
 int cluster_setup(struct setup *s, const struct directive *d)
 {
-    struct cluster_plugin *p = arena_alloc(s->arena, sizeof *p);
-    if (p == NULL)
+    struct clusters *all = clusters_of(s->plan, s->block);
+    if (all == NULL)
         return error_at(s->errs, d->at, "out of memory");
-    s->state = p;
-    s->block->clusters = &p->map;
+    s->state = all;
     struct reader rd = reader_init(d, s->arena, s->errs);
     uint32_t before = s->errs->n;
     while (reader_next(&rd))
-        set_up_one(s, p, &rd);
-    if (p->unreversed > WARNINGS_MAX)
-        log_warning("plugin/cluster: reverse names of %u more clusters are never asked "
-                    "of their block",
-                    p->unreversed - WARNINGS_MAX);
-    if (s->errs->n > before)
-        return -1;
-    return cluster_map_check(&p->map, (const struct cluster *const *)p->list, p->n,
-                             s->errs);
+        set_up_one(all, &rd);
+    return s->errs->n > before ? -1 : 0;
 }
 
-void cluster_release(struct registry *reg, void *state)
+/* ---- inventories ---- */
+
+static int read_inventory(struct setup *s, struct clusters *all, struct reader *rd)
 {
-    struct cluster_plugin *p = state;
-    for (uint32_t i = 0; i < p->n; i++)
-        upstream_group_release(reg, &p->list[i]->group);
-    cluster_map_release(&p->map);
+    struct cluster_spec spec;
+    const char *word, *source;
+    init_spec(rd, &spec);
+    if (reader_one(rd, &word) < 0 ||
+        reader_options(rd, inventory_options, INVENTORY_OPTIONS_N, &spec) < 0)
+        return -1;
+    source = strstr(word, "://") != NULL ? word : plan_path(s->block, s->arena, word);
+    if (source == NULL)
+        return reader_error(rd, "out of memory");
+    return clusters_add_inventory(all, &spec, source, s->errs);
+}
+
+static bool has_cluster_lines(const struct block *b)
+{
+    for (uint32_t i = 0; i < b->directives_n; i++) {
+        if (strcmp(b->directives[i].name, "cluster") == 0)
+            return true;
+    }
+    return false;
+}
+
+int inventory_setup(struct setup *s, const struct directive *d)
+{
+    struct clusters *all = clusters_of(s->plan, s->block);
+    if (all == NULL)
+        return error_at(s->errs, d->at, "out of memory");
+    s->state = all;
+    s->passive = has_cluster_lines(s->block->source);
+    struct reader rd = reader_init(d, s->arena, s->errs);
+    uint32_t before = s->errs->n;
+    while (reader_next(&rd))
+        read_inventory(s, all, &rd);
+    if (s->errs->n > before)
+        return -1;
+    return clusters_load(all, s->errs);
 }

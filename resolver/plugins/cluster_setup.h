@@ -1,22 +1,22 @@
-/* The configuration side of `cluster`: from its directive to the map and the groups of
- * DNS addresses. */
+/* The configuration side of `cluster` and `inventory`: from their directives to the
+ * block's clusters. Both are asked through the same hooks. */
 #ifndef ISTHMUS_RESOLVER_PLUGINS_CLUSTER_SETUP_H
 #define ISTHMUS_RESOLVER_PLUGINS_CLUSTER_SETUP_H
 
-#include "resolver/cluster_map.h"
+#include "resolver/clusters.h"
 #include "resolver/plugin.h"
 
-struct cluster_plugin {
-    struct cluster **list;
-    uint32_t n, cap;
-    struct cluster_map map;
-    uint32_t unreversed; /* clusters whose reverse names the block is never asked */
-};
-
-#define CLUSTER_OPTIONS_N 14
+#define CLUSTER_OPTIONS_N   14
+#define INVENTORY_OPTIONS_N 15
 extern const struct option cluster_options[CLUSTER_OPTIONS_N];
+extern const struct option inventory_options[INVENTORY_OPTIONS_N];
 
 int cluster_setup(struct setup *s, const struct directive *d);
-void cluster_release(struct registry *reg, void *state);
+int inventory_setup(struct setup *s, const struct directive *d);
+
+/* Their state is the block's struct clusters. */
+enum verdict cluster_on_query(struct query *q, const void *state);
+enum verdict cluster_on_wake(struct query *q, const void *state);
+const char *cluster_label(struct query *q, const void *state);
 
 #endif

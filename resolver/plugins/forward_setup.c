@@ -30,9 +30,11 @@ static int parse_health_flag(struct reader *rd, const char *flag,
                             flag);
     if (!reader_arg(rd, &word))
         return reader_error_args(rd);
-    if (name_parse(&probe->name, text_of(word)) < 0)
+    struct name name;
+    if (name_parse(&name, text_of(word)) < 0)
         return reader_error(rd, "health_check: invalid domain name %s", word);
-    return 0;
+    probe->name = arena_copy(rd->arena, name.wire, name.len);
+    return probe->name == NULL ? reader_error(rd, "out of memory") : 0;
 }
 
 static int parse_health_check(struct reader *rd, void *state)
@@ -307,9 +309,11 @@ static struct forward *forward_new(struct reader *rd)
         .deadline_us = 49 * SECOND / 10,
         .attempt_us = 2 * SECOND,
         .expire_us = 10 * SECOND,
-        .probe = {.interval_us = SECOND / 2, .type = DNS_NS, .recursion_desired = true},
+        .probe = {.interval_us = SECOND / 2,
+                  .name = (const uint8_t *)"", /* the root */
+                  .type = DNS_NS,
+                  .recursion_desired = true},
     };
-    f->group.probe.name.len = 1; /* the root */
     return f;
 }
 

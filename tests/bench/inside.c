@@ -252,7 +252,7 @@ int main(int argc, char **argv)
     struct registry *reg = registry_new();
     struct resolver *r = resolver_new(&w.io, 0);
     struct plan *plan = reg == NULL ? NULL : load(reg, argv[1]);
-    if (r == NULL || plan == NULL || resolver_adopt(r, plan) < 0)
+    if (r == NULL || plan == NULL || resolver_adopt(r, plan, 0) < 0)
         return 1;
     int rc = measure(r, &w, &zones);
     resolver_free(r);

@@ -28,7 +28,7 @@ HEADERS = [
     (r'sys/socket\.h|netdb\.h|netinet/(?:tcp|udp)\.h', ['server/', 'config/discovery/', 'tests/', 'base/addr.']),
     (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile', 'resolver/tsig_test.', 'tests/']),
     (r'curl/.*', ['config/discovery/http.']),
-    (r'cjson/.*', ['base/tree.', 'config/json.']),
+    (r'cjson/.*', ['base/tree.']),
     (r'pcre2\.h', ['resolver/pattern.']),
     (r'microhttpd\.h', ['server/admin.']),
     (r'fstrm\.h', ['server/tap_sink.']),

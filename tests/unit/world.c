@@ -38,7 +38,7 @@ void world_open(struct world *w)
 
 void world_adopt(struct world *w, struct plan *plan)
 {
-    assert_int_equal(resolver_adopt(w->r, plan), 0);
+    assert_int_equal(resolver_adopt(w->r, plan, 0), 0);
     w->plan = plan;
 }
 

@@ -1,0 +1,474 @@
+#include "resolver/clusters.h"
+
+#include "base/hash.h"
+#include "resolver/cluster_make.h"
+#include "resolver/outside.h"
+#include "resolver/plan.h"
+#include "resolver/registry.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SETTLE_MS    2000 /* for the first look of a source */
+#define WARNINGS_MAX 5    /* of one kind: a fleet would fill the log with one thing */
+
+/* ---- the block around it ---- */
+
+static bool reverse_is_served(const struct clusters *all, const struct subnets *subnets)
+{
+    for (uint32_t i = 0; i < subnets->n; i++) {
+        struct name zone;
+        cidr_reverse_zone(&subnets->list[i], 0, &zone);
+        if (!plan_serves(all->block, zone.wire))
+            return false;
+    }
+    return true;
+}
+
+static void warn_reverse(struct clusters *all, const struct cluster *c)
+{
+    char text[ADDR_TEXT_MAX];
+    if (reverse_is_served(all, &c->services) && reverse_is_served(all, &c->pods))
+        return;
+    if (++all->unreversed > WARNINGS_MAX)
+        return;
+    const struct cidr *range =
+        c->services.n > 0 ? &c->services.list[0] : &c->pods.list[0];
+    log_warning("plugin/cluster: %s:%u: reverse names of %s are never asked of this "
+                "block; add its subnets to the block's keys, such as %s%s",
+                c->at.file, c->at.line, c->label, cidr_print(range, text),
+                all->unreversed == WARNINGS_MAX
+                    ? " (clusters of which the same is true are not named any more)"
+                    : "");
+}
+
+/* Serves what the record says, in the place of `old` if that is not NULL. The new
+ * cluster, or NULL after adding an error. */
+static struct cluster *serve(struct clusters *all, const struct cluster_spec *spec,
+                             struct inventory_record *r, struct cluster *old,
+                             struct errors *errs)
+{
+    struct cluster *c = cluster_make(all, spec, r, errs);
+    if (c == NULL)
+        return NULL;
+    if (cluster_map_put(&all->map, c, old, errs) == 0) {
+        warn_reverse(all, c);
+        return c;
+    }
+    cluster_unmake(all, c);
+    return NULL;
+}
+
+struct clusters *clusters_of(struct plan *p, struct plan_block *b)
+{
+    for (struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        if (all->block == b)
+            return all;
+    }
+    struct clusters *all = arena_alloc(&p->arena, sizeof *all);
+    if (all == NULL)
+        return NULL;
+    cluster_map_init(&all->map, cluster_free, all);
+    all->plan = p;
+    all->block = b;
+    all->inventories_last = &all->inventories;
+    all->next = p->clusters;
+    p->clusters = all;
+    b->clusters = &all->map;
+    return all;
+}
+
+int clusters_add_line(struct clusters *all, const struct cluster_spec *spec,
+                      struct errors *errs)
+{
+    struct inventory_record *r = inventory_record_new(&spec->draft);
+    if (r == NULL)
+        return error_at(errs, spec->draft.at, "plugin/cluster: out of memory");
+    const struct cluster *c = serve(all, spec, r, NULL, errs);
+    inventory_record_drop(r);
+    return c == NULL ? -1 : 0;
+}
+
+/* ---- sources ---- */
+
+/* The registry keeps them over reloads, by their text: what they hold is there at once
+ * for the next plan. */
+struct source_wish {
+    struct discovery_settings settings;
+    struct where at;
+    struct errors *errs;
+};
+
+static int source_init(void *object, const void *argument)
+{
+    const struct source_wish *w = argument;
+    struct discovery **d = object;
+    *d = discovery_new(&w->settings, w->at, w->errs);
+    return *d == NULL ? -1 : 0;
+}
+
+static void source_release(void *object)
+{
+    discovery_free(*(struct discovery **)object);
+}
+
+static const struct registry_kind source_kind = {.name = "inventory",
+                                                 .size = sizeof(struct discovery *),
+                                                 .init = source_init,
+                                                 .release = source_release};
+
+int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec,
+                           const char *source, struct errors *errs)
+{
+    const struct outside *outside = all->plan->outside;
+    struct clusters_inventory *inv = arena_alloc(&all->plan->arena, sizeof *inv);
+    if (inv == NULL)
+        return error_at(errs, spec->draft.at, "plugin/inventory: out of memory");
+    struct source_wish wish = {.settings = {.source = source,
+                                            .state = spec->state,
+                                            .interval_us = spec->interval_us,
+                                            .shrink = spec->shrink},
+                               .at = spec->draft.at,
+                               .errs = errs};
+    if (outside != NULL) {
+        wish.settings.changed = outside->changed;
+        wish.settings.context = outside->context;
+    }
+    *inv = (struct clusters_inventory){
+        .all = all, .spec = *spec, .at = spec->draft.at, .source_text = source};
+    uint32_t before = errs->n;
+    inv->source = registry_claim(all->plan->registry, &source_kind,
+                                 (struct span){(const uint8_t *)source, strlen(source)},
+                                 &wish, NULL);
+    if (inv->source == NULL)
+        return errs->n > before
+                   ? -1
+                   : error_at(errs, inv->at, "plugin/inventory: out of memory");
+    discovery_set(*inv->source, &wish.settings);
+    *all->inventories_last = inv;
+    all->inventories_last = &inv->next;
+    return 0;
+}
+
+/* ---- clusters of an inventory ---- */
+
+static uint32_t hash_of(const char *name)
+{
+    return (uint32_t)hash_bytes(name, strlen(name));
+}
+
+static bool is_named(const void *entry, const void *key)
+{
+    const struct cluster *c = entry;
+    return strcmp(inventory_name(c->record), key) == 0;
+}
+
+static struct cluster *find(const struct clusters_inventory *inv, const char *name)
+{
+    return table_get(&inv->names, hash_of(name), is_named, name);
+}
+
+static void forget_refusal(struct clusters_inventory *inv, const char *name)
+{
+    for (struct clusters_refused **at = &inv->refused; *at != NULL; at = &(*at)->next) {
+        struct clusters_refused *r = *at;
+        if (strcmp(inventory_name(r->record), name) != 0)
+            continue;
+        *at = r->next;
+        inv->refused_n--;
+        inventory_record_drop(r->record);
+        free(r->why);
+        free(r);
+        return;
+    }
+}
+
+/* Notes why a record is not served, and says so. */
+static void refuse(struct clusters_inventory *inv, struct inventory_record *record,
+                   const struct errors *errs)
+{
+    const char *why = errs->list == NULL ? "out of memory" : errs->list[0].text;
+    struct clusters_refused **end = &inv->refused, *r;
+    log_limited(&inv->log, 10, LOG_WARNING, "plugin/inventory: %s:%u: %s not used: %s",
+                record->file, record->line, inventory_name(record), why);
+    while (*end != NULL)
+        end = &(*end)->next;
+    r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return; /* said it was; looked at again it is not */
+    r->record = inventory_record_use(record);
+    r->why = strdup(why);
+    *end = r;
+    inv->refused_n++;
+}
+
+/* The record in the place of what its name stood for. */
+static int try_record(struct clusters_inventory *inv, struct inventory_record *r,
+                      struct errors *errs)
+{
+    const char *name = inventory_name(r);
+    struct cluster *old = find(inv, name);
+    if (old != NULL && old->record == r)
+        return 0;
+    struct cluster *c = serve(inv->all, &inv->spec, r, old, errs);
+    if (c == NULL)
+        return -1;
+    if (old != NULL)
+        table_del(&inv->names, hash_of(name), old);
+    if (table_put(&inv->names, hash_of(name), c) < 0) {
+        cluster_map_remove(&inv->all->map, c);
+        return error_at(errs, c->at, "plugin/inventory: out of memory");
+    }
+    return 0;
+}
+
+static void put_record(struct clusters_inventory *inv, struct inventory_record *r)
+{
+    struct errors errs;
+    errors_init(&errs);
+    forget_refusal(inv, inventory_name(r));
+    if (try_record(inv, r, &errs) < 0)
+        refuse(inv, r, &errs);
+    errors_release(&errs);
+}
+
+static void remove_name(struct clusters_inventory *inv, const char *name)
+{
+    struct cluster *c = find(inv, name);
+    forget_refusal(inv, name);
+    if (c == NULL)
+        return;
+    log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
+                c->label);
+    table_del(&inv->names, hash_of(name), c);
+    cluster_map_remove(&inv->all->map, c);
+}
+
+/* What was in the way of others may be gone: the oldest first. */
+static void try_refused(struct clusters *all)
+{
+    for (struct clusters_inventory *inv = all->inventories; inv != NULL;
+         inv = inv->next) {
+        struct clusters_refused **at = &inv->refused;
+        while (*at != NULL) {
+            struct clusters_refused *r = *at;
+            struct errors errs;
+            errors_init(&errs);
+            int rc = try_record(inv, r->record, &errs);
+            errors_release(&errs);
+            if (rc < 0) {
+                at = &r->next;
+                continue;
+            }
+            log_info("plugin/inventory: %s can be served now",
+                     inventory_name(r->record));
+            *at = r->next;
+            inv->refused_n--;
+            inventory_record_drop(r->record);
+            free(r->why);
+            free(r);
+        }
+    }
+}
+
+/* ---- all that is held, for a new plan ---- */
+
+struct held {
+    struct inventory_record *record;
+    struct clusters_inventory *inv;
+};
+
+struct gathering {
+    struct clusters_inventory *inv;
+    struct held *list;
+    uint32_t n, cap;
+    bool no_memory;
+};
+
+static void gather_one(struct gathering *g, struct inventory_record *r)
+{
+    if (g->n == g->cap) {
+        uint32_t cap = g->cap == 0 ? 64 : g->cap * 2;
+        struct held *list = realloc(g->list, cap * sizeof *list);
+        if (list == NULL) {
+            g->no_memory = true;
+            return;
+        }
+        g->list = list;
+        g->cap = cap;
+    }
+    g->list[g->n++] = (struct held){.record = inventory_record_use(r), .inv = g->inv};
+}
+
+/* What it is to replace is served before it, as it was when it came. */
+static void gather(void *context, struct inventory_record *r)
+{
+    struct gathering *g = context;
+    if (r->before != NULL)
+        gather_one(g, r->before);
+    gather_one(g, r);
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct held *x = a, *y = b;
+    return x->record->seq < y->record->seq ? -1 : x->record->seq > y->record->seq;
+}
+
+int clusters_load(struct clusters *all, struct errors *errs)
+{
+    struct gathering g = {0};
+    for (struct clusters_inventory *inv = all->inventories; inv != NULL;
+         inv = inv->next) {
+        if (!discovery_settle(*inv->source, SETTLE_MS))
+            log_warning("plugin/inventory: %s:%u: %s has not been read yet",
+                        inv->at.file, inv->at.line, inv->source_text);
+        g.inv = inv;
+        inv->number = discovery_each(*inv->source, gather, &g);
+    }
+    if (g.n > 0)
+        qsort(g.list, g.n, sizeof *g.list, by_age);
+    for (uint32_t i = 0; i < g.n; i++) {
+        put_record(g.list[i].inv, g.list[i].record);
+        inventory_record_drop(g.list[i].record);
+    }
+    free(g.list);
+    if (!g.no_memory)
+        return 0;
+    return error_at(errs, all->inventories->at, "plugin/inventory: out of memory");
+}
+
+/* ---- what has changed, for the plan in use ---- */
+
+static void apply(struct clusters_inventory *inv, const struct discovery_change *c)
+{
+    if (c->number <= inv->number)
+        return;
+    inv->number = c->number;
+    if (c->now == NULL) {
+        remove_name(inv, inventory_name(c->old));
+        return;
+    }
+    const char *name = inventory_name(c->now);
+    bool there = find(inv, name) != NULL;
+    put_record(inv, c->now);
+    const struct cluster *served = find(inv, name);
+    if (served != NULL && served->record == c->now)
+        log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has %s: %s:%u",
+                    name, served->label, there ? "changed" : "come", served->at.file,
+                    served->at.line);
+}
+
+/* Whether some inventory before this one has the same source: it has taken the changes
+ * of all. */
+static bool is_second(const struct plan *p, const struct clusters_inventory *inv)
+{
+    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        const struct clusters_inventory *other = all->inventories;
+        for (; other != NULL; other = other->next) {
+            if (other == inv)
+                return false;
+            if (other->source == inv->source)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A change, and whether all that it concerns are done with it. */
+struct source_change {
+    struct discovery **source;
+    const struct discovery_change *change;
+    bool settled;
+};
+
+typedef void inventory_fn(struct clusters_inventory *inv, void *context);
+
+static void each_inventory(struct plan *p, inventory_fn *fn, void *context)
+{
+    for (struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        struct clusters_inventory *inv = all->inventories;
+        for (; inv != NULL; inv = inv->next)
+            fn(inv, context);
+    }
+}
+
+static void apply_if_its(struct clusters_inventory *inv, void *context)
+{
+    const struct source_change *c = context;
+    if (inv->source == c->source)
+        apply(inv, c->change);
+}
+
+/* A record that all serve needs nothing to fall back on. */
+static void is_served(struct clusters_inventory *inv, void *context)
+{
+    struct source_change *c = context;
+    if (inv->source != c->source)
+        return;
+    const struct cluster *served = find(inv, inventory_name(c->change->now));
+    c->settled = c->settled && served != NULL && served->record == c->change->now;
+}
+
+struct taking {
+    struct plan *plan;
+    bool any;
+};
+
+static void take_changes(struct clusters_inventory *inv, void *context)
+{
+    struct taking *taking = context;
+    struct plan *p = taking->plan;
+    if (is_second(p, inv))
+        return;
+    struct discovery_change *list = discovery_take(*inv->source);
+    taking->any = taking->any || list != NULL;
+    while (list != NULL) {
+        struct source_change c = {
+            .source = inv->source, .change = list, .settled = list->now != NULL};
+        each_inventory(p, apply_if_its, &c);
+        if (c.settled)
+            each_inventory(p, is_served, &c);
+        if (c.settled)
+            discovery_settled(*inv->source, list->now);
+        list = list->next;
+        discovery_change_free((struct discovery_change *)(uintptr_t)c.change);
+    }
+}
+
+struct clusters_news clusters_refresh(struct plan *p)
+{
+    struct taking taking = {.plan = p};
+    p->retirement.waiting = false;
+    each_inventory(p, take_changes, &taking);
+    for (struct clusters *all = p->clusters; p->retirement.waiting && all != NULL;
+         all = all->next)
+        try_refused(all);
+    return (struct clusters_news){.changed = taking.any,
+                                  .retired = p->retirement.waiting};
+}
+
+/* ---- the end ---- */
+
+static void release_inventory(struct clusters_inventory *inv, void *context)
+{
+    struct plan *p = context;
+    while (inv->refused != NULL)
+        forget_refusal(inv, inventory_name(inv->refused->record));
+    table_release(&inv->names);
+    registry_drop(p->registry, inv->source);
+}
+
+void clusters_publish(struct plan *p)
+{
+    for (struct clusters *all = p->clusters; all != NULL; all = all->next)
+        all->map.retirement = &p->retirement;
+}
+
+void clusters_release(struct plan *p)
+{
+    for (struct clusters *all = p->clusters; all != NULL; all = all->next)
+        cluster_map_release(&all->map);
+    each_inventory(p, release_inventory, p);
+    p->clusters = NULL;
+}

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# e2e: quick tsan
+"""Clusters that come and go by themselves: files of JSON that change while they are served (story 9),
+what is not believed, the last known map, and the members of a real serf. The clusters are one NSD
+that listens at the tenth address of each Service subnet."""
+import functools
+import json
+import os
+import threading
+import time
+
+import harness
+import peers
+from harness import Process, ask, check, equal, folder, free_port, isthmus, loopback_net, need, wait_until, write
+
+CLUSTERS = 'abcdefgh'
+
+
+@functools.cache
+def fleet():
+    """The port of the clusters' DNS, and the net of each."""
+    nets = {letter: loopback_net() for letter in CLUSTERS}
+    port = free_port()
+    zone = ['cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5',
+            'cluster.local. 30 IN NS ns.dns.cluster.local.', 'ns.dns.cluster.local. 30 IN A 192.0.2.9',
+            'dns-version.cluster.local. 30 IN TXT "1.1.0"', 'kubernetes.default.svc.cluster.local. 5 IN A 192.0.2.1']
+    peers.Nsd({'cluster.local': '\n'.join(zone) + '\n'}, [f'{net}.10' for net in nets.values()], port)
+    return port, nets
+
+
+def put(place, name, value):
+    """As a deployment does it: whole or not at all."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=1)
+    write(f'{place}/.new', text)
+    os.rename(f'{place}/.new', f'{place}/{name}')
+
+
+def cluster(letter, **more):
+    return {'name': f'cluster-{letter}', 'zone': f'cluster-{letter}.local', 'services': [f'{fleet()[1][letter]}.0/24'], **more}
+
+
+def start(source, options='', **more):
+    return isthmus(f'''
+    inventory {source} {{
+        port {fleet()[0]}
+        {options}
+    }}
+    cache''', **more)
+
+
+def answers(server, zone):
+    return ask(server, f'kubernetes.default.svc.{zone}').data == ['192.0.2.1']
+
+
+def comes(server, zone, what):
+    began = time.monotonic()
+    wait_until(lambda: answers(server, zone), 10, what)
+    check(time.monotonic() - began < 2 * harness.slack(), f'{what} within 2 s')
+
+
+def goes(server, zone, what):
+    wait_until(lambda: not answers(server, zone), 10, what)
+
+
+class Load:
+    """A client of one cluster, who must notice nothing."""
+
+    def __init__(self, server, zone):
+        self.server, self.zone, self.asked, self.lost, self.stop = server, zone, 0, [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                good = ask(self.server, f'kubernetes.default.svc.{self.zone}').data == ['192.0.2.1']
+            except OSError as error:
+                good = False
+                self.lost.append(repr(error))
+            self.asked += 1
+            if not good:
+                self.lost.append('a wrong answer')
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+
+def test_a_cluster_joins_and_another_is_rejected():
+    place = folder('clusters.d')
+    put(place, 'a.json', cluster('a'))
+    put(place, 'b.json', cluster('b'))
+    server = start(place)
+    check(answers(server, 'cluster-a.local') and answers(server, 'cluster-b.local'), 'what is there at the start is served')
+    with Load(server, 'cluster-a.local') as load:
+        put(place, 'c.json', cluster('c'))
+        comes(server, 'cluster-c.local', 'a file that is new')
+        put(place, 'd.json', {**cluster('d'), 'services': [cluster('c')['services'][0].replace('/24', '/25')]})
+        wait_until(lambda: 'cluster-d not used' in server.output(), 10, 'the rejection')
+        check('lies inside Service subnet' in server.output() and 'c.json:1' in server.output(), 'with the reason', server.output())
+        check(answers(server, 'cluster-c.local'), 'the older stays')
+        put(place, 'd.json', cluster('d'))
+        comes(server, 'cluster-d.local', 'the mended one')
+        os.unlink(f'{place}/c.json')
+        goes(server, 'cluster-c.local', 'its file is gone')
+        open(f'{place}/a.json', 'w').close()
+        wait_until(lambda: 'a.json:1: empty' in server.output(), 10, 'the error')
+        check(answers(server, 'cluster-a.local'), 'a file that was emptied keeps its cluster')
+        put(place, 'b.json', {**cluster('b'), 'zone': 'b.lan'})
+        comes(server, 'b.lan', 'another zone')
+        goes(server, 'cluster-b.local', 'the zone of before')
+    equal(load.lost, [], f'of {load.asked} questions to cluster-a none is lost')
+    check(load.asked > 20, 'there was a load', load.asked)
+
+
+def test_what_is_not_believed():
+    place = folder('list')
+    path = f'{place}/fleet.json'
+    put(place, 'fleet.json', [cluster(letter) for letter in 'abcd'])
+    server = start(path)
+    for text, words in (('[]', 'lists 0 of 4 clusters'), ('[{"name": "x"', 'no JSON from here on'),
+                        ([cluster('a')], 'lists 1 of 4 clusters'), ([cluster('a'), {'name': 'b'}], 'anyOf')):
+        put(place, 'fleet.json', text)
+        wait_until(lambda words=words: words in server.output(), 10, words)
+        check(all(answers(server, f'cluster-{letter}.local') for letter in 'abcd'), f'{words}: all clusters stay')
+    put(place, 'fleet.json', [cluster(letter) for letter in 'abe'])
+    comes(server, 'cluster-e.local', 'a list that is believed')
+    goes(server, 'cluster-d.local', 'what it has not')
+    os.unlink(path)
+    wait_until(lambda: 'No such file' in server.output(), 10, 'the error')
+    check(answers(server, 'cluster-a.local'), 'without its file it goes on')
+
+
+def test_a_reload_keeps_them_and_options_count():
+    place = folder('options')
+    put(place, 'a.json', {'name': 'a', 'services': cluster('a')['services']})
+    server = start(place, 'zone {name}.k8s.lan {name}.lan')
+    check(answers(server, 'a.k8s.lan') and answers(server, 'a.lan'), 'zones by the name')
+    text = open(server.corefile, encoding='utf-8').read()
+    with Load(server, 'a.k8s.lan') as load:
+        for n in range(3):
+            count = server.output().count('Reloading complete')
+            write(server.corefile, text.replace('{name}.lan', f'{{name}}.lan{n}'))
+            server.signal(10)
+            wait_until(lambda count=count: server.output().count('Reloading complete') > count, 10, 'the reload')
+            check(answers(server, f'a.lan{n}'), 'the new zone')
+    equal(load.lost, [], f'of {load.asked} questions none is lost over reloads')
+
+
+def test_the_last_known_map():
+    place, state = folder('away'), folder('state')
+    put(place, 'a.json', cluster('a'))
+    server = start(place, f'state {state}')
+    wait_until(lambda: os.listdir(state), 10, 'the map on disk')
+    server.stop()
+    os.rename(place, place + '.not')
+    server = start(place, f'state {state}')
+    check(answers(server, 'cluster-a.local'), 'it is served while the source is away')
+    check('No such file' in server.output(), 'which is said')
+    os.rename(place + '.not', place)
+    put(place, 'b.json', cluster('b'))
+    comes(server, 'cluster-b.local', 'the source is back')
+
+
+def serf(*words):
+    return [need('serf'), *words]
+
+
+def test_members_of_serf():
+    place, port, nets = folder('serf'), *fleet()
+    rpc, names = [free_port() for _ in 'ab'], 'ab'
+    bind = [free_port() for _ in 'ab']
+    agents = []
+    for i, letter in enumerate(names):
+        join = ['-profile', 'local'] + ([] if i == 0 else ['-retry-join', f'127.0.0.1:{bind[0]}', '-retry-interval', '1s'])
+        agents.append(Process(serf('agent', '-node', f'gw-{letter}', '-bind', f'127.0.0.1:{bind[i]}', '-rpc-addr',
+                                   f'127.0.0.1:{rpc[i]}', '-tag', f'cluster={letter}.k8s.lan', '-tag', f'asn=6500{i}', '-tag',
+                                   f'dns={nets[letter]}.10:{port}', '-tag', f'zone={letter}.k8s.lan', *join), f'serf-{letter}'))
+
+    def members():
+        out = harness.run(serf('members', '-format=json', f'-rpc-addr=127.0.0.1:{rpc[0]}'))[1]
+        return out if out.lstrip().startswith('{') else '{"members": []}'
+
+    wait_until(lambda: members().count('"alive"') == 2, 20, 'two members')
+    put(place, 'members.json', members())
+    server = start(f'{place}/members.json', 'shrink 100')
+    check(answers(server, 'a.k8s.lan') and answers(server, 'b.k8s.lan'), 'what the members say is served')
+    agents[1].kill()
+    wait_until(lambda: '"failed"' in members(), 60, 'one fails')
+    put(place, 'members.json', members())
+    check(answers(server, 'b.k8s.lan'), 'who has failed is kept')
+    harness.run(serf('force-leave', f'-rpc-addr=127.0.0.1:{rpc[0]}', 'gw-b'))
+    wait_until(lambda: '"left"' in members(), 20, 'and leaves')
+    put(place, 'members.json', members())
+    goes(server, 'b.k8s.lan', 'who has left is gone')
+    check(answers(server, 'a.k8s.lan'), 'the other stays')
+
+
+if __name__ == '__main__':
+    harness.main()
