@@ -65,7 +65,8 @@ struct inquiry {
     uint64_t serial;     /* of all inquiries of the worker */
     uint64_t give_up_us; /* the end, whatever happens */
     uint64_t hedge_us;   /* when the next is asked although nothing failed */
-    struct attempt attempt[INQUIRY_ATTEMPTS];
+    struct attempt attempt;       /* the first; mostly there is no other */
+    struct attempt *more_attempts; /* INQUIRY_ATTEMPTS - 1; NULL: not needed yet */
 
     /* who waits; the first needs no memory */
     struct ticket first_waiter, *more_waiters;
