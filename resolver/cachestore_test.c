@@ -460,12 +460,16 @@ static void a_flush_comes_to_the_end_of_a_large_store(void **unused)
 {
     enum { N = 40000 };
     struct rig r;
+    struct msg m;
     open_store(&r, 1000000);
+    struct span packet = build_answer(ANSWER);
+    build_walk(&m, packet); /* once: what is built stays until the end */
+    struct cache_put p = {.facts = success(30, START), .msg = &m, .len = packet.len};
     for (unsigned i = 0; i < N; i++) {
         char name[32];
         snprintf(name, sizeof name, "n%u.test", i);
         struct cache_key key = key_for(name);
-        put(&r, &key, success(30, START), ANSWER);
+        assert_true(cachestore_put(r.store, &key, &p));
     }
     struct cache_pick all = {.zone = build_name("test")};
     assert_int_equal(cachestore_flush(r.store, &all), N);
