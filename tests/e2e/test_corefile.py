@@ -161,7 +161,7 @@ def test_unknown_words_get_a_suggestion():
 
 
 def test_plugins_of_coredns_are_named_as_such():
-    for name in ('etcd', 'dnssec', 'route53', 'azure', 'nomad', 'grpc', 'quic', 'transfer', 'tsig', 'on', 'secondary', 'federation'):
+    for name in ('etcd', 'dnssec', 'route53', 'azure', 'nomad', 'grpc', 'quic', 'tsig', 'on', 'federation'):
         refused(block(name), 3, name, 'coredns|version|not|later')
     refused(block('kubernetes cluster.local in-addr.arpa ip6.arpa {', '    pods insecure', '}'), 3, 'kubernetes', r'cluster \S+')
     status, found, _ = errors_of(block('kubernetes k8s.corp in-addr.arpa'))
@@ -170,7 +170,7 @@ def test_plugins_of_coredns_are_named_as_such():
 
 def test_brackets_and_quotes():
     refused('.:@PORT@ {\n    whoami\n', 2, '')
-    refused('.:@PORT@ {\n    forward . 1.1.1.1 {\n        max_fails 1\n    }\n    }\n}\n}\n', 7, 'line 6')
+    refused('.:@PORT@ {\n    forward . 1.1.1.1 {\n        max_fails 1\n    }\n    }\n}\nb.test {\n}\n', 7, 'line 6')
     refused('.:@PORT@{\n    whoami\n}\n', 1, '')
     status, _, err = errors_of('.:@PORT@ {\n    bind 127.0.0.1\n    whoami "a b"\n}\n')
     equal(status, 1, 'whoami takes no argument')
