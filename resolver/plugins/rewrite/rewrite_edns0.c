@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "resolver/core.h"
 #include "resolver/edns.h"
+#include "resolver/metadata.h"
 #include "resolver/plan.h"
 
 bool rewrite_edns0_variable(const char *word, enum rewrite_edns0_value *out)
@@ -68,10 +69,15 @@ static void put_name(struct wr *wr, const uint8_t *name)
     wr_bytes(wr, text, name_print(name, text));
 }
 
+static void put_label(struct wr *wr, struct query *q, const char *label)
+{
+    char value[METADATA_VALUE_MAX];
+    wr_bytes(wr, value, metadata_value(q, q->block, label, value));
+}
+
 /* The option's data into `wr`. False when there is none for this query: the address is
- * not known. */
-static bool put_value(const struct rewrite_edns0 *e, const struct query *q,
-                      struct wr *wr)
+ * not known, the label has no value. */
+static bool put_value(const struct rewrite_edns0 *e, struct query *q, struct wr *wr)
 {
     switch (e->value) {
     case EDNS0_TEXT:
@@ -98,6 +104,9 @@ static bool put_value(const struct rewrite_edns0 *e, const struct query *q,
     case EDNS0_SERVER_PORT:
         wr_u16(wr, server_port(q));
         return true;
+    case EDNS0_LABEL:
+        put_label(wr, q, (const char *)e->data.at);
+        return wr->at > 0;
     case EDNS0_NSID_WISH:
         return true;
     case EDNS0_CLIENT_NET:

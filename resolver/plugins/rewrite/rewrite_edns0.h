@@ -22,6 +22,7 @@ enum rewrite_edns0_value {
     EDNS0_PROTOCOL, /* "udp" or "tcp" */
     EDNS0_SERVER_IP,
     EDNS0_SERVER_PORT,
+    EDNS0_LABEL,      /* the value of the metadata label that `data` names */
     EDNS0_NSID_WISH,  /* nothing: asks for the server's identifier (RFC 5001) */
     EDNS0_CLIENT_NET, /* RFC 7871, of the client's address */
 };

@@ -1,5 +1,6 @@
 #include "base/limits.h"
 #include "resolver/edns.h"
+#include "resolver/metadata.h"
 #include "resolver/plugins/rewrite/rewrite_reading.h"
 
 #include <stdlib.h>
@@ -50,6 +51,29 @@ static int read_hex(struct rewrite_reading *r, const char *word, struct span *ou
 /* An option that forward would leave out for its length is none. */
 #define DATA_MAX (EDNS_OPTIONS_MAX - 4)
 
+/* `{PLUGIN/NAME}`: a label of metadata.h. */
+static int read_label(struct rewrite_reading *r, const char *word)
+{
+    struct rewrite_edns0 *e = &r->rule->edns0;
+    size_t len = strlen(word) - 2;
+    const char *label = word + 1, *slash = strchr(label, '/');
+    bool sound = slash != NULL && slash > label && slash + 1 < label + len &&
+                 strrchr(label, '/') == slash && len < METADATA_LABEL_MAX;
+    if (!sound)
+        return rewrite_refuse(
+            r,
+            "unsupported variable name \"%s\": expected {qname}, {qtype}, "
+            "{client_ip}, {client_port}, {protocol}, {server_ip}, {server_port} or a "
+            "metadata label such as {view/name}",
+            word);
+    const char *text = arena_printf(r->rd->arena, "%.*s", (int)len, label);
+    if (text == NULL)
+        return rewrite_refuse_memory(r);
+    e->value = EDNS0_LABEL;
+    e->data = (struct span){.at = (const uint8_t *)text, .len = len};
+    return 0;
+}
+
 static int read_data(struct rewrite_reading *r, const char *word)
 {
     struct rewrite_edns0 *e = &r->rule->edns0;
@@ -57,12 +81,7 @@ static int read_data(struct rewrite_reading *r, const char *word)
     if (len > 1 && word[0] == '{' && word[len - 1] == '}') {
         if (rewrite_edns0_variable(word, &e->value))
             return 0;
-        return rewrite_refuse(
-            r,
-            "unsupported variable name \"%s\": expected {qname}, {qtype}, "
-            "{client_ip}, {client_port}, {protocol}, {server_ip} or "
-            "{server_port}; there is no metadata here",
-            word);
+        return read_label(r, word);
     }
     e->data = (struct span){.at = (const uint8_t *)word, .len = len};
     if (strncmp(word, "0x", 2) == 0 && read_hex(r, word + 2, &e->data) < 0)

@@ -59,6 +59,25 @@ static const char *sent_by(const char *rules, const char *options)
     return sent;
 }
 
+/* A label without a value leaves the question alone. */
+static void a_metadata_label_may_be_the_value(void **unused)
+{
+    static const struct {
+        const char *lines, *sent;
+    } rows[] = {
+        {"metadata", "ffee00027676"},
+        {"", "none"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "view vv {\n expr true\n}\n%s\n"
+                 "rewrite edns0 local set 0xffee {view/name}",
+                 rows[i].lines);
+        assert_string_equal(sent_by(text, NULL), rows[i].sent);
+    }
+}
+
 static void assert_rows(const struct row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -188,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(actions_do_what_they_say),
+        cmocka_unit_test(a_metadata_label_may_be_the_value),
         cmocka_unit_test(values_are_taken_from_the_query),
         cmocka_unit_test(a_client_without_edns_gets_none),
         cmocka_unit_test(a_rule_that_does_nothing_stops_nothing),
