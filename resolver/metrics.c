@@ -10,10 +10,18 @@
 /* ---- meters ---- */
 
 static const uint32_t cells_of[METER_KINDS] = {
-    [METER_SERVED] = SERVED_CELLS,    [METER_CACHE] = CACHED_CELLS,
-    [METER_FORWARD] = FORWARD_CELLS,  [METER_PROXY] = PROXY_CELLS,
-    [METER_CLUSTER] = CLUSTER_CELLS,  [METER_SHED] = SHED_CELLS,
+    [METER_SERVED] = SERVED_CELLS,
+    [METER_CACHE] = CACHED_CELLS,
+    [METER_FORWARD] = FORWARD_CELLS,
+    [METER_PROXY] = PROXY_CELLS,
+    [METER_CLUSTER] = CLUSTER_CELLS,
+    [METER_SHED] = SHED_CELLS,
     [METER_HTTPS] = METRICS_STATUSES,
+    [METER_ACL_ALLOWED] = 1,
+    [METER_ACL] = ACL_CELLS,
+    [METER_DNS64] = 1,
+    [METER_LOCAL] = 1,
+    [METER_TEMPLATE] = 1,
 };
 
 const uint16_t metrics_statuses[METRICS_STATUSES] = {500, 200, 400, 404, 405, 411,
@@ -231,6 +239,60 @@ static int measure_cache(struct measuring *m, struct plan_zone *z)
     return z->cache_meter == NULL ? -1 : 0;
 }
 
+/* ---- of plugins ---- */
+
+const char *measure_join(struct measure *m, const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? NULL : arena_printf(&m->plan->arena, "%s,%s", a, b);
+}
+
+static int grow_list(struct measure *m)
+{
+    if (m->n < m->cap)
+        return 0;
+    uint32_t cap = m->cap == 0 ? 4 : m->cap * 2;
+    const struct meter **list =
+        arena_array(&m->plan->arena, cap, sizeof(struct meter *));
+    if (list == NULL)
+        return -1;
+    if (m->n > 0)
+        memcpy(list, m->list, m->n * sizeof(struct meter *));
+    m->list = list;
+    m->cap = cap;
+    return 0;
+}
+
+void measure_claim(struct measure *m, enum meter_kind kind, const char *labels)
+{
+    const struct meter *meter = metrics_claim(m->plan, kind, labels, NULL);
+    m->failed = m->failed || meter == NULL || grow_list(m) < 0;
+    if (!m->failed)
+        m->list[m->n++] = meter;
+}
+
+static int measure_plugins(struct measuring *m, struct plan_zone *z)
+{
+    const struct plan_block *b = z->block;
+    const char *view = b->view == NULL ? "" : b->view;
+    z->counters = arena_array(&m->plan->arena, b->chain_n, sizeof(struct meter **));
+    bool failed = z->counters == NULL && b->chain_n > 0;
+    for (uint16_t i = 0; i < b->chain_n && !failed; i++) {
+        struct measure one = {
+            .plan = m->plan,
+            .zone = z,
+            .server = m->server,
+            .view = metrics_label(&m->plan->arena, "view", view),
+        };
+        z->counters[i] = NULL;
+        if (b->chain[i].plugin->measure == NULL)
+            continue;
+        b->chain[i].plugin->measure(&one, b->chain[i].state);
+        z->counters[i] = one.list;
+        failed = one.failed;
+    }
+    return failed ? -1 : 0;
+}
+
 static int measure_zone(struct measuring *m, struct plan_zone *z)
 {
     char name[NAME_TEXT_MAX];
@@ -238,7 +300,7 @@ static int measure_zone(struct measuring *m, struct plan_zone *z)
     const char *zone = metrics_label(&m->plan->arena, "zone", name);
     const char *labels = join(m->plan, m->server, zone, z->block->view);
     z->meter = metrics_claim(m->plan, METER_SERVED, labels, z);
-    return z->meter == NULL ? -1 : measure_cache(m, z);
+    return z->meter == NULL || measure_plugins(m, z) < 0 ? -1 : measure_cache(m, z);
 }
 
 static int measure_server(struct plan *p, struct plan_server *s)

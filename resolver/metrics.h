@@ -29,7 +29,12 @@ enum meter_kind {
     METER_PROXY,   /* one upstream address; no context */
     METER_CLUSTER, /* context: struct upstream_group */
     METER_SHED,    /* one server; no context */
-    METER_HTTPS,   /* one server; no context */
+    METER_ACL_ALLOWED, /* of plugins; no context */
+    METER_ACL,
+    METER_DNS64,
+    METER_LOCAL,
+    METER_TEMPLATE,
+    METER_HTTPS, /* one server; no context */
     METER_KINDS,
 };
 
@@ -72,6 +77,8 @@ enum proxy_cell {
 };
 
 enum cluster_cell { CLUSTER_REQUESTS, CLUSTER_RENAMES, CLUSTER_CELLS };
+
+enum acl_cell { ACL_BLOCKED, ACL_FILTERED, ACL_DROPPED, ACL_CELLS };
 
 enum shed_cell { SHED_QUERIES, SHED_RESPONSES, SHED_CELLS };
 
@@ -136,6 +143,23 @@ void metrics_release(struct plan *p);
 /* Claims the meters of all servers, zones and caches of blocks with `prometheus`, once
  * the plan is built otherwise. 0, or -1: no memory. */
 int metrics_measure(struct plan *p);
+
+/* What a plugin's `measure` gets. */
+struct measure {
+    struct plan *plan;
+    const struct plan_zone *zone;
+    const char *server, *view; /* labels */
+    const struct meter **list; /* claimed so far */
+    uint32_t n, cap;
+    bool failed; /* no memory */
+};
+
+/* Claims a meter of this kind whose labels are those given, joined; each may be "". The
+ * first is number 0 of the plugin. */
+void measure_claim(struct measure *m, enum meter_kind kind, const char *labels);
+
+/* `a,b`; NULL: no memory, also when one is NULL. */
+const char *measure_join(struct measure *m, const char *a, const char *b);
 
 /* Claims those of a group and its addresses, for blocks with `prometheus`. 0, or -1: no
  * memory. */

@@ -153,6 +153,34 @@ static void questions_are_counted_when_they_are_over_and_as_they_became(void **u
     world_close(&w);
 }
 
+static void plugins_count_for_their_zones(void **unused)
+{
+    struct world w;
+    world_load(&w,
+               ". {\n prometheus\n local\n acl {\n drop type SRV\n }\n"
+               " acl a.test b.test {\n block type A\n filter type MX\n }\n"
+               " template IN TXT c.test d.test {\n rcode NXDOMAIN\n }\n whoami\n}\n");
+    static const struct world_question asked[] = {
+        {.name = "x.b.test"},           {.name = "x.a.test", .type = DNS_MX},
+        {.name = "x.test", .type = 33}, {.name = "x.d.test", .type = DNS_TXT},
+        {.name = "x.localhost"},        {.name = "localhost"}};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        world_ask_as(&w, &asked[i]);
+#define AT(zone) "{server=\"dns://:53\",view=\"\",zone=\"" zone "\""
+    static const struct row rows[] = {
+        {"coredns_acl_blocked_requests_total" AT("b.test.") "}", 1},
+        {"coredns_acl_blocked_requests_total" AT("a.test.") "}", -1},
+        {"coredns_acl_filtered_requests_total" AT("a.test.") "}", 1},
+        {"coredns_acl_dropped_requests_total" AT(".") "}", 1},
+        {"coredns_acl_allowed_requests_total{server=\"dns://:53\",view=\"\"}", 1},
+        {"coredns_template_matches_total" AT("d.test.") ",class=\"IN\",type=\"TXT\"}",
+         1},
+        {"coredns_local_localhost_requests_total", 1},
+    };
+    CHECK(w.plan, rows);
+    world_close(&w);
+}
+
 static void block_without_prometheus_is_not_measured(void **unused)
 {
     struct world w;
@@ -334,6 +362,7 @@ int main(void)
         cmocka_unit_test(questions_and_answers_are_counted_by_kind),
         cmocka_unit_test(labels_are_in_alphabetical_order_and_bounds_last),
         cmocka_unit_test(questions_are_counted_when_they_are_over_and_as_they_became),
+        cmocka_unit_test(plugins_count_for_their_zones),
         cmocka_unit_test(block_without_prometheus_is_not_measured),
         cmocka_unit_test(what_reaches_no_block_is_of_zone_dropped),
         cmocka_unit_test(upstreams_and_the_cache_are_counted),

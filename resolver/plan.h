@@ -122,6 +122,8 @@ struct plan_zone {
     const struct plan_block *block;
     struct plan_zone *next; /* another view of the zone, in file order; or NULL */
     const struct meter *meter, *cache_meter; /* NULL: not measured */
+    /* Those of plugins, by their place in the chain; NULL: not measured. */
+    const struct meter ***counters;
 };
 
 /* When the Corefile is looked at again. */

@@ -8,6 +8,7 @@
 #include "config/reader.h"
 #include "resolver/query.h"
 
+struct measure;
 struct plan;
 struct plan_block;
 struct registry;
@@ -48,6 +49,10 @@ struct plugin {
     enum verdict (*on_response)(struct query *q, const void *state);
     /* A plugin below has dropped the question: there is no way up. Nearest first. */
     void (*on_drop)(struct query *q, const void *state);
+
+    /* Claims counters for one zone of one server, in blocks with `prometheus`, each
+     * with measure_claim(); query_count() finds them by their order. */
+    void (*measure)(struct measure *m, const void *state);
 
     /* What would answer this question, in words for messages: a cluster's zone, an
      * upstream's address. NULL: this plugin would not take it. */

@@ -279,3 +279,10 @@ void query_set_told_ede(struct query *q, uint16_t ede, const char *ede_text)
     query_set_ede(q, ede, ede_text);
     q->response.opt_len = (uint16_t)(EDNS_OPT_LEN + 6 + len);
 }
+
+void query_count(struct query *q, uint32_t n, uint32_t cell)
+{
+    const struct meter ***counters = q->zone->counters;
+    if (counters != NULL)
+        metrics_add(&q->r->desk, counters[q->at][n], cell, 1);
+}

@@ -232,4 +232,8 @@ uint64_t query_now_us(const struct query *q);
 /* Microseconds since 1970: for what others have dated. */
 uint64_t query_wall_us(const struct query *q);
 
+/* Counts one in a cell of the present plugin's counter number `n`, in the order of its
+ * `measure`; nothing where the block is not measured. */
+void query_count(struct query *q, uint32_t n, uint32_t cell);
+
 #endif

@@ -10,6 +10,7 @@
 #include "base/cursor.h"
 #include "base/log.h"
 #include "resolver/cluster_map.h"
+#include "resolver/metrics.h"
 #include "resolver/plan.h"
 #include "resolver/rdata.h"
 
@@ -32,7 +33,8 @@ struct policy {
 };
 
 struct rules {
-    bool everywhere; /* no zones are written */
+    uint32_t counter; /* of its first zone; 0 is that of what is allowed */
+    bool everywhere;  /* no zones are written */
     struct zones zones;
     struct policy *list;
     uint32_t n, cap;
@@ -242,6 +244,7 @@ static int setup(struct setup *s, const struct directive *d)
     if (a == NULL)
         return error_at(s->errs, d->at, "out of memory");
     s->state = a;
+    uint32_t counters = 1;
     while (reader_next(&rd)) {
         void *list = a->list;
         if (grow(s->arena, &list, a->n, &a->cap, sizeof *a->list) < 0)
@@ -251,6 +254,8 @@ static int setup(struct setup *s, const struct directive *d)
         *r = (struct rules){0};
         if (read_zones(&rd, r) < 0 || reader_options(&rd, options, OPTIONS_N, r) < 0)
             return -1;
+        r->counter = counters;
+        counters += r->everywhere ? 1 : r->zones.n;
     }
     return 0;
 }
@@ -274,23 +279,32 @@ static bool fits(const struct policy *p, const struct face *f)
     return type && source;
 }
 
-static enum action judge(const struct acl *a, const struct face *f)
+/* What is done, and the counter of the zone that says so. */
+struct judgement {
+    enum action action;
+    uint32_t counter;
+};
+
+static struct judgement judge(const struct acl *a, const struct face *f)
 {
     for (uint32_t i = 0; i < a->n; i++) {
         const struct rules *r = &a->list[i];
-        if (!r->everywhere && zones_match(&r->zones, f->name) == NULL)
+        const struct name *zone =
+            r->everywhere ? NULL : zones_match(&r->zones, f->name);
+        if (!r->everywhere && zone == NULL)
             continue;
         for (uint32_t n = 0; n < r->n; n++) {
+            uint32_t place = r->everywhere ? 0 : (uint32_t)(zone - r->zones.list);
             if (fits(&r->list[n], f))
-                return r->list[n].action;
+                return (struct judgement){r->list[n].action, r->counter + place};
         }
     }
-    return ACL_NONE;
+    return (struct judgement){ACL_NONE, 0};
 }
 
-static bool denies(enum action action)
+static bool denies(struct judgement j)
 {
-    return action != ACL_NONE && action != ACL_ALLOW;
+    return j.action != ACL_NONE && j.action != ACL_ALLOW;
 }
 
 /* The name that `cluster` will ask by; false where it asks by the same. */
@@ -309,19 +323,19 @@ static bool name_inside(struct query *q, struct name *inside)
 
 /* What any of the names is denied is denied: the one that the client asked, the one
  * that it became, and the one inside the cluster. */
-static enum action judge_all(const struct acl *a, struct query *q)
+static struct judgement judge_all(const struct acl *a, struct query *q)
 {
     const struct request *req = &q->request;
     size_t len = req->asked.len - 4;
     struct name inside;
     struct face face = {req->lower, req->type, &q->client.peer};
-    enum action action = judge(a, &face);
-    if (!denies(action) && name_inside(q, &inside)) {
+    struct judgement j = judge(a, &face);
+    if (!denies(j) && name_inside(q, &inside)) {
         face.name = inside.wire;
-        action = judge(a, &face);
+        j = judge(a, &face);
     }
-    if (denies(action))
-        return action;
+    if (denies(j))
+        return j;
     uint8_t asked[NAME_WIRE_MAX];
     name_lower(asked, req->asked.at, len);
     face.name = asked;
@@ -331,22 +345,46 @@ static enum action judge_all(const struct acl *a, struct query *q)
 
 static enum verdict on_query(struct query *q, const void *state)
 {
-    switch (judge_all(state, q)) {
+    struct judgement j = judge_all(state, q);
+    switch (j.action) {
     case ACL_BLOCK:
+        query_count(q, j.counter, ACL_BLOCKED);
         query_fail(q, DNS_REFUSED, NULL);
         query_set_told_ede(q, EDE_BLOCKED, NULL);
         return DONE;
     case ACL_FILTER:
+        query_count(q, j.counter, ACL_FILTERED);
         query_respond(q, DNS_NOERROR, false, 0);
         query_set_told_ede(q, EDE_FILTERED, NULL);
         return DONE;
     case ACL_DROP:
+        query_count(q, j.counter, ACL_DROPPED);
         return DROP;
     case ACL_NONE:
     case ACL_ALLOW:
+        query_count(q, 0, 0);
         break;
     }
     return PASS;
+}
+
+/* That of what is allowed, then one for each zone of each line, in their order. A line
+ * without zones counts for the zone that was asked through. */
+static void measure(struct measure *m, const void *state)
+{
+    const struct acl *a = state;
+    char text[NAME_TEXT_MAX];
+    const char *head = measure_join(m, m->server, m->view);
+    measure_claim(m, METER_ACL_ALLOWED, head);
+    for (uint32_t i = 0; i < a->n; i++) {
+        const struct rules *r = &a->list[i];
+        const struct name *zones = r->everywhere ? &m->zone->zone : r->zones.list;
+        for (uint32_t n = 0; n < (r->everywhere ? 1 : r->zones.n); n++) {
+            name_print(zones[n].wire, text);
+            const char *zone = metrics_label(&m->plan->arena, "zone", text);
+            measure_claim(m, METER_ACL, measure_join(m, head, zone));
+        }
+    }
 }
 
 const struct plugin plugin_acl = {
@@ -358,4 +396,5 @@ const struct plugin plugin_acl = {
     .hears_notify = true,
     .setup = setup,
     .on_query = on_query,
+    .measure = measure,
 };

@@ -11,6 +11,7 @@
  * 6147 section 5.5). */
 #include "resolver/plugin.h"
 
+#include "resolver/metrics.h"
 #include "resolver/plan.h"
 
 #define TTL_WITHOUT_SOA_S 600 /* RFC 6147 section 5.1.7 */
@@ -181,7 +182,13 @@ static enum verdict on_wake(struct query *q, const void *state)
     if (!answered)
         return query_fail_ede(q, DNS_SERVFAIL, "plugin/dns64: A records: no answer",
                               EDE_OTHER, child->ede_text);
+    query_count(q, 0, 0);
     return synthesize(q, state, &child->msg);
+}
+
+static void measure(struct measure *m, const void *state)
+{
+    measure_claim(m, METER_DNS64, m->server);
 }
 
 const struct plugin plugin_dns64 = {
@@ -193,4 +200,5 @@ const struct plugin plugin_dns64 = {
     .setup = setup,
     .on_response = on_response,
     .on_wake = on_wake,
+    .measure = measure,
 };

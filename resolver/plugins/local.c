@@ -4,6 +4,7 @@
 #include "resolver/plugin.h"
 
 #include "base/cursor.h"
+#include "resolver/metrics.h"
 
 #define TTL_S 604800
 
@@ -149,10 +150,17 @@ static enum verdict on_query(struct query *q, const void *state)
     const uint8_t *zone = zone_of(state, q->request.lower);
     if (zone == NULL || q->request.class != DNS_IN)
         return PASS;
+    if (zone == localhost && !name_equal(q->request.lower, localhost))
+        query_count(q, 0, 0);
     query_respond(q, DNS_NOERROR, false, 1);
     if (q->response.failed || answer(q, zone) < 0)
         return query_fail(q, DNS_SERVFAIL, "plugin/local: out of memory");
     return DONE;
+}
+
+static void measure(struct measure *m, const void *state)
+{
+    measure_claim(m, METER_LOCAL, "");
 }
 
 const struct plugin plugin_local = {
@@ -163,4 +171,5 @@ const struct plugin plugin_local = {
     .options_n = 1,
     .setup = setup,
     .on_query = on_query,
+    .measure = measure,
 };

@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "resolver/core.h"
+#include "resolver/plan.h"
 #include "resolver/rdata.h"
 #include "resolver/zonefile.h"
 
@@ -85,8 +86,10 @@ static enum fit fit(struct attempt *a, const struct template *t)
         a->data.name = print_name(req->lower, a->name);
     a->template = t;
     enum fit f = fit_name(a);
-    if (f == FIT_YES)
-        a->data.zone = print_name(zone->wire, a->zone);
+    if (f != FIT_YES)
+        return f;
+    a->data.zone = print_name(zone->wire, a->zone);
+    query_count(a->q, t->counter + (uint32_t)(zone - t->zones.list), 0);
     return f;
 }
 
@@ -249,6 +252,28 @@ static enum verdict on_query(struct query *q, const void *state)
     return PASS;
 }
 
+/* One for each zone of each template, in their order. */
+static void measure(struct measure *m, const void *state)
+{
+    const struct template_plugin *p = state;
+    struct arena *arena = &m->plan->arena;
+    char text[NAME_TEXT_MAX];
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct template *t = p->list[i];
+        const char *class =
+            metrics_label(arena, "class", rdata_class_print(t->class, text));
+        const char *type =
+            metrics_label(arena, "type", rdata_type_print(t->type, text));
+        const char *head = measure_join(m, measure_join(m, m->server, m->view),
+                                        measure_join(m, class, type));
+        for (uint32_t n = 0; n < t->zones.n; n++) {
+            name_print(t->zones.list[n].wire, text);
+            measure_claim(m, METER_TEMPLATE,
+                          measure_join(m, head, metrics_label(arena, "zone", text)));
+        }
+    }
+}
+
 const struct plugin plugin_template = {
     .name = "template",
     .help = "answers made from the question by templates in Go's language",
@@ -258,4 +283,5 @@ const struct plugin plugin_template = {
     .setup = template_setup,
     .on_query = on_query,
     .on_wake = on_wake,
+    .measure = measure,
 };

@@ -291,6 +291,8 @@ static int read_template(struct setup *s, struct reader *rd, struct template_plu
     p->list[p->n++] = t;
     if (read_class_and_type(rd, t) < 0 || plan_zones(s, rd, &t->zones) < 0)
         return -1;
+    t->counter = p->counters;
+    p->counters += t->zones.n;
     if (reader_options(rd, template_options, TEMPLATE_OPTIONS_N, t) < 0)
         return -1;
     return t->matches_n > 0 ? 0 : add_match(rd, t, ".*");

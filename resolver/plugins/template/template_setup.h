@@ -26,6 +26,7 @@ struct template
 {
     uint16_t class, type; /* ANY: all */
     struct zones zones;
+    uint32_t counter;               /* of its first zone */
     struct template_match *matches; /* any one will do; none: all names */
     uint32_t matches_n, matches_cap;
     struct template_record *records;
@@ -41,6 +42,7 @@ struct template
 struct template_plugin {
     struct template **list;
     uint32_t n, cap;
+    uint32_t counters; /* one for each zone of each */
 };
 
 #define TEMPLATE_OPTIONS_N 10
