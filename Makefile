@@ -220,7 +220,7 @@ install: all manual ## install to DESTDIR PREFIX (/usr/local): program, manual p
 	    install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
 	for e in $(wildcard examples/*.Corefile examples/*/Corefile examples/*.json); do \
 	    install -D -m 644 $$e $(DESTDIR)$(PREFIX)/share/doc/isthmus/$$e || exit 1; done
-	for u in $(wildcard examples/*.service); do \
+	for u in $(wildcard examples/*.service examples/*.socket); do \
 	    install -D -m 644 $$u $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; done
 
 clean: ## remove build/

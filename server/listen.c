@@ -148,16 +148,35 @@ static int report(const char *network, const struct addr *addr, const struct tro
 
 /* ---- sets ---- */
 
-static int open_both(const struct listen_address *a, struct listen_fds *fds,
-                     struct errors *errs)
+/* The workers share a socket that was there before us: another beside it could not be
+ * bound, or not without a privilege that we were spared. */
+static int get_socket(int type, const struct addr *addr, struct inherited *in,
+                      struct trouble *t)
+{
+    int fd = inherited_get(in, type, addr), domain = AF_INET;
+    socklen_t len = sizeof domain;
+    if (fd < 0)
+        return open_socket(type, addr, t);
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    int rc =
+        type == SOCK_DGRAM ? set_udp_options(fd, addr, domain) : set_tcp_options(fd);
+    if (rc == 0)
+        return fd;
+    *t = (struct trouble){.error = rc, .step = "setsockopt"};
+    close(fd);
+    return -1;
+}
+
+static int open_both(const struct listen_address *a, struct inherited *in,
+                     struct listen_fds *fds, struct errors *errs)
 {
     struct trouble t = {0};
-    fds->tcp = open_socket(SOCK_STREAM, &a->addr, &t);
+    fds->tcp = get_socket(SOCK_STREAM, &a->addr, in, &t);
     if (fds->tcp < 0)
         return report("tcp", &a->addr, &t, errs);
     if (a->scheme != SCHEME_DNS)
         return 0;
-    fds->udp = open_socket(SOCK_DGRAM, &a->addr, &t);
+    fds->udp = get_socket(SOCK_DGRAM, &a->addr, in, &t);
     if (fds->udp < 0)
         return report("udp", &a->addr, &t, errs);
     return 0;
@@ -181,14 +200,14 @@ static const struct listen_address *find(const struct listen_set *set,
     return NULL;
 }
 
-/* Adds server `n` of the plan to the set; opens its sockets unless `old` has them. */
+/* Adds server `n` of the plan to the set; opens its sockets unless they are there. */
 static int add(struct listen_set *set, const struct plan *plan, uint16_t n,
-               const struct listen_set *old, struct errors *errs)
+               const struct listen_from *from, struct errors *errs)
 {
     const struct plan_server *server = &plan->servers[n];
     if (server->scheme == SCHEME_HTTPS && doh_check(errs) < 0)
         return -1;
-    const struct listen_address *known = find(old, server);
+    const struct listen_address *known = find(from->old, server);
     struct listen_address *a = &set->list[set->n];
     *a = (struct listen_address){
         .server = n, .scheme = server->scheme, .addr = server->addr};
@@ -200,13 +219,13 @@ static int add(struct listen_set *set, const struct plan *plan, uint16_t n,
     a->id = known != NULL ? known->id : set->next_id++;
     set->n++;
     for (unsigned w = 0; known == NULL && w < set->workers; w++) {
-        if (open_both(a, &a->fds[w], errs) < 0)
+        if (open_both(a, from->inherited, &a->fds[w], errs) < 0)
             return -1;
     }
     return 0;
 }
 
-struct listen_set *listen_open(const struct plan *plan, const struct listen_set *old,
+struct listen_set *listen_open(const struct plan *plan, const struct listen_from *from,
                                unsigned workers, struct errors *errs)
 {
     struct listen_set *set = calloc(1, sizeof *set);
@@ -218,10 +237,10 @@ struct listen_set *listen_open(const struct plan *plan, const struct listen_set 
         return NULL;
     }
     set->workers = workers;
-    set->next_id = old != NULL ? old->next_id : 0;
+    set->next_id = from->old != NULL ? from->old->next_id : 0;
     uint32_t before = errs->n;
     for (uint32_t i = 0; i < plan->servers_n; i++)
-        add(set, plan, (uint16_t)i, old, errs);
+        add(set, plan, (uint16_t)i, from, errs);
     if (plan->servers_n == 0)
         error_at(errs, (struct where){0},
                  "nothing to listen on: no server block has an address");

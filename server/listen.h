@@ -2,10 +2,10 @@
  * for dns:// keys, one of UDP, all bound with SO_REUSEPORT so that the kernel spreads
  * clients over the workers.
  *
- *     set = listen_open(plan, NULL, workers, &errs);       // all or nothing
+ *     set = listen_open(plan, &from, workers, &errs);      // all or nothing
  *     ... each worker takes its descriptors out of the set ...
- *     next = listen_open(new_plan, set, workers, &errs);   // reload: only what is new
- * is opened
+ *     next = listen_open(new_plan, &from_set, workers, &errs);  // reload: only what is
+ * new is opened
  *     ... once every worker has gone over to `next`: listen_free(set);
  *
  * "Every address of the host" is one IPv6 socket that takes IPv4 too, or an IPv4 socket
@@ -14,6 +14,7 @@
 #define ISTHMUS_SERVER_LISTEN_H
 
 #include "resolver/plan.h"
+#include "server/inherited.h"
 
 /* Of one worker; -1: there is none, it is taken, or the worker has it from before. */
 struct listen_fds {
@@ -35,9 +36,15 @@ struct listen_set {
     unsigned workers;
 };
 
-/* Opens what `plan` listens on and `old` (may be NULL) does not. Returns NULL after
- * adding errors, one for each address that cannot be had; nothing stays open then. */
-struct listen_set *listen_open(const struct plan *plan, const struct listen_set *old,
+/* Sockets that are there; either may be NULL. */
+struct listen_from {
+    const struct listen_set *old;
+    struct inherited *inherited;
+};
+
+/* Opens what `plan` listens on and `from->old` does not. Returns NULL after adding
+ * errors, one for each address that cannot be had; nothing stays open then. */
+struct listen_set *listen_open(const struct plan *plan, const struct listen_from *from,
                                unsigned workers, struct errors *errs);
 
 /* One listening TCP socket, bound as those of a set are; the caller closes it. -1 after

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+static const struct listen_from nothing = {0};
+
 static const struct addr loopback = {.family = 4, .ip = {127, 0, 0, 1}};
 static const struct addr foreign = {.family = 4, .port = 5300, .ip = {192, 0, 2, 1}};
 
@@ -82,7 +84,7 @@ static void workers_share_a_port(void **unused)
     server.addr.port = held.port;
     struct plan plan = plan_of(&server, 1);
     errors_init(&errs);
-    struct listen_set *set = listen_open(&plan, NULL, 3, &errs);
+    struct listen_set *set = listen_open(&plan, &nothing, 3, &errs);
     assert_non_null(set);
     for (unsigned w = 0; w < 3; w++) {
         assert_int_equal(port_of(set->list[0].fds[w].udp), server.addr.port);
@@ -102,7 +104,7 @@ static void one_address_that_fails_leaves_nothing_open(void **unused)
     servers[2].addr.port = 5301;
     struct plan plan = plan_of(servers, 3);
     errors_init(&errs);
-    assert_null(listen_open(&plan, NULL, 2, &errs));
+    assert_null(listen_open(&plan, &nothing, 2, &errs));
     assert_int_equal(errs.n, 2); /* one for each address */
     assert_non_null(strstr(errs.list[0].text, "listen tcp 192.0.2.1:5300: bind: "));
     assert_non_null(strstr(errs.list[0].text, "ip addr"));
@@ -121,7 +123,7 @@ static void port_of_another_program_is_an_error_with_its_mend(void **unused)
     server.addr.port = held.port;
     struct plan plan = plan_of(&server, 1);
     errors_init(&errs);
-    assert_null(listen_open(&plan, NULL, 1, &errs));
+    assert_null(listen_open(&plan, &nothing, 1, &errs));
     assert_int_equal(errs.n, 1);
     assert_non_null(strstr(errs.list[0].text, "listen udp 127.0.0.1:"));
     assert_non_null(strstr(errs.list[0].text, "another program listens there"));
@@ -137,8 +139,9 @@ static void reload_opens_only_what_is_new(void **unused)
     after[0].addr.ip[3] = 2;
     struct plan one = plan_of(before, 1), two = plan_of(after, 2);
     errors_init(&errs);
-    struct listen_set *old = listen_open(&one, NULL, 1, &errs);
-    struct listen_set *set = listen_open(&two, old, 1, &errs);
+    struct listen_set *old = listen_open(&one, &nothing, 1, &errs);
+    struct listen_set *set =
+        listen_open(&two, &(struct listen_from){.old = old}, 1, &errs);
     assert_non_null(set);
     assert_int_equal(set->list[1].id, old->list[0].id);
     assert_int_equal(set->list[1].server, 1);
@@ -157,9 +160,11 @@ static void number_of_an_address_is_never_used_again(void **unused)
     servers[1].addr.ip[3] = 2;
     struct plan first = plan_of(servers, 1), second = plan_of(servers + 1, 1);
     errors_init(&errs);
-    struct listen_set *a = listen_open(&first, NULL, 1, &errs);
-    struct listen_set *b = listen_open(&second, a, 1, &errs);
-    struct listen_set *c = listen_open(&first, b, 1, &errs);
+    struct listen_set *a = listen_open(&first, &nothing, 1, &errs);
+    struct listen_set *b =
+        listen_open(&second, &(struct listen_from){.old = a}, 1, &errs);
+    struct listen_set *c =
+        listen_open(&first, &(struct listen_from){.old = b}, 1, &errs);
     assert_int_not_equal(b->list[0].id, a->list[0].id);
     assert_int_not_equal(c->list[0].id, a->list[0].id);
     assert_int_not_equal(c->list[0].id, b->list[0].id);
@@ -174,7 +179,7 @@ static void plan_without_a_server_is_an_error(void **unused)
     struct errors errs;
     struct plan plan = plan_of(NULL, 0);
     errors_init(&errs);
-    assert_null(listen_open(&plan, NULL, 1, &errs));
+    assert_null(listen_open(&plan, &nothing, 1, &errs));
     assert_int_equal(errs.n, 1);
     errors_release(&errs);
 }

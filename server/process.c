@@ -7,6 +7,7 @@
 #include "server/notifier.h"
 #include "server/receiver.h"
 #include "server/reload.h"
+#include "server/systemd.h"
 #include "server/turn.h"
 #include "server/version.h"
 #include "server/watch.h"
@@ -43,6 +44,7 @@ struct process {
     struct watch watch;
     struct notifier notifier;
     struct receiver receiver;
+    struct systemd systemd;
     struct control control;
     char *control_path; /* of one that was not named */
 };
@@ -81,6 +83,7 @@ static void begin_end(struct process *p, const char *words)
     if (p->state != PROCESS_SERVING)
         return;
     log_info("%s", words);
+    systemd_stopping(&p->systemd);
     admin_leave(&p->reload.admin);
     watch_stop(&p->watch);
     if (lameduck_us <= 0) {
@@ -95,6 +98,7 @@ static void begin_end(struct process *p, const char *words)
 
 static void end_at_once(struct process *p, int status)
 {
+    systemd_stopping(&p->systemd);
     p->state = PROCESS_ENDING;
     p->status = status;
     end_workers(p, WORKER_STOP);
@@ -137,8 +141,11 @@ static void on_zones(void *context)
 static void reload_for(struct process *p, const char *signal)
 {
     log_info("%s: Reloading", signal);
-    if (p->state == PROCESS_SERVING)
-        reload_begin(&p->reload, signal);
+    if (p->state != PROCESS_SERVING)
+        return;
+    systemd_reloading(&p->systemd);
+    reload_begin(&p->reload, signal);
+    systemd_follow(&p->systemd); /* it may have been refused */
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -180,6 +187,7 @@ static void on_wake(uv_async_t *async)
         reload_poll(&p->reload);
         watch_follow(&p->watch);
         look_at_files(&p->files);
+        systemd_follow(&p->systemd);
     } else if (all_ended(p)) {
         uv_stop(&p->loop);
     }
@@ -301,8 +309,11 @@ static void read_drains(struct process *p)
 static int start(struct process *p, struct errors *errs)
 {
     read_drains(p);
+    inherited_take(&p->reload.inherited);
+    systemd_init(&p->systemd, &p->reload);
     if (reload_first(&p->reload, errs) < 0)
         return -1;
+    inherited_report(&p->reload.inherited);
     if (log_start(STDOUT_FILENO) < 0)
         return error_at(errs, (struct where){0}, "no thread for log lines to be had");
     if (reload_start_workers(&p->reload, errs) < 0)
@@ -318,6 +329,7 @@ static int start(struct process *p, struct errors *errs)
 /* Serves until the end; the start has succeeded. */
 static void serve(struct process *p)
 {
+    systemd_start(&p->systemd);
     watch_init(&p->watch, &p->loop, &p->reload);
     watch_follow(&p->watch);
     notifier_init(&p->notifier, &p->loop);
@@ -349,6 +361,7 @@ int process_run(const struct arguments *args)
         control_close(&p.control);
         reload_release(&p.reload);
         control_release(&p.control);
+        systemd_release(&p.systemd);
         free(p.control_path);
         close_loop(&p);
     }

@@ -189,7 +189,8 @@ int reload_first(struct reload *r, struct errors *errs)
     log_enable_debug(r->plan->debug);
     r->loaded_us = turn_clock_us();
     drains_apply(&r->drains, r->plan);
-    r->listeners = listen_open(r->plan, NULL, workers_for(r->plan), errs);
+    struct listen_from from = {.inherited = &r->inherited};
+    r->listeners = listen_open(r->plan, &from, workers_for(r->plan), errs);
     if (r->listeners == NULL)
         return -1;
     return admin_prepare(&r->admin, r->plan, errs);
@@ -251,7 +252,8 @@ static struct plan *prepare(struct reload *r, struct config *config,
     struct plan *plan = build(r, config, errs);
     if (plan == NULL)
         return NULL;
-    r->listeners_next = listen_open(plan, r->listeners, r->workers_n, errs);
+    struct listen_from from = {.old = r->listeners, .inherited = &r->inherited};
+    r->listeners_next = listen_open(plan, &from, r->workers_n, errs);
     if (r->listeners_next != NULL) {
         if (admin_prepare(&r->admin, plan, errs) == 0) {
             drains_apply(&r->drains, plan);
@@ -327,6 +329,11 @@ void reload_begin(struct reload *r, const char *signal)
         read_file(r, &config, &errs);
     begin(r, config, &errs, signal);
     errors_release(&errs);
+}
+
+bool reload_is_going_on(const struct reload *r)
+{
+    return r->again != NULL || (r->busy && r->order.plan != r->plan);
 }
 
 void reload_look(struct reload *r)
@@ -439,6 +446,7 @@ void reload_release(struct reload *r)
     listen_free(r->listeners_next);
     listen_free(r->listeners);
     drains_release(&r->drains);
+    inherited_release(&r->inherited);
     errors_release(&r->failure);
     uv_mutex_destroy(&r->lock);
     quota_free(r->quota);

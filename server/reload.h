@@ -18,6 +18,7 @@
 #include "server/admin.h"
 #include "server/arguments.h"
 #include "server/drains.h"
+#include "server/inherited.h"
 #include "server/worker.h"
 
 struct reload_retired;
@@ -47,6 +48,7 @@ struct reload {
     struct reload_text tried; /* last */
     struct errors failure;    /* why the last reload was refused; none: it was not */
     struct drains drains;
+    struct inherited inherited;
     uint64_t started_us, loaded_us; /* on the workers' clock */
 
     struct admin admin;
@@ -73,6 +75,9 @@ int reload_start_workers(struct reload *r, struct errors *errs)
 
 /* Loads anew because of a signal; logs how it went. */
 void reload_begin(struct reload *r, const char *signal);
+
+/* Whether workers are going over to another plan, or will at once. */
+bool reload_is_going_on(const struct reload *r);
 
 /* Loads anew if the file says something else than when it was last tried. */
 void reload_look(struct reload *r);

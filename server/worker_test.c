@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+static const struct listen_from nothing = {0};
+
 #define WAIT_S       10 /* a test that waits longer has failed */
 #define QUOTA_OF_ONE 3  /* connections */
 
@@ -234,7 +236,7 @@ static void start(struct fixture *f, const struct addr *where)
     uv_loop_init(&f->loop);
     uv_async_init(&f->loop, &f->notify, on_notify);
     f->notify.data = f;
-    f->set = listen_open(&plan, NULL, 1, &errs);
+    f->set = listen_open(&plan, &nothing, 1, &errs);
     assert_non_null(f->set);
     uint8_t family = where->family == 0 ? 4 : where->family;
     f->udp = loopback(family, bound_to(f->set->list[0].fds[0].udp).port);

@@ -15,6 +15,7 @@ packages_of() {
         echo clang-format                                 # lint
         echo git python3 python3-dnspython bind9-dnsutils # end-to-end tests
         echo iproute2                                     # network namespaces for them
+        echo systemd libseccomp2                          # the unit: its score, its filters
         echo fstrm-bin                                    # a reader of dnstap
         echo zsh                                          # completions
         echo openssl curl                                 # certificates for them, DNS over HTTPS
