@@ -378,6 +378,12 @@ static void show_up(struct sheet *s, const struct family *f,
         put_count(s, f->name, use->meter->labels, "", !health_all_down(use->context));
 }
 
+static void show_drained(struct sheet *s, const struct family *f,
+                         const struct meter_use *use)
+{
+    put_count(s, f->name, use->meter->labels, "", health_drained(use->context));
+}
+
 /* The shortest of its addresses that are not down; none while nothing is known. */
 static void show_rtt(struct sheet *s, const struct family *f,
                      const struct meter_use *use)
@@ -496,6 +502,8 @@ static const struct family families[] = {
      "UDP questions and answers dropped under overload.", METER_SHED, show_shed, 0},
     {"isthmus_cluster_up", "gauge", "Whether some DNS address of the cluster answers.",
      METER_CLUSTER, show_up, 0},
+    {"isthmus_cluster_drained", "gauge", "Whether the cluster is drained.",
+     METER_CLUSTER, show_drained, 0},
     {"isthmus_cluster_rtt_seconds", "gauge",
      "Smoothed round trip to the nearest DNS address of the cluster.", METER_CLUSTER,
      show_rtt, 0},

@@ -71,7 +71,8 @@ struct outside {
     void *(*tls_server_new)(const struct outside_tls_server *files, char *reason);
     void (*tls_free)(void *tls);
 
-    /* Copies what it keeps. A peer that is not there is tried again from time to time;
+    /* NULL: there are no streams, and a directive for one is only read.
+     * Copies what it keeps. A peer that is not there is tried again from time to time;
      * NULL: no memory, or an address that cannot be listened on: `reason` says why. */
     void *(*tap_open)(const struct outside_tap *how, char *reason);
     void (*tap_close)(void *tap);

@@ -26,6 +26,15 @@ struct setup {
     bool passive; /* out: another plugin of the block does its work on the way */
 };
 
+struct upstream_group;
+
+/* Servers that a plugin asks, for people to look at. */
+struct plugin_group {
+    const struct upstream_group *group;
+    const struct name *zone; /* whose names */
+    struct where at;
+};
+
 struct plugin {
     const char *name;
     const char *help;             /* one line */
@@ -57,6 +66,10 @@ struct plugin {
     /* What would answer this question, in words for messages: a cluster's zone, an
      * upstream's address. NULL: this plugin would not take it. */
     const char *(*label)(struct query *q, const void *state);
+    /* Calls `fn` for each group of servers that it asks and that is no cluster's. */
+    void (*each_group)(const void *state,
+                       void (*fn)(const struct plugin_group *g, void *context),
+                       void *context);
     /* A worker has gone over to the plan: called once, a little later, by one worker,
      * with a server (index) that the block is asked through. */
     void (*on_start)(struct resolver *r, uint16_t server, const void *state);

@@ -121,6 +121,17 @@ static void print_clusters(const cJSON *root)
     }
 }
 
+static void print_forwards(const cJSON *root)
+{
+    const cJSON *one, *address;
+    cJSON_ArrayForEach(one, tree_get(root, "forwards"))
+    {
+        printf("forward    %s   %s\n", tree_text_of(one, "zone"),
+               tree_text_of(one, "at"));
+        cJSON_ArrayForEach(address, tree_get(one, "servers")) print_address(address);
+    }
+}
+
 static int status_run(const struct command_line *l)
 {
     struct control_reply r;
@@ -137,6 +148,7 @@ static int status_run(const struct command_line *l)
         print_config(r.root);
         print_listeners(r.root);
         print_caches(r.root);
+        print_forwards(r.root);
         print_clusters(r.root);
     }
     return finish(&r);

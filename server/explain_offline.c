@@ -2,11 +2,9 @@
 #include "server/explain.h"
 
 #include "base/hash.h"
-#include "resolver/outside.h"
 #include "resolver/rdata.h"
 #include "resolver/registry.h"
-#include "server/lookup.h"
-#include "server/tls.h"
+#include "server/outside.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -43,9 +41,7 @@ static void on_out_of_patience(uv_timer_t *timer)
 
 static int make_plan(struct bench *b, const char *conf, struct errors *errs)
 {
-    static const struct outside outside = {
-        .lookup = lookup_addrs, .tls_new = tls_new, .tls_free = tls_free};
-    struct plan_flags flags = {.outside = &outside};
+    struct plan_flags flags = {.outside = &outside_asking};
     struct config *config = config_load(conf, plugin_vocabulary(), errs);
     if (config == NULL)
         return -1;

@@ -2,11 +2,9 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "resolver/outside.h"
 #include "resolver/rdata.h"
 #include "resolver/registry.h"
-#include "server/lookup.h"
-#include "server/tls.h"
+#include "server/outside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,23 +14,10 @@
 
 /* ---- the world ---- */
 
-/* Stands for whatever the name means: the plan is only looked at. */
-static int no_lookup(const struct name *name, uint8_t family,
-                     const struct addr *servers, uint32_t servers_n,
-                     struct outside_addrs *out)
-{
-    *out = (struct outside_addrs){.n = family == 4 ? 1 : 0};
-    out->list[0] = (struct addr){.family = 4, .ip = {192, 0, 2, 1}}; /* RFC 5737 */
-    return 0;
-}
-
 static struct plan *build(struct offline *o, const char *conf, struct errors *errs)
 {
-    static const struct outside asking = {
-        .lookup = lookup_addrs, .tls_new = tls_new, .tls_free = tls_free};
-    static const struct outside silent = {
-        .lookup = no_lookup, .tls_new = tls_new, .tls_free = tls_free};
-    struct plan_flags flags = {.outside = o->lookups ? &asking : &silent};
+    struct plan_flags flags = {.outside =
+                                   o->lookups ? &outside_asking : &outside_offline};
     struct config *config = config_load(conf, plugin_vocabulary(), errs);
     return config == NULL ? NULL : plan_build(config, o->registry, &flags, errs);
 }

@@ -5,9 +5,7 @@
 #include "base/log.h"
 #include "resolver/clusters.h"
 #include "resolver/registry.h"
-#include "server/lookup.h"
-#include "server/tap.h"
-#include "server/tls.h"
+#include "server/outside.h"
 #include "server/turn.h"
 #include "server/version.h"
 
@@ -36,14 +34,9 @@ int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake
                 struct errors *errs)
 {
     *r = (struct reload){.args = args, .wake = wake};
-    r->outside = (struct outside){.lookup = lookup_addrs,
-                                  .tls_new = tls_new,
-                                  .tls_server_new = tls_server_new,
-                                  .tls_free = tls_free,
-                                  .tap_open = tap_open,
-                                  .tap_close = tap_close,
-                                  .changed = inventory_changed,
-                                  .context = wake};
+    r->outside = outside_serving;
+    r->outside.changed = inventory_changed;
+    r->outside.context = wake;
     r->facts = (struct metrics_facts){
         .version = VERSION_NUMBER, .build = VERSION_COMPILER, .digest = r->digest};
     if (admin_init(&r->admin, wake->loop, &r->facts, errs) < 0)

@@ -200,6 +200,34 @@ struct status_count status_count(const struct plan *plan)
     return count;
 }
 
+/* ---- other servers ---- */
+
+static void add_forward(const struct plugin_group *g, void *context)
+{
+    const struct listing *l = context;
+    cJSON *to = tree_object(l->tree);
+    put_name(l->tree, to, "zone", g->zone->wire);
+    if (g->at.file != NULL)
+        tree_text(l->tree, to, "at", "%s:%u", g->at.file, g->at.line);
+    put_names(l->tree, to, "block", &l->block->zones);
+    put_addresses(l, to, g->group);
+    tree_number(l->tree, to, "in_flight", load(&g->group->shared->in_flight));
+    tree_add(l->tree, l->list, to);
+}
+
+static cJSON *forwards(struct tree *t, const struct plan *plan, uint64_t now_us)
+{
+    struct listing l = {.tree = t, .list = tree_array(t), .now_us = now_us};
+    for (uint32_t i = 0; i < plan->blocks_n; i++) {
+        const struct plan_block *b = l.block = &plan->blocks[i];
+        for (uint16_t n = 0; n < b->chain_n; n++) {
+            if (b->chain[n].plugin->each_group != NULL)
+                b->chain[n].plugin->each_group(b->chain[n].state, add_forward, &l);
+        }
+    }
+    return l.list;
+}
+
 /* ---- the rest ---- */
 
 static cJSON *listeners(struct tree *t, const struct plan *plan)
@@ -288,6 +316,7 @@ cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us)
     tree_put(t, root, "log", log);
     tree_put(t, root, "listeners", listeners(t, r->plan));
     tree_put(t, root, "caches", caches(t, r->plan));
+    tree_put(t, root, "forwards", forwards(t, r->plan, now_us));
     tree_put(t, root, "clusters", status_clusters(t, r->plan, now_us));
     return root;
 }

@@ -304,6 +304,8 @@ static int open_stream(struct setup *s, struct dnstap_plugin *p, struct line *l)
                         "plugin/dnstap: streams are not to be had here");
     if (l->how.kind == TAP_TLS && read_tls(s, l, &m) < 0)
         return -1;
+    if (m.outside->tap_open == NULL)
+        return 0;
     const char *key = key_of(s->arena, l, &m);
     struct dnstap_stream **list = arena_array(s->arena, p->streams_n + 1, sizeof *list);
     if (key == NULL || list == NULL)

@@ -196,6 +196,19 @@ static const char *label(struct query *q, const void *state)
     return f == NULL || f->group.n == 0 ? NULL : f->group.list[0]->text;
 }
 
+static void each_group(const void *state,
+                       void (*fn)(const struct plugin_group *g, void *context),
+                       void *context)
+{
+    const struct forward_plugin *plugin = state;
+    for (uint32_t i = 0; i < plugin->n; i++) {
+        const struct forward *f = plugin->list[i];
+        struct plugin_group g = {
+            .group = &f->group, .zone = &f->from.list[0], .at = f->at};
+        fn(&g, context);
+    }
+}
+
 const struct plugin plugin_forward = {
     .name = "forward",
     .help = "asks upstream servers",
@@ -207,4 +220,5 @@ const struct plugin plugin_forward = {
     .on_query = on_query,
     .on_wake = on_wake,
     .label = label,
+    .each_group = each_group,
 };

@@ -156,6 +156,15 @@ def test_explain_without_a_server():
     check(status == 1 and "'NOTYPE' is no record type" in err, 'a wrong type', err)
 
 
+def test_nothing_is_opened_to_look():
+    """Streams of dnstap are the server's, not of who only reads its Corefile."""
+    taken = os.path.join(folder('tap'), 'socket')
+    corefile = write(os.path.join(folder('tap'), 'Corefile'), f'.:53 {{\n    bind 127.0.0.1\n    dnstap {taken}\n    dnstap tls://127.0.0.1:1\n    whoami\n}}\n')
+    for words in (('check', '--offline'), ('explain', 'x.test')):
+        status, _, err = run(*words, '--conf', corefile)
+        equal((status, err), (0, ''), words[0])
+
+
 def test_silence_is_explained():
     good, silent = badup.Upstream(f'{loopback_net()}.10', free_port(), 'good'), badup.Upstream(f'{loopback_net()}.11', free_port(), 'silent')
     server = served(f'    cluster b.lan {{\n        dns {silent.address}:{silent.port} {good.address}:{good.port}\n    }}\n'
@@ -172,10 +181,17 @@ def test_silence_is_explained():
 
 # ---- status ----
 
+def loads_json(server):
+    with open(f'/proc/{server.popen.pid}/maps', encoding='ascii') as file:
+        return 'libcjson' in file.read()
+
+
 def test_status():
     up, page = badup.Upstream(f'{loopback_net()}.10', free_port(), 'good'), free_port()
     server = served(f'    prometheus 127.0.0.1:{page}\n    cache\n    cluster b.lan b2.lan 10.97.0.0/16 {{\n        dns {up.address}:{up.port}\n    }}\n'
-                    '    cluster c.lan {\n        dns 127.0.0.1:1\n    }')
+                    f'    cluster c.lan {{\n        dns 127.0.0.1:1\n    }}\n    forward . {up.address}:{up.port}')
+    check(not loads_json(server), 'no JSON, no library for it')
+    ask(server, 'www.test')
     for name in ('www.b.lan', 'nxdomain.b.lan', 'x.c.lan', 'y.c.lan', 'z.c.lan'):
         ask(server, name)
     found = told(server, 'status')
@@ -185,11 +201,13 @@ def test_status():
     equal([clusters['b.lan'][k] for k in ('state', 'zones', 'domain', 'services', 'dns', 'drained')],
           ['up', ['b.lan', 'b2.lan'], 'cluster.local', ['10.97.0.0/16'], [f'{up.address}:{up.port}'], False], 'a cluster that is up')
     check(clusters['b.lan']['servers'][0]['rtt_us'] > 0, 'with its time', clusters['b.lan'])
+    check(loads_json(server), 'the library is loaded for it')
+    equal([(f['zone'], f['dns'], f['servers'][0]['state']) for f in found['forwards']], [('.', [f'{up.address}:{up.port}'], 'up')], 'forward')
     equal((clusters['c.lan']['state'], clusters['c.lan']['servers'][0]['error']), ('down', 'connection refused'), 'one that is down')
-    equal([found['caches'][0][k] for k in ('success', 'denial')][0], 1, 'what is cached')
+    equal([found['caches'][0][k] for k in ('success', 'denial')][0], 2, 'what is cached')
     text = said(server, 'status')
     as_lines([r'isthmus    .*, pid \d+, serving for \d+ s, \d+ workers, log level info', r'config     .*Corefile, loaded \d+ s ago',
-              r'cache      \.: 1 answers, .*', r'cluster    b\.lan  up  domain cluster\.local  10\.97\.0\.0/16', r' +127\S+ +up  \d+\.\d ms',
+              r'cache      \.: 2 answers, .*', r'forward    \.   .*Corefile:\d+', r' +127\S+ +up  \d+\.\d ms', r'cluster    b\.lan  up  domain cluster\.local  10\.97\.0\.0/16', r' +127\S+ +up  \d+\.\d ms',
               r'cluster    c\.lan  down .*', r' +127\.0\.0\.1:1 +down for \d+ s: connection refused'], text, 'in words')
     status, body = get(page, '/clusters')
     equal((status, [c['name'] for c in json.loads(body)['clusters']]), (200, ['b.lan', 'c.lan']), 'the page')
