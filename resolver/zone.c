@@ -94,7 +94,7 @@ static const struct rr *open_end(const struct query *q)
     if (q->request.type == DNS_CNAME || q->request.type == DNS_ANY)
         return NULL;
     msg_each_rr (rr, &q->response.msg) {
-        if (rr->section == SECTION_ANSWER)
+        if (rr->section == SECTION_ANSWER && rr->type != DNS_RRSIG)
             last = rr;
     }
     return last != NULL && last->type == DNS_CNAME ? last : NULL;
@@ -125,10 +125,13 @@ static enum verdict follow(struct query *q, const struct zone *z)
 enum verdict zone_answer(struct query *q, const struct zone *z, const struct fall *fall)
 {
     struct msg *m = &q->response.msg;
+    const struct opt *opt = &q->request.opt;
+    struct zone_question question = {.key = query_key(q),
+                                     .type = q->request.type,
+                                     .dnssec = opt->present && opt->dnssec_ok};
     query_respond(q, DNS_NOERROR, true, 8);
-    int rc = q->response.failed ? -1
-                                : zonedata_answer(z->data, query_key(q),
-                                                  q->request.type, &q->arena, m);
+    int rc =
+        q->response.failed ? -1 : zonedata_answer(z->data, &question, &q->arena, m);
     if (rc < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     bool missing =
@@ -171,6 +174,8 @@ enum verdict zone_woken(struct query *q, const void *state)
     if (!child->done || child->failed ||
         (child->rcode != DNS_NOERROR && child->rcode != DNS_NXDOMAIN))
         return DONE;
+    if (child->rcode == DNS_NXDOMAIN && m->rcode == DNS_NXDOMAIN)
+        return DONE; /* we have said so, and with proofs */
     bool negative =
         child->rcode == DNS_NXDOMAIN || msg_count(&child->msg, SECTION_ANSWER) == 0;
     if (adopt(q, child, negative) < 0)

@@ -7,6 +7,7 @@
 /* Records of one name and type. */
 struct zone_set {
     const struct rr *rr;
+    const struct zone_set *sigs; /* the RRSIG records of the name; NULL: none */
     uint32_t n;
     uint16_t type;
 };
@@ -39,6 +40,8 @@ struct zonedata {
     struct zone_node *apex;
     const struct zone_set *soa, *ns;
     const uint8_t *conflict;
+    struct zone_node **nsec; /* those with an NSEC, in canonical order */
+    uint32_t nsec_n;
     struct zone_raw *raw;
     uint32_t raw_n, raw_cap;
 };
@@ -173,6 +176,15 @@ static void drop_doubles(struct zonedata *z)
     qsort(z->raw, z->raw_n, sizeof *z->raw, by_file);
 }
 
+static const struct zone_set *set_of(const struct zone_node *node, uint16_t type)
+{
+    for (uint32_t i = 0; i < node->sets_n; i++) {
+        if (node->sets[i].type == type)
+            return &node->sets[i];
+    }
+    return NULL;
+}
+
 /* Sets over the records, which are in order already. */
 static int make_sets(struct arena *a, struct zone_node *node, const struct rr *rr,
                      uint32_t n)
@@ -189,6 +201,8 @@ static int make_sets(struct arena *a, struct zone_node *node, const struct rr *r
                 (struct zone_set){.rr = &rr[i], .type = rr[i].type};
         node->sets[node->sets_n - 1].n++;
     }
+    for (uint32_t i = 0; i < node->sets_n; i++)
+        node->sets[i].sigs = set_of(node, DNS_RRSIG);
     return 0;
 }
 
@@ -217,15 +231,6 @@ static int make_node(struct arena *a, const struct zone_raw *raw, uint32_t n)
         at += rdata->len;
     }
     return make_sets(a, node, rr, n);
-}
-
-static const struct zone_set *set_of(const struct zone_node *node, uint16_t type)
-{
-    for (uint32_t i = 0; i < node->sets_n; i++) {
-        if (node->sets[i].type == type)
-            return &node->sets[i];
-    }
-    return NULL;
 }
 
 /* What may stand beside a CNAME: RFC 4035 section 2.5. */
@@ -268,6 +273,47 @@ static void link_nodes(struct zonedata *z)
     }
 }
 
+/* RFC 4034 section 6.1: by labels from the right. */
+static int canonical(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t at_a[NAME_LABELS_MAX], at_b[NAME_LABELS_MAX];
+    unsigned n_a = 0, n_b = 0;
+    for (size_t at = 0; a[at] != 0; at += a[at] + 1u)
+        at_a[n_a++] = (uint8_t)at;
+    for (size_t at = 0; b[at] != 0; at += b[at] + 1u)
+        at_b[n_b++] = (uint8_t)at;
+    for (unsigned i = 1; i <= n_a && i <= n_b; i++) {
+        const uint8_t *x = a + at_a[n_a - i], *y = b + at_b[n_b - i];
+        int order = memcmp(x + 1, y + 1, x[0] < y[0] ? x[0] : y[0]);
+        if (order != 0 || x[0] != y[0])
+            return order != 0 ? order : x[0] - y[0];
+    }
+    return (int)n_a - (int)n_b;
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return canonical((*(struct zone_node *const *)left)->name,
+                     (*(struct zone_node *const *)right)->name);
+}
+
+static int order_nsec(struct zonedata *z)
+{
+    for (uint32_t i = 0; i < z->names.n; i++)
+        z->nsec_n += set_of(z->names.entries[i].value, DNS_NSEC) != NULL;
+    z->nsec = arena_array(z->arena, z->nsec_n, sizeof *z->nsec);
+    if (z->nsec == NULL)
+        return -1;
+    for (uint32_t i = 0, n = 0; i < z->names.n; i++) {
+        struct zone_node *node = z->names.entries[i].value;
+        if (set_of(node, DNS_NSEC) != NULL)
+            z->nsec[n++] = node;
+    }
+    if (z->nsec_n > 0)
+        qsort(z->nsec, z->nsec_n, sizeof(struct zone_node *), by_name);
+    return 0;
+}
+
 int zonedata_seal(struct zonedata *z)
 {
     drop_doubles(z);
@@ -281,7 +327,7 @@ int zonedata_seal(struct zonedata *z)
     z->raw_n = z->raw_cap = 0;
     z->scratch = NULL;
     link_nodes(z);
-    return 0;
+    return order_nsec(z);
 }
 
 const uint8_t *zonedata_conflict(const struct zonedata *z)
@@ -336,6 +382,7 @@ struct walk {
     struct arena *arena;
     struct msg *out;
     uint16_t type;
+    bool dnssec;
     const struct name_key *key; /* of the present name: the caller's, or own_key */
     bool empty;                 /* the name asked has no records */
     struct name name;           /* a CNAME led here */
@@ -348,33 +395,43 @@ enum step {
     STEP_FAILED, /* no memory */
 };
 
-static int put_set(struct walk *w, const struct zone_set *set, enum section section)
+/* One record; with an owner that is not its own for what a wildcard stands for. */
+static int put_rr(struct walk *w, const struct rr *from, enum section section,
+                  const uint8_t *owner)
 {
+    struct rr rr = *from;
+    struct rr_new copy = {.section = section,
+                          .owner = owner,
+                          .type = rr.type,
+                          .class = rr.class,
+                          .ttl = rr.ttl,
+                          .rdata = {.at = rr.base + rr.rdata, .len = rr.rdlen}};
+    rr.section = (uint8_t)section;
+    return owner == NULL ? msg_add_rr(w->out, w->arena, &rr)
+                         : msg_add(w->out, w->arena, &copy);
+}
+
+/* The records, and for who asks for them their signatures. */
+static int put_set_as(struct walk *w, const struct zone_set *set, enum section section,
+                      const uint8_t *owner)
+{
+    uint32_t sigs_n = w->dnssec && set->sigs != NULL ? set->sigs->n : 0;
     for (uint32_t i = 0; i < set->n; i++) {
-        struct rr rr = set->rr[i];
-        rr.section = (uint8_t)section;
-        if (msg_add_rr(w->out, w->arena, &rr) < 0)
+        if (put_rr(w, &set->rr[i], section, owner) < 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < sigs_n; i++) {
+        const struct rr *sig = &set->sigs->rr[i];
+        bool covers = sig->rdlen >= 2 && load_u16(sig->base + sig->rdata) == set->type;
+        if (covers && put_rr(w, sig, section, owner) < 0)
             return -1;
     }
     return 0;
 }
 
-/* As put_set, for the answer, under the name that was asked: what a wildcard stands
- * for. */
-static int put_set_as(struct walk *w, const struct zone_set *set, const uint8_t *owner)
+static int put_set(struct walk *w, const struct zone_set *set, enum section section)
 {
-    for (uint32_t i = 0; i < set->n; i++) {
-        const struct rr *rr = &set->rr[i];
-        struct rr_new copy = {.section = SECTION_ANSWER,
-                              .owner = owner,
-                              .type = rr->type,
-                              .class = rr->class,
-                              .ttl = rr->ttl,
-                              .rdata = {.at = rr->base + rr->rdata, .len = rr->rdlen}};
-        if (msg_add(w->out, w->arena, &copy) < 0)
-            return -1;
-    }
-    return 0;
+    return put_set_as(w, set, section, NULL);
 }
 
 /* Whether a set of the zone is in a section already; sets are put whole. */
@@ -440,13 +497,41 @@ static int put_additional(struct walk *w, const struct zone_set *set)
     return 0;
 }
 
+/* The NSEC of the name, or else of the last before it: what proves that the name, or a
+ * type of it, is not there. */
+static int put_nsec(struct walk *w, const uint8_t *name)
+{
+    uint32_t from = 0, to = w->z->nsec_n;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (canonical(w->z->nsec[middle]->name, name) <= 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    const struct zone_set *set =
+        from == 0 || !w->dnssec ? NULL : set_of(w->z->nsec[from - 1], DNS_NSEC);
+    return set == NULL || is_put(w, set, SECTION_AUTHORITY)
+               ? 0
+               : put_set(w, set, SECTION_AUTHORITY);
+}
+
+/* That there is no wildcard below the closest name (RFC 4035 section 3.1.3.2). */
+static int put_no_wildcard(struct walk *w, const struct zone_node *closest)
+{
+    struct name wild;
+    return name_join(&wild, (const uint8_t *)"\1*", 2, closest->name) < 0
+               ? 0
+               : put_nsec(w, wild.wire);
+}
+
 /* No such name, or no such type: the SOA says for how long. */
 static enum step end_negative(struct walk *w, uint16_t rcode)
 {
     w->out->rcode = rcode;
     if (w->z->soa != NULL && put_set(w, w->z->soa, SECTION_AUTHORITY) < 0)
         return STEP_FAILED;
-    return STEP_END;
+    return put_nsec(w, w->key->lower) < 0 ? STEP_FAILED : STEP_END;
 }
 
 /* The zone's own servers go along with every answer, as CoreDNS has it. */
@@ -474,12 +559,26 @@ static enum step follow(struct walk *w, const uint8_t *target)
     return STEP_FOLLOW;
 }
 
+/* Whether the zone below a cut is signed: its DS, or the proof that there is none. */
+static int put_cut(struct walk *w, const struct zone_set *ns)
+{
+    struct name_key key;
+    const uint8_t *cut = ns->rr->base + ns->rr->owner;
+    if (!w->dnssec)
+        return 0;
+    name_key_init(&key, cut);
+    const struct zone_set *ds =
+        set_of(zonetab_find(&w->z->names, &key, 0, NULL), DNS_DS);
+    return ds == NULL ? put_nsec(w, cut) : put_set(w, ds, SECTION_AUTHORITY);
+}
+
 /* Names at and below a zone cut belong to other servers. */
 static enum step refer(struct walk *w, const struct zone_set *ns)
 {
     if (msg_count(w->out, SECTION_ANSWER) == 0)
         w->out->flags &= (uint16_t)~DNS_AA;
-    if (put_set(w, ns, SECTION_AUTHORITY) < 0 || put_additional(w, ns) < 0)
+    if (put_set(w, ns, SECTION_AUTHORITY) < 0 || put_cut(w, ns) < 0 ||
+        put_additional(w, ns) < 0)
         return STEP_FAILED;
     return STEP_END;
 }
@@ -488,7 +587,7 @@ static enum step refer(struct walk *w, const struct zone_set *ns)
 static enum step redirect(struct walk *w, const struct zone_set *dname)
 {
     const struct rr *rr = dname->rr;
-    struct zone_set first = {.rr = rr, .n = 1, .type = DNS_DNAME};
+    struct zone_set first = {.rr = rr, .n = 1, .type = DNS_DNAME, .sigs = dname->sigs};
     struct name target;
     size_t prefix = 0;
     if (!is_put(w, &first, SECTION_ANSWER) && put_set(w, &first, SECTION_ANSWER) < 0)
@@ -513,20 +612,25 @@ static enum step answer_from(struct walk *w, const struct zone_node *node, bool 
 {
     const struct zone_set *set = set_of(node, DNS_CNAME);
     struct zone_set cname = {.type = DNS_CNAME, .n = 1};
-    if (set != NULL) {
+    bool beside = (w->type == DNS_NSEC || w->type == DNS_RRSIG) &&
+                  set_of(node, w->type) != NULL; /* RFC 4035 section 2.5 */
+    if (set != NULL && !beside) {
         cname.rr = set->rr;
+        cname.sigs = set->sigs;
         set = &cname;
     } else {
         set = set_of(node, w->type);
     }
     if (set == NULL) {
+        if (wild && put_nsec(w, node->name) < 0)
+            return STEP_FAILED;
         w->empty = !wild && node->sets_n == 0 && msg_count(w->out, SECTION_ANSWER) == 0;
         return end_negative(w, DNS_NOERROR);
     }
     if (!wild && is_put(w, set, SECTION_ANSWER))
         return end_positive(w); /* CNAMEs in a circle */
-    if ((wild ? put_set_as(w, set, w->key->lower) : put_set(w, set, SECTION_ANSWER)) <
-        0)
+    if (put_set_as(w, set, SECTION_ANSWER, wild ? w->key->lower : NULL) < 0 ||
+        (wild && put_nsec(w, w->key->lower) < 0))
         return STEP_FAILED;
     if (set == &cname && w->type != DNS_CNAME && w->type != DNS_ANY)
         return follow(w, set->rr->base + set->rr->rdata);
@@ -549,14 +653,20 @@ static enum step step(struct walk *w)
     if (below == 0)
         return answer_from(w, node, false);
     if (node->wild == NULL)
-        return end_negative(w, DNS_NXDOMAIN);
+        return put_no_wildcard(w, node) < 0 ? STEP_FAILED
+                                            : end_negative(w, DNS_NXDOMAIN);
     return answer_from(w, node->wild, true);
 }
 
-int zonedata_answer(const struct zonedata *z, const struct name_key *key, uint16_t type,
+int zonedata_answer(const struct zonedata *z, const struct zone_question *question,
                     struct arena *a, struct msg *out)
 {
-    struct walk w = {.z = z, .arena = a, .out = out, .type = type, .key = key};
+    struct walk w = {.z = z,
+                     .arena = a,
+                     .out = out,
+                     .type = question->type,
+                     .dnssec = question->dnssec,
+                     .key = question->key};
     out->rcode = DNS_NOERROR;
     out->flags |= DNS_AA;
     for (unsigned i = 0; i < CHAIN_MAX; i++) {

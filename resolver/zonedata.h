@@ -4,7 +4,7 @@
  *     z = zonedata_new(arena, &scratch, &apex);
  *     zonedata_add(z, &record) ...
  *     zonedata_seal(z);
- *     zonedata_answer(z, query_key(q), DNS_A, &q->arena, &q->response.msg);
+ *     zonedata_answer(z, &question, &q->arena, &q->response.msg);
  *
  * A name is found by its hash, whatever the size of the zone; names without records of
  * their own that have some below them (empty non-terminals) are there too. Records lie
@@ -14,7 +14,9 @@
  * The SOA may stand below the apex: its owner's NS are the zone's then, and names
  * beside it are there, too.
  *
- * DNSSEC records are data like any other; no signature is added to an answer. */
+ * Of a zone that was signed with NSEC the signatures and proofs of absence go along
+ * with an answer to who wants them (RFC 4035 section 3.1); NSEC3 is data like any
+ * other. */
 #ifndef ISTHMUS_RESOLVER_ZONEDATA_H
 #define ISTHMUS_RESOLVER_ZONEDATA_H
 
@@ -71,7 +73,12 @@ const struct rr *zonedata_next(const struct zonedata *z, struct zonedata_place *
  * records: sets rcode and AA. CNAMEs are followed as long as they stay in the zone. 0;
  * 1: the name has no records, only others below it have; or -1: no memory, and the
  * message is of no use. */
-int zonedata_answer(const struct zonedata *z, const struct name_key *key, uint16_t type,
+struct zone_question {
+    const struct name_key *key;
+    uint16_t type;
+    bool dnssec; /* signatures and NSEC go along, where the zone has them */
+};
+int zonedata_answer(const struct zonedata *z, const struct zone_question *question,
                     struct arena *a, struct msg *out)
     __attribute__((warn_unused_result));
 

@@ -48,7 +48,8 @@ static void load(struct rig *r, const char *records)
 }
 
 /* What the zone answers, through the encoder and ldns. */
-static const char *asked(struct rig *r, const char *name, uint16_t type)
+static const char *asked_for(struct rig *r, const char *name, uint16_t type,
+                             bool dnssec)
 {
     char *text = build_keep(SHOW_MAX);
     uint8_t *wire = build_keep(UINT16_MAX);
@@ -60,7 +61,8 @@ static const char *asked(struct rig *r, const char *name, uint16_t type)
     size_t len = name_len(lower);
     name_key_init(&key, lower);
     assert_non_null(e);
-    assert_true(zonedata_answer(r->zone, &key, type, &r->arena, &m) >= 0);
+    assert_true(zonedata_answer(r->zone, &(struct zone_question){&key, type, dnssec},
+                                &r->arena, &m) >= 0);
     memcpy(question, lower, len);
     question[len + 1] = (uint8_t)type;
     question[len + 3] = DNS_IN;
@@ -71,6 +73,11 @@ static const char *asked(struct rig *r, const char *name, uint16_t type)
     assert_int_equal(encode_msg(e, &job, wire, &len), ENCODE_OK);
     encoder_free(e);
     return show_packet((struct span){.at = wire, .len = len}, text);
+}
+
+static const char *asked(struct rig *r, const char *name, uint16_t type)
+{
+    return asked_for(r, name, type, false);
 }
 
 struct row {
@@ -336,6 +343,43 @@ static void root_can_be_a_zone(void **unused)
     build_release();
 }
 
+#define NSEC(owner, next) "NS " owner " 60 IN NSEC " next " A RRSIG NSEC \n"
+#define SIG(covered)                                                                   \
+    " RRSIG " covered " 8 1 60 20300101000000 20200101000000 1 org. AAAA\n"
+
+/* The order of names is that of RFC 4034: Z.a stands behind a and before b. */
+static void proofs_go_along_with_who_wants_them(void **unused)
+{
+    static const struct {
+        const char *name, *proofs; /* in their order */
+    } rows[] = {
+        {"aa.org", NSEC("org.", "a.org.") NSEC("z.a.org.", "b.org.")},
+        {"q.a.org", NSEC("a.org.", "z.a.org.")},
+        {"q.z.a.org", NSEC("z.a.org.", "b.org.")},
+        {"c.org", NSEC("org.", "a.org.") NSEC("b.org.", "org.")},
+    };
+    struct rig r;
+    load(&r, "@ NSEC a A RRSIG NSEC\na A 192.0.2.1\na NSEC z.a A RRSIG NSEC\n"
+             "z.a NSEC b A RRSIG NSEC\nb NSEC @ A RRSIG NSEC\na" SIG("A") "@" SIG(
+                 "SOA") "a" SIG("MX"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = asked_for(&r, rows[i].name, DNS_A, true);
+        const char *proofs = rows[i].proofs;
+        for (const char *end; (end = strchr(proofs, '\n')) != NULL; proofs = end + 1) {
+            char line[100];
+            snprintf(line, sizeof line, "%.*s\n", (int)(end - proofs), proofs);
+            assert_non_null(strstr(text, line));
+        }
+        assert_non_null(strstr(text, "RRSIG SOA "));
+        assert_null(strstr(asked(&r, rows[i].name, DNS_A), "NSEC"));
+    }
+    assert_non_null(strstr(asked_for(&r, "a.org", DNS_A, true), "RRSIG A "));
+    assert_null(strstr(asked_for(&r, "a.org", DNS_A, true), "RRSIG MX "));
+    assert_null(strstr(asked(&r, "a.org", DNS_A), "RRSIG"));
+    build_release();
+    arena_release(&r.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +397,7 @@ int main(void)
         cmocka_unit_test(hosts_named_in_an_answer_come_with_their_addresses_once),
         cmocka_unit_test(of_a_cname_and_other_data_the_cname_wins),
         cmocka_unit_test(root_can_be_a_zone),
+        cmocka_unit_test(proofs_go_along_with_who_wants_them),
     };
     return cmocka_run_group_tests_name("zonedata", tests, NULL, NULL);
 }

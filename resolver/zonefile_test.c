@@ -46,7 +46,8 @@ static const char *found(struct rig *r, const char *name, uint16_t type)
     char *out = build_keep(ROOM);
     size_t len = 0;
     name_key_init(&key, build_name(name));
-    assert_true(zonedata_answer(r->zone, &key, type, &r->arena, &m) >= 0);
+    assert_true(zonedata_answer(r->zone, &(struct zone_question){&key, type, false},
+                                &r->arena, &m) >= 0);
     msg_each_rr (rr, &m) {
         if (rr->section != SECTION_ANSWER)
             continue;

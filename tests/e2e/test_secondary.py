@@ -73,14 +73,65 @@ class NsdPrimary(peers.Nsd):
 
 
 class KnotPrimary(peers.Knot):
-    def configuration(self, **_):
+    def configuration(self, **more):
         acl = 'acl:\n  - id: out\n    address: 127.0.0.1\n    action: transfer\n'
-        return super().configuration().replace('zone:\n', acl + 'zone:\n') + '    acl: out\n'
+        return super().configuration(**more).replace('zone:\n', acl + 'zone:\n') + '    acl: out\n'
 
 
 class BindPrimary(peers.Bind):
     def options(self):
         return super().options() + ' allow-transfer { any; };'
+
+
+SIGNED = '''$TTL 300
+@ SOA ns host.master 1 7200 1800 86400 60
+@ NS ns
+ns A 127.0.0.1
+b A 10.0.0.2
+b AAAA 2001:db8::2
+Mixed.Case A 10.0.0.3
+alias CNAME b
+dangling CNAME nowhere
+x.empty A 10.0.0.4
+*.wild A 10.0.0.5
+*.wild TXT "wild"
+deep.in.wild A 10.0.0.6
+*.calias CNAME b
+insecure NS ns.insecure
+ns.insecure A 10.0.0.7
+secure NS ns.secure
+secure DS 12345 8 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+ns.secure A 10.0.0.8
+dn DNAME b
+z\\001z A 10.0.0.9
+'''
+
+
+def proofs(reply):
+    """What a validator looks at: code, answer, and of the authority section what is signed for it."""
+    def signed(text):
+        _, rdtype, *rest = text.split()
+        return rdtype in ('SOA', 'NSEC', 'DS') or (rdtype == 'RRSIG' and rest[0] in ('SOA', 'NSEC', 'DS'))
+    return reply.rcode, sorted(t.lower() for t in reply.answer), sorted(t.lower() for t in reply.authority if signed(t))
+
+
+def test_signed_zones():
+    """Of a zone that Knot has signed with NSEC everything is answered as Knot does."""
+    knot = KnotPrimary({'big.test': SIGNED}, [f'{loopback_net()}.44'], free_port(), sign='nsec')
+    wait_until(lambda: 'RRSIG' in ask(knot, 'big.test', 'SOA', do=True).text, 30, 'a signed zone')
+    server = secondary(f'{knot.address}:{knot.port}')
+    wait_until(lambda: ask(server, 'b.big.test').data != [], 10, 'the zone is here')
+    wait_until(lambda: ask(server, 'big.test', 'SOA').data == ask(knot, 'big.test', 'SOA').data, 20, 'the same serial')
+    for name in ('', 'ns', 'b', 'mixed.case', 'case', 'alias', 'dangling', 'empty', 'x.empty', 'wild', 'a.wild', 'a.b.wild', 'in.wild',
+                 'q.in.wild', '*.wild', 'a.calias', 'insecure', 'q.insecure', 'secure', 'q.secure', 'dn', 'q.dn', 'a', 'zz', 'nx.b', '0'):
+        for rdtype in ('A', 'MX', 'DS', 'NS', 'DNSKEY', 'CNAME'):
+            owner = f'{name}.big.test'.lstrip('.')
+            theirs, ours = (proofs(ask(one, owner, rdtype, do=True, tcp=True)) for one in (knot, server))
+            equal(ours, theirs, f'{owner} {rdtype}')
+            check('RRSIG' not in ask(server, owner, rdtype, tcp=True).text, f'{owner} {rdtype}: not for who does not ask')
+    for name in ('alias', 'b', ''):
+        owner = f'{name}.big.test'.lstrip('.')
+        equal(*(proofs(ask(one, owner, 'NSEC', do=True, tcp=True)) for one in (server, knot)), f'{owner} NSEC')
 
 
 class Primary:

@@ -22,7 +22,8 @@ static void answer_some(const struct zone *z)
         struct name_key key;
         arena_init(&a, NULL, 0);
         name_key_init(&key, (const uint8_t *)names[i / 4]);
-        if (zonedata_answer(z->data, &key, types[i % 4], &a, &m) < 0)
+        struct zone_question question = {&key, types[i % 4], true};
+        if (zonedata_answer(z->data, &question, &a, &m) < 0)
             abort();
         arena_release(&a);
     }
