@@ -190,7 +190,8 @@ static void check(struct check *k, const struct command_line *l)
 
 static int check_run(const struct command_line *l)
 {
-    struct check k = {.conf = command_value(l, "conf"),
+    const char *conf = command_value(l, "conf");
+    struct check k = {.conf = conf == NULL && l->words_n > 0 ? l->words[0] : conf,
                       .problems = command_given(l, "problems")};
     findings_init(&k.findings);
     check(&k, l);
@@ -202,7 +203,9 @@ static int check_run(const struct command_line *l)
 }
 
 static const struct command_option options[] = {
-    {"conf", "FILE", "the Corefile (./Corefile); `stdin` reads standard input"},
+    {"conf", "FILE",
+     "the Corefile (./Corefile), as FILE without --conf; `stdin` reads "
+     "standard input"},
     {"offline", NULL, "only read the file: nothing is asked of anybody"},
     {"fcrdns", NULL,
      "also see that the names of the PTRs lead back to their addresses"},
@@ -215,6 +218,8 @@ static const struct command_option options[] = {
 
 const struct command command_check = {
     .name = "check",
+    .words = "[FILE]",
+    .words_max = 1,
     .line = "what is wrong with a Corefile, and with each cluster it names",
     .help =
         "Tells every error of the file with its line and how to mend it, and warns of\n"

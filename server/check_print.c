@@ -175,16 +175,18 @@ static void print_summary(const struct check *k)
 void check_print(const struct check *k)
 {
     print_findings(&k->findings);
-    if (k->asked) {
-        unsigned width = (unsigned)zones_width(k);
-        for (uint32_t i = 0; i < k->clusters_n; i++)
-            print_cluster(k, &k->clusters[i], width);
-        print_summary(k);
-    } else if (k->findings.n[FINDING_ERROR] == 0) {
-        printf("%s: no errors, %u warnings; %u clusters, not asked\n",
+    if (k->findings.n[FINDING_ERROR] > 0)
+        return;
+    if (!k->asked || k->clusters_n == 0) {
+        printf("%s: no errors, %u warnings; %u clusters%s\n",
                k->conf == NULL ? "Corefile" : k->conf, k->findings.n[FINDING_WARNING],
-               k->clusters_n);
+               k->clusters_n, k->asked ? "" : ", not asked");
+        return;
     }
+    unsigned width = (unsigned)zones_width(k);
+    for (uint32_t i = 0; i < k->clusters_n; i++)
+        print_cluster(k, &k->clusters[i], width);
+    print_summary(k);
 }
 
 /* ---- as JSON ---- */

@@ -62,12 +62,14 @@ static void print_option(const struct command_option *o, FILE *out)
 static void print_exits(const char *exits, FILE *out)
 {
     fputs("\nExit status:\n", out);
+    bool two = strstr(exits, "\n2:") != NULL;
     while (exits != NULL && *exits != '\0') {
         size_t len = strcspn(exits, "\n");
         fprintf(out, "  %.*s\n", (int)len, exits);
         exits += len + (exits[len] == '\n');
     }
-    fprintf(out, "  %d: the command line was not understood\n", COMMAND_EXIT_WRONG);
+    fprintf(out, "  %d: %sthe command line was not understood\n", COMMAND_EXIT_WRONG,
+            two ? "or " : "");
 }
 
 static int print_help(const struct command *c)

@@ -28,7 +28,10 @@ static void bash_command(const struct command *c)
     for (; o != NULL && o->name != NULL; o++)
         printf(" --%s", o->name);
     bash_choices(c);
-    puts("' ;;");
+    puts("'");
+    if (c->words != NULL && strstr(c->words, "FILE") != NULL)
+        puts("        files=-f");
+    puts("        ;;");
 }
 
 static void bash_values(const struct command_option *o, void (*each)(const char *name))
@@ -49,7 +52,7 @@ static void print_bash(void)
     puts(
         "# bash completion for isthmus: source it, or put it where bash-completion looks");
     puts("_isthmus() {\n"
-         "    local cur=${COMP_WORDS[COMP_CWORD]} words=\n"
+         "    local cur=${COMP_WORDS[COMP_CWORD]} words= files=\n"
          "    case ${COMP_WORDS[COMP_CWORD - 1]} in");
     fputs("    --", stdout); /* what follows it is a word, and may be a file */
     for (size_t i = 0; arguments_flag(i) != NULL; i++)
@@ -73,7 +76,7 @@ static void print_bash(void)
         printf(" %s", (*c)->name);
     puts("'\n        fi ;;\n"
          "    esac\n"
-         "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+         "    mapfile -t COMPREPLY < <(compgen $files -W \"$words\" -- \"$cur\")\n"
          "}\n"
          "complete -F _isthmus isthmus");
 }
@@ -109,6 +112,8 @@ static void zsh_command(const struct command *c)
     const struct command_option *o = c->options;
     for (; o != NULL && o->name != NULL; o++)
         zsh_option(o, "--");
+    if (c->words != NULL && strstr(c->words, "FILE") != NULL)
+        fputs(" \\\n            '1:FILE:_files'", stdout);
     if (c->choices != NULL) {
         struct command_words w = c->choices();
         fputs(" \\\n            '1:word:(", stdout);

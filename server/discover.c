@@ -345,11 +345,12 @@ static int discover_run(const struct command_line *l)
     for (uint32_t i = 0; status == 0 && i < d.n; i++) {
         d.targets[i].word = l->words[i];
         if (read_target(&d, &d.targets[i], i + 1) < 0)
-            status = command_wrong(l->command,
-                                   "'%s': expected a Service subnet such as "
-                                   "10.97.0.0/16, or an address; ZONE= may stand in "
-                                   "front",
-                                   l->words[i]);
+            status =
+                command_wrong(l->command,
+                              "'%s': expected a Service subnet such as "
+                              "10.97.0.0/16 (without bits behind its length), or an "
+                              "address; ZONE= may stand in front",
+                              l->words[i]);
     }
     if (status == 0)
         status = discover(&d);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define LOG_STOP_MS 1000
 
@@ -66,6 +67,9 @@ void offline_load(struct offline *o, const char *conf, struct findings *f)
     o->registry = registry_new();
     if (!caught || o->registry == NULL || hash_seed() < 0 || rdata_start() < 0)
         error_at(&errs, (struct where){0}, "out of memory");
+    else if (conf == NULL && access("Corefile", F_OK) < 0)
+        error_at(&errs, (struct where){0},
+                 "there is no Corefile in this folder: name one with --conf FILE");
     else
         o->plan = build(o, conf, &errs);
     if (caught)

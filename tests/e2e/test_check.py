@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import harness
 import peers
@@ -101,6 +102,8 @@ def test_nothing_is_asked_offline():
     status, out = checked('. {\n bind 127.0.0.1\n forward . some.invalid\n}\n', '--offline', '--json')
     equal((status, json.loads(out)['findings']), (0, []), 'host names are not looked up')
     equal(run([ISTHMUS, 'check', '-conf', '/nonexistent/Corefile'])[0], 2, 'a file that is not there')
+    done = subprocess.run([ISTHMUS, 'check'], cwd=folder('empty'), capture_output=True, text=True, check=False)
+    equal((done.returncode, done.stdout), (2, 'there is no Corefile in this folder: name one with --conf FILE\n'), 'none')
 
 
 # ---- the network of the rest ----
@@ -118,7 +121,11 @@ def network():
     https.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     https.bind(('0.0.0.0', 443))
     https.listen(4096)
-    return https
+
+    def accept():
+        while True:
+            https.accept()[0].close()
+    threading.Thread(target=accept, daemon=True).start()
 
 
 def unreachable(cidr):
@@ -195,6 +202,7 @@ def test_story_6_a_clusters_dns_goes_away():
     text = ('. {\n bind 10.0.0.53\n errors\n cache 30\n cluster a.lan 10.120.0.0/19\n'
             ' cluster b.lan 10.121.0.0/19 {\n health_check 100ms\n }\n}\n')
     server = Isthmus(text, ('-control', path), address='10.0.0.53', port=53)
+    wait_until(lambda: os.path.exists(path), 10, 'the control socket')
     equal(checked(text)[0], 0, 'both are well')
     equal(ask(server, 'kubernetes.default.svc.b.lan').data, ['10.121.0.1'], 'a name is kept')
     harness.black_hole('10.121.0.0/19')
@@ -217,10 +225,11 @@ def test_story_6_a_clusters_dns_goes_away():
 def test_a_file_that_the_server_has_not_loaded_is_told():
     path = os.path.join(folder('control'), 'socket')
     server = Isthmus('. {\n bind 127.0.0.1\n whoami\n}\n', ('-control', path), port=53)
+    wait_until(lambda: os.path.exists(path), 10, 'the control socket')
 
     def told():
-        return run([ISTHMUS, 'check', '-conf', server.corefile, '--control', path])[1]
-    equal(told(), '', 'it has loaded this file')
+        return run([ISTHMUS, 'check', server.corefile, '--control', path])[1]
+    check(told().endswith('/Corefile: no errors, 0 warnings; 0 clusters\n'), 'it has loaded this file', told())
     write(server.corefile, '. {\n bind 127.0.0.1\n whoami\n errors\n}\n')
     check('note: the running server has loaded another state of' in told(), 'not yet', told())
     write(server.corefile, '. {\n bind 127.0.0.1\n whoam\n}\n')

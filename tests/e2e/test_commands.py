@@ -54,9 +54,11 @@ def test_bash_completes_commands_options_and_files():
     equal(completed(['isthmus', 'pl']), ['plugins'], 'the beginning of a command')
     equal(completed(['isthmus', 'plugins', 'forw']), ['forward'], 'the word of a command')
     equal(completed(['isthmus', 'demo', '--']), ['--help', '--stay'], 'the options of a command')
+    equal(completed(['isthmus', 'check', '--off']), ['--offline'], 'an option before a file')
     path = os.path.join(harness.folder('completed'), 'Corefile.new')
     harness.write(path, '')
     equal(completed(['isthmus', '-conf', path[:-4]]), [path], 'the value of an option')
+    equal(completed(['isthmus', 'check', path[:-4]]), [path], 'a file as a word')
 
 
 def test_zsh_reads_its_completions():
