@@ -210,6 +210,27 @@ static void socket_that_was_heard_meanwhile_stays(void **state)
     assert_non_null(conns_get(&f->dial.conns, heard));
 }
 
+static void retry_leaves_from_a_socket_that_was_heard_before_a_new_one(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t silent = connect_in_turn(f, CONN_NONE), heard = connect_in_turn(f, silent);
+    f->turn.now_us += 1000;
+    ask(f, silent, "first");
+    ask(f, heard, "second");
+    dial_udp_flush(&f->dial);
+    expect(f, "first");
+    expect_and_answer(f, "second");
+    f->turn.now_us += 50000;
+    while (f->dial.counters.received == 0)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    dial_udp_settle(&f->dial, heard);
+    for (unsigned i = 0; i < 16; i++) {
+        f->turn.number++;
+        assert_int_equal(connect_in_turn(f, silent), heard);
+    }
+    assert_int_equal(f->dial.counters.opened, 2);
+}
+
 static void sockets_have_ports_of_their_own(void **state)
 {
     struct fixture *f = *state;
@@ -316,6 +337,7 @@ int main(void)
         TEST(avoided_socket_is_not_given),
         TEST(retry_leaves_from_a_new_socket_when_all_were_silent),
         TEST(socket_that_was_heard_meanwhile_stays),
+        TEST(retry_leaves_from_a_socket_that_was_heard_before_a_new_one),
         TEST(sockets_have_ports_of_their_own),
         TEST(questions_leave_whole_and_in_order),
         TEST(worn_socket_retires_and_its_number_waits_to_be_settled),
