@@ -112,22 +112,17 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     return p;
 }
 
-static void free_blocks(struct arena *a)
+void arena_reset(struct arena *a)
 {
     for (struct arena_block *b = a->blocks, *next; b != NULL; b = next) {
         next = b->next;
         free(b);
     }
-}
-
-void arena_reset(struct arena *a)
-{
-    free_blocks(a);
     arena_init(a, a->first, a->first_len);
 }
 
 void arena_release(struct arena *a)
 {
-    free_blocks(a);
+    arena_reset(a);
     *a = (struct arena){0};
 }

@@ -434,9 +434,9 @@ def overlap(lab, story):
     """Overlapping Service subnets are refused, with the mend"""
     line = '    cluster cluster-e.local 10.110.0.0/16\n'
     said = lab.first.reload(story.corefile.replace('    cache {\n', line + '    cache {\n'))
-    wait_until(lambda: 'lies inside' in said(), 'the refusal')
+    wait_until(lambda: 'tell them apart' in said(), 'the refusal')
     story.transcript.write(said() + '\n')
-    text = next(line for line in said().split('\n') if 'lies inside' in line)
+    text = next(line for line in said().split('\n') if 'tell them apart' in line)
     story.step('a cluster-e with 10.110.0.0/16, which is inside the /13 of cluster-b', text,
                'cluster-b' in text and 'cluster-e' in text)
     page = story.curl(lab.site.vm, f'http://{APP}')
