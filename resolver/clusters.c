@@ -117,10 +117,17 @@ static const struct registry_kind source_kind = {.name = "inventory",
                                                  .init = source_init,
                                                  .release = source_release};
 
+static int measure(struct plan *p, struct clusters_inventory *inv)
+{
+    const char *label = metrics_label(&p->arena, "source", inv->source_text);
+    return metrics_claim(p, METER_INVENTORY, label, inv) == NULL ? -1 : 0;
+}
+
 int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec,
                            const char *source, struct errors *errs)
 {
     const struct outside *outside = all->plan->outside;
+    bool quiet = false;
     struct clusters_inventory *inv = arena_alloc(&all->plan->arena, sizeof *inv);
     if (inv == NULL)
         return error_at(errs, spec->draft.at, "plugin/inventory: out of memory");
@@ -130,12 +137,18 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
                                             .shrink = spec->shrink},
                                .at = spec->draft.at,
                                .errs = errs};
-    if (outside != NULL) {
+    if (outside == NULL || outside->changed == NULL) {
+        quiet = true;
+        wish.settings.state = NULL; /* nobody serves: a look, that leaves no trace */
+    } else {
         wish.settings.changed = outside->changed;
         wish.settings.context = outside->context;
     }
-    *inv = (struct clusters_inventory){
-        .all = all, .spec = *spec, .at = spec->draft.at, .source_text = source};
+    *inv = (struct clusters_inventory){.all = all,
+                                       .spec = *spec,
+                                       .at = spec->draft.at,
+                                       .source_text = source,
+                                       .quiet = quiet};
     uint32_t before = errs->n;
     inv->source = registry_claim(all->plan->registry, &source_kind,
                                  (struct span){(const uint8_t *)source, strlen(source)},
@@ -147,6 +160,8 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
     discovery_set(*inv->source, &wish.settings);
     *all->inventories_last = inv;
     all->inventories_last = &inv->next;
+    if (all->block->measured && measure(all->plan, inv) < 0)
+        return error_at(errs, inv->at, "plugin/inventory: out of memory");
     return 0;
 }
 
@@ -189,8 +204,13 @@ static void refuse(struct clusters_inventory *inv, struct inventory_record *reco
 {
     const char *why = errs->list == NULL ? "out of memory" : errs->list[0].text;
     struct clusters_refused **end = &inv->refused, *r;
-    log_limited(&inv->log, 10, LOG_WARNING, "plugin/inventory: %s:%u: %s not used: %s",
-                record->file, record->line, inventory_name(record), why);
+    const char *text = strstr(why, ": ");
+    if (text != NULL && strncmp(why, "plugin/", 7) == 0)
+        why = text + 2;
+    if (!inv->quiet)
+        log_limited(&inv->log, 10, LOG_WARNING,
+                    "plugin/inventory: %s:%u: %s not used: %s", record->file,
+                    record->line, inventory_name(record), why);
     while (*end != NULL)
         end = &(*end)->next;
     r = calloc(1, sizeof *r);
@@ -446,6 +466,32 @@ struct clusters_news clusters_refresh(struct plan *p)
         try_refused(all);
     return (struct clusters_news){.changed = taking.any,
                                   .retired = p->retirement.waiting};
+}
+
+/* ---- how they are ---- */
+
+void clusters_report(const struct clusters_inventory *inv, struct clusters_report *out)
+{
+    *out = (struct clusters_report){.block = inv->all->block,
+                                    .at = inv->at,
+                                    .served = inv->names.n,
+                                    .refused_n = inv->refused_n,
+                                    .refused = inv->refused};
+    discovery_status(*inv->source, &out->source);
+}
+
+void clusters_each_report(const struct plan *p,
+                          void (*fn)(const struct clusters_report *r, void *context),
+                          void *context)
+{
+    struct clusters_report report;
+    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        const struct clusters_inventory *inv = all->inventories;
+        for (; inv != NULL; inv = inv->next) {
+            clusters_report(inv, &report);
+            fn(&report, context);
+        }
+    }
 }
 
 /* ---- the end ---- */

@@ -48,6 +48,7 @@ struct clusters_inventory {
     struct clusters_refused *refused;
     uint32_t refused_n;
     struct log_limit log;
+    bool quiet; /* it is shown otherwise what cannot be served */
     struct where at;
     struct clusters_inventory *next;
 };
@@ -90,6 +91,22 @@ struct clusters_news {
 
 /* Takes over what sources have brought since. Control thread, for the plan in use. */
 struct clusters_news clusters_refresh(struct plan *p);
+
+/* How an inventory is, for whoever shows it: its source, and what of it this block
+ * serves. */
+struct clusters_report {
+    struct discovery_status source;
+    const struct plan_block *block;
+    struct where at;
+    uint32_t served, refused_n;
+    const struct clusters_refused *refused; /* in the order in which they came */
+};
+void clusters_report(const struct clusters_inventory *inv, struct clusters_report *out);
+
+/* Calls `fn` for each inventory of the plan. Control thread. */
+void clusters_each_report(const struct plan *p,
+                          void (*fn)(const struct clusters_report *r, void *context),
+                          void *context);
 
 /* Ends those of all blocks. */
 void clusters_release(struct plan *p);

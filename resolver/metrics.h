@@ -28,7 +28,8 @@ enum meter_kind {
     METER_FORWARD, /* of all `forward` together; no context */
     METER_PROXY,   /* one upstream address; no context */
     METER_CLUSTER, /* context: struct upstream_group */
-    METER_SHED,    /* one server; no context */
+    METER_INVENTORY,   /* context: struct clusters_inventory; its numbers are there */
+    METER_SHED,        /* one server; no context */
     METER_ACL_ALLOWED, /* of plugins; no context */
     METER_ACL,
     METER_DNS64,

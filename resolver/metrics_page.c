@@ -1,7 +1,7 @@
 #include "resolver/metrics_page.h"
 
 #include "resolver/cachestore.h"
-#include "resolver/cluster_map.h"
+#include "resolver/clusters.h"
 #include "resolver/health.h"
 #include "resolver/plan.h"
 #include "resolver/rdata.h"
@@ -401,6 +401,55 @@ static void show_rtt(struct sheet *s, const struct family *f,
     put(s, "%.9g\n", least / 1e6);
 }
 
+/* ---- of inventories ---- */
+
+enum inventory_number {
+    INVENTORY_SERVED,
+    INVENTORY_HELD,
+    INVENTORY_KEPT,
+    INVENTORY_REFUSED,
+    INVENTORY_WRONG,
+    INVENTORY_STALE,
+    INVENTORY_FAILING,
+    INVENTORY_LOOKED,
+    INVENTORY_CHANGED,
+};
+
+static uint64_t inventory_number(const struct clusters_report *r, uint32_t which)
+{
+    switch ((enum inventory_number)which) {
+    case INVENTORY_SERVED:
+        return r->served;
+    case INVENTORY_HELD:
+        return r->source.clusters;
+    case INVENTORY_KEPT:
+        return r->source.kept;
+    case INVENTORY_REFUSED:
+        return r->refused_n;
+    case INVENTORY_WRONG:
+        return r->source.wrong;
+    case INVENTORY_STALE:
+        return r->source.stale;
+    case INVENTORY_FAILING:
+        return r->source.failed_s != 0;
+    case INVENTORY_LOOKED:
+        return r->source.looked_s;
+    case INVENTORY_CHANGED:
+        return r->source.changed_s;
+    }
+    return 0;
+}
+
+static void show_inventory(struct sheet *s, const struct family *f,
+                           const struct meter_use *use)
+{
+    struct clusters_report report;
+    if (use->context == NULL)
+        return;
+    clusters_report(use->context, &report);
+    put_count(s, f->name, use->meter->labels, "", inventory_number(&report, f->cell));
+}
+
 /* ---- of listeners ---- */
 
 static void show_shed(struct sheet *s, const struct family *f,
@@ -513,6 +562,30 @@ static const struct family families[] = {
     {"isthmus_cluster_renames_total", "counter",
      "Answers of the cluster whose names were mapped.", METER_CLUSTER, show_always,
      CLUSTER_RENAMES},
+    {"isthmus_inventory_clusters", "gauge", "Clusters of the source that are served.",
+     METER_INVENTORY, show_inventory, INVENTORY_SERVED},
+    {"isthmus_inventory_clusters_held", "gauge", "Clusters known from the source.",
+     METER_INVENTORY, show_inventory, INVENTORY_HELD},
+    {"isthmus_inventory_clusters_kept", "gauge",
+     "Of these not listed any more, yet kept on doubt.", METER_INVENTORY,
+     show_inventory, INVENTORY_KEPT},
+    {"isthmus_inventory_clusters_rejected", "gauge",
+     "Of these not served because of another cluster or their block.", METER_INVENTORY,
+     show_inventory, INVENTORY_REFUSED},
+    {"isthmus_inventory_errors", "gauge", "What is wrong in the source as it is now.",
+     METER_INVENTORY, show_inventory, INVENTORY_WRONG},
+    {"isthmus_inventory_stale", "gauge",
+     "Whether only the last known map is there: the source was not seen yet.",
+     METER_INVENTORY, show_inventory, INVENTORY_STALE},
+    {"isthmus_inventory_failing", "gauge",
+     "Whether the last look found something wrong.", METER_INVENTORY, show_inventory,
+     INVENTORY_FAILING},
+    {"isthmus_inventory_last_look_timestamp_seconds", "gauge",
+     "When the source could be read last.", METER_INVENTORY, show_inventory,
+     INVENTORY_LOOKED},
+    {"isthmus_inventory_last_change_timestamp_seconds", "gauge",
+     "When a cluster came, changed or went last.", METER_INVENTORY, show_inventory,
+     INVENTORY_CHANGED},
 };
 
 static void show_family(struct sheet *s, const struct family *f, const struct plan *p)

@@ -1,6 +1,7 @@
 /* `isthmus check`: what is wrong with a Corefile, and with each cluster it names. */
 #include "server/check.h"
 
+#include "resolver/clusters.h"
 #include "resolver/plan.h"
 #include "server/check_live.h"
 #include "server/command.h"
@@ -110,8 +111,25 @@ static int drop_doubles(struct check *k)
     return 0;
 }
 
+/* What an inventory has that cannot be served, and what is wrong with it. */
+static void report(const struct clusters_report *r, void *context)
+{
+    struct check *k = context;
+    for (const struct clusters_refused *x = r->refused; x != NULL; x = x->next)
+        findings_add(&k->findings, FINDING_WARNING,
+                     (struct where){.file = x->record->file, .line = x->record->line},
+                     "%s REJECTED: %s", inventory_name(x->record),
+                     x->why == NULL ? "out of memory" : x->why);
+    if (r->source.error[0] != '\0')
+        findings_add(&k->findings, FINDING_WARNING, r->at, "inventory %s: %s",
+                     r->source.source, r->source.error);
+    if ((r->refused != NULL || r->source.error[0] != '\0') && k->status == 0)
+        k->status = 1;
+}
+
 static void collect(struct check *k, const struct plan *p)
 {
+    clusters_each_report(p, report, k);
     for (uint32_t i = 0; i < p->blocks_n; i++) {
         if (p->blocks[i].clusters != NULL)
             cluster_map_each(p->blocks[i].clusters, add_cluster, k);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "resolver/cachestore.h"
 #include "resolver/health.h"
+#include "server/status_inventory.h"
 #include "server/turn.h"
 #include "server/version.h"
 
@@ -173,6 +174,7 @@ char *status_clusters_page(const struct plan *plan, size_t *len)
     struct tree t = {0};
     cJSON *root = tree_object(&t);
     tree_put(&t, root, "clusters", status_clusters(&t, plan, turn_clock_us()));
+    tree_put(&t, root, "inventories", status_inventories(&t, plan));
     char *text = tree_print(&t, root);
     tree_free(root);
     *len = text == NULL ? 0 : strlen(text);
@@ -318,5 +320,6 @@ cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us)
     tree_put(t, root, "caches", caches(t, r->plan));
     tree_put(t, root, "forwards", forwards(t, r->plan, now_us));
     tree_put(t, root, "clusters", status_clusters(t, r->plan, now_us));
+    tree_put(t, root, "inventories", status_inventories(t, r->plan));
     return root;
 }

@@ -11,6 +11,7 @@ import time
 
 import harness
 import peers
+from pages import get
 from harness import Process, ask, check, equal, folder, free_port, isthmus, loopback_net, need, wait_until, write
 
 CLUSTERS = 'abcdefgh'
@@ -40,12 +41,16 @@ def cluster(letter, **more):
 
 
 def start(source, options='', **more):
-    return isthmus(f'''
+    metrics = free_port()
+    server = isthmus(f'''
     inventory {source} {{
         port {fleet()[0]}
         {options}
     }}
+    prometheus 127.0.0.1:{metrics}
     cache''', **more)
+    server.metrics = metrics
+    return server
 
 
 def answers(server, zone):
@@ -60,6 +65,17 @@ def comes(server, zone, what):
 
 def goes(server, zone, what):
     wait_until(lambda: not answers(server, zone), 10, what)
+
+
+def pages_tell(server, place):
+    """The metrics and /clusters, of a directory with a, b, c and a rejected d."""
+    numbers = dict(line.rsplit(' ', 1) for line in get(server.metrics, '/metrics')[1].splitlines() if 'isthmus_inventory' in line and line[0] != '#')
+    label = f'{{source="{place}"}}'
+    for name, want in (('clusters', '3'), ('clusters_held', '4'), ('clusters_rejected', '1'), ('clusters_kept', '0'), ('failing', '0'),
+                       ('stale', '0')):
+        equal(numbers.get(f'isthmus_inventory_{name}{label}'), want, f'isthmus_inventory_{name}')
+    page = json.loads(get(server.metrics, '/clusters')[1])['inventories'][0]
+    equal((page['source'], page['clusters'], page['rejected'][0]['name']), (place, 3, 'cluster-d'), '/clusters tells of its sources')
 
 
 class Load:
@@ -102,6 +118,9 @@ def test_a_cluster_joins_and_another_is_rejected():
         wait_until(lambda: 'cluster-d not used' in server.output(), 10, 'the rejection')
         check('lies inside Service subnet' in server.output() and 'c.json:1' in server.output(), 'with the reason', server.output())
         check(answers(server, 'cluster-c.local'), 'the older stays')
+        status, out, _ = harness.run([harness.ISTHMUS, 'check', '--offline', '--conf', server.corefile])
+        check(status == 1 and 'cluster-d REJECTED: Service subnet' in out, '`check` tells it', out)
+        pages_tell(server, place)
         put(place, 'd.json', cluster('d'))
         comes(server, 'cluster-d.local', 'the mended one')
         os.unlink(f'{place}/c.json')
