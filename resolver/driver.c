@@ -359,6 +359,7 @@ static struct query *child_below(struct query *q, const uint8_t *name)
     child->zone = q->zone;
     child->block = q->block;
     child->top = q->at;
+    child->mapping = q->mapping;
     child->at = (uint16_t)(q->at + 1);
     child->refresh = true;
     child->started = true;

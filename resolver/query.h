@@ -114,6 +114,7 @@ struct query {
     uint64_t start_us;
     uint64_t deadline_us; /* children share their parent's */
     uint64_t alarm_us;    /* 0 = none; see query_alarm */
+    uint32_t mapping; /* of the cluster of its name when it came to `cache`; 0 = none */
 
     /* the driver's own */
     uint32_t slot, generation;

@@ -46,7 +46,9 @@ static const struct cluster_zone *cluster_of(struct query *q)
     return cluster_map_find(q->block->clusters, query_key(q), &reverse);
 }
 
-static struct cache_key key_of(struct query *q, const struct cluster_zone *cluster)
+/* The mapping is that of the beginning: what a cluster said before it was changed, or
+ * another server before the cluster came, is not the answer of what is there now. */
+static struct cache_key key_of(struct query *q)
 {
     const struct request *req = &q->request;
     return (struct cache_key){
@@ -56,7 +58,7 @@ static struct cache_key key_of(struct query *q, const struct cluster_zone *clust
         .checking_disabled = (req->flags & DNS_CD) != 0,
         .type = req->type,
         .class = req->class,
-        .mapping = cluster == NULL ? 0 : cluster->cluster->mapping,
+        .mapping = q->mapping,
         .hash = query_key(q)->hash[0],
     };
 }
@@ -130,7 +132,7 @@ static enum verdict give_stale(struct query *q, const struct cache_hit *hit,
 static bool look_up(struct query *q, const struct cache_plugin *c,
                     const struct cluster_zone *cluster, struct cache_hit *hit)
 {
-    struct cache_key key = key_of(q, cluster);
+    struct cache_key key = key_of(q);
     struct cache_lookup how = {
         .now_us = q->r->now_us,
         .gap_us = (uint64_t)c->prefetch_gap_us,
@@ -149,10 +151,9 @@ static void ask_with_ad(struct query *q)
     q->request.flags |= DNS_AD;
 }
 
-static bool refresh(struct query *q, const struct cache_plugin *c,
-                    const struct cluster_zone *cluster)
+static bool refresh(struct query *q, const struct cache_plugin *c)
 {
-    struct cache_key key = key_of(q, cluster);
+    struct cache_key key = key_of(q);
     uint16_t flags = q->request.flags;
     if (!cachestore_claim(c->store, &key, q->r->now_us))
         return false;
@@ -171,7 +172,7 @@ static void prefetch(struct query *q, const struct cache_plugin *c,
     uint64_t limit_s = ((uint64_t)hit->facts.life_s * c->prefetch_percent + 99) / 100;
     bool drained = cluster != NULL && health_drained(&cluster->cluster->group);
     if (c->prefetch > 0 && hit->hits >= c->prefetch && left_us <= limit_s * SECOND_US &&
-        !drained && refresh(q, c, cluster))
+        !drained && refresh(q, c))
         count(q, CACHED_PREFETCH);
 }
 
@@ -203,7 +204,7 @@ static enum verdict expired(struct query *q, const struct cache_plugin *c,
         return give_stale(q, hit, "drained");
     if (stale.mode == STALE_VERIFY && !hit->resting)
         return verify(q, &stale);
-    refresh(q, c, f->cluster);
+    refresh(q, c);
     return give_stale(q, hit, "refreshing");
 }
 
@@ -219,6 +220,7 @@ static enum verdict on_query(struct query *q, const void *state)
     if (!is_ours(c, &q->request))
         return PASS;
     const struct cluster_zone *cluster = cluster_of(q);
+    q->mapping = cluster == NULL ? 0 : cluster->cluster->mapping;
     count(q, CACHED_REQUESTS);
     bool found = look_up(q, c, cluster, &hit);
     if (found && q->r->now_us < end_of(&hit.facts)) {
@@ -408,7 +410,7 @@ static bool keep(struct query *q, const struct cache_plugin *c,
     if (encode_msg(r->encoder, &job, r->spare, &len) != ENCODE_OK ||
         wire_walk((struct span){.at = r->spare, .len = len}, &stored) != WIRE_OK)
         return false;
-    struct cache_key key = key_of(q, cluster);
+    struct cache_key key = key_of(q);
     struct cache_stale stale = stale_rules(c, cluster);
     struct cache_put put = {
         .facts = {.kind = kind,
@@ -439,7 +441,7 @@ static void level_ttls(struct msg *m, uint32_t life_s)
 static void refresh_failed(struct query *q, const struct cache_plugin *c,
                            const struct cluster_zone *cluster)
 {
-    struct cache_key key = key_of(q, cluster);
+    struct cache_key key = key_of(q);
     cachestore_failed(c->store, &key,
                       q->r->now_us + (uint64_t)stale_rules(c, cluster).recheck_us);
 }
@@ -476,7 +478,7 @@ static enum verdict on_response(struct query *q, const void *state)
         return PASS; /* not a name of ours */
     /* RD stays what `header` made of it. */
     q->request.flags &= (uint16_t)(~DNS_AD | f->flags);
-    settle(q, c, cluster_of(q));
+    settle(q, c, f->cluster);
     if (!q->response.failed && !wants_ad(&q->request, f->flags))
         q->response.msg.flags &= (uint16_t)~DNS_AD;
     return PASS;
