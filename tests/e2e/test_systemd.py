@@ -118,11 +118,13 @@ def test_watchdog():
         skip('no thread may be stopped here')
     ptrace(PTRACE_INTERRUPT, thread)
     os.waitpid(thread, WALL)
-    wait_until(lambda: 'worker 1 does not go round' in server.output(), 10, 'the line')
-    fed = manager.count('WATCHDOG')
-    wait_until(lambda end=time.monotonic() + 0.6: time.monotonic() > end, 10, 'three times its period')
-    equal(manager.count('WATCHDOG'), fed, 'not while a worker hangs')
-    ptrace(PTRACE_DETACH, thread)
+    try:
+        wait_until(lambda: 'worker 1 does not go round' in server.output(), 10, 'the line')
+        fed = manager.count('WATCHDOG')
+        wait_until(lambda end=time.monotonic() + 0.6: time.monotonic() > end, 10, 'three times its period')
+        equal(manager.count('WATCHDOG'), fed, 'not while a worker hangs')
+    finally:
+        ptrace(PTRACE_DETACH, thread)
     wait_until(lambda: manager.count('WATCHDOG') > fed + 2, 10, 'fed again')
     server.stop()
     other = isthmus('    whoami', env={'NOTIFY_SOCKET': manager.path, 'WATCHDOG_USEC': '200000', 'WATCHDOG_PID': '1'})
