@@ -1,4 +1,4 @@
-#include "resolver/zonefile.h"
+#include "resolver/zonefile_scan.h"
 
 #include "base/addr.h"
 #include "base/cursor.h"
@@ -10,38 +10,14 @@
 
 #include <strings.h>
 
-#define TTL_MAX 0x7fffffffu /* RFC 2181 section 8 */
-
 /* What ldns is given in front of the type, written over the record's own words. */
 static const char lead[] = ". 0 IN ";
-#define LEAD_LEN (sizeof lead - 1)
+#define LEAD_LEN SCAN_LEAD
+_Static_assert(sizeof lead - 1 == SCAN_LEAD, "the room in front of a record");
 
 /* A packet with one record: header, root, type, class, TTL, length, data. */
 #define RECORD_AT  (DNS_HEADER_LEN + 11)
 #define PACKET_MAX (RECORD_AT + 65535)
-
-struct scan {
-    struct source from;
-    struct errors *errs;
-    size_t at;
-    uint32_t line;  /* at `at` */
-    uint32_t first; /* where the record in hand begins */
-    int depth;      /* of parentheses */
-    bool quoted;
-    char *text; /* the record on one line, NUL-terminated, without comments */
-    size_t text_len;
-    struct name apex, origin, owner;
-    ldns_rdf *origin_rdf; /* ldns's form of origin, once it is needed */
-    bool ttl_known;
-    bool ttl_fixed; /* by $TTL */
-    uint32_t ttl;
-    uint8_t *packet;
-    size_t packet_cap;
-    bool any_class;
-    struct zonedata *zone;
-    bool soa;
-    uint32_t outside;
-};
 
 /* One record as far as it was read. */
 struct entry {
@@ -52,7 +28,7 @@ struct entry {
     uint16_t class;
 };
 
-static int flaw(struct scan *s, const char *what, struct text found)
+int scan_flaw(struct scan *s, const char *what, struct text found)
 {
     int len = found.len > 80 ? 80 : (int)found.len;
     /* A record by itself stands in no file. */
@@ -82,7 +58,7 @@ static bool take_char(struct scan *s)
     char c = t->at[s->at++];
     bool end = false;
     if (c == '\n') {
-        s->line++;
+        s->line += !s->made;
         end = s->depth == 0 || s->quoted;
         put_char(s, ' ');
     } else if (c == '\\' && s->at < t->len && t->at[s->at] != '\n') {
@@ -117,15 +93,15 @@ static int next_line(struct scan *s)
     s->text[s->text_len] = '\0';
     struct text all = {.at = s->text, .len = s->text_len};
     if (s->quoted)
-        return flaw(s, "a quoted text has no end on its line", all);
+        return scan_flaw(s, "a quoted text has no end on its line", all);
     if (s->depth == 0)
         return 1;
     skip_comment(s); /* where a `)` came first, the rest is of no use */
-    return flaw(s, "parentheses do not match", all);
+    return scan_flaw(s, "parentheses do not match", all);
 }
 
 /* The next word of the line, `*at` moving behind it; empty at the end. */
-static struct text next_word(const char **at)
+struct text scan_word(const char **at)
 {
     const char *p = *at + strspn(*at, " \t");
     struct text word = {.at = p};
@@ -136,7 +112,7 @@ static struct text next_word(const char **at)
     return word;
 }
 
-static bool word_is(struct text word, const char *s)
+bool scan_word_is(struct text word, const char *s)
 {
     return word.len == strlen(s) && strncasecmp(word.at, s, word.len) == 0;
 }
@@ -153,7 +129,7 @@ static bool is_absolute(struct text t)
     return escapes % 2 == 0;
 }
 
-static int parse_name(const struct scan *s, struct text t, struct name *out)
+int scan_name(const struct scan *s, struct text t, struct name *out)
 {
     struct name n;
     if (text_is(t, "@")) {
@@ -187,7 +163,7 @@ static uint32_t unit_s(char unit)
 }
 
 /* `3600`, `1h30m`. 0 or -1. */
-static int parse_ttl(struct text t, uint32_t *out)
+int scan_ttl(struct text t, uint32_t *out)
 {
     uint64_t all = 0, n = 0;
     bool digits = false;
@@ -211,45 +187,6 @@ static int parse_ttl(struct text t, uint32_t *out)
     return 0;
 }
 
-/* ---- $ORIGIN and the like ---- */
-
-static int set_origin(struct scan *s, const struct name *origin)
-{
-    ldns_rdf *rdf =
-        ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, origin->len, origin->wire);
-    if (rdf == NULL)
-        return error_at(s->errs, (struct where){s->from.file, s->first},
-                        "out of memory");
-    ldns_rdf_deep_free(s->origin_rdf);
-    s->origin_rdf = rdf;
-    s->origin = *origin;
-    return 0;
-}
-
-static int read_control(struct scan *s)
-{
-    const char *at = s->text;
-    struct text word = next_word(&at), value = next_word(&at), more = next_word(&at);
-    struct name origin;
-    if (word_is(word, "$INCLUDE"))
-        return flaw(s, "$INCLUDE is not supported: put its records into this file",
-                    value);
-    if (!word_is(word, "$ORIGIN") && !word_is(word, "$TTL"))
-        return flaw(s, "unknown directive: expected $ORIGIN or $TTL", word);
-    if (more.len > 0)
-        return flaw(s, "one word too many", more);
-    if (word_is(word, "$ORIGIN")) {
-        if (parse_name(s, value, &origin) < 0)
-            return flaw(s, "$ORIGIN: no domain name", value);
-        return set_origin(s, &origin);
-    }
-    if (parse_ttl(value, &s->ttl) < 0)
-        return flaw(s, "$TTL: expected seconds, up to 2147483647, or such as 1h30m",
-                    value);
-    s->ttl_fixed = s->ttl_known = true;
-    return 0;
-}
-
 /* ---- records ---- */
 
 static bool is_class(const struct scan *s, struct text word, uint16_t *class)
@@ -264,16 +201,16 @@ static int read_head(struct scan *s, struct entry *e)
     const char *at = s->text;
     *e = (struct entry){.class = DNS_IN};
     if (*at != ' ' && *at != '\t')
-        e->owner = next_word(&at);
+        e->owner = scan_word(&at);
     for (bool class = false;;) {
-        struct text word = next_word(&at);
+        struct text word = scan_word(&at);
         if (word.len == 0)
-            return flaw(s, "no type and data", text_of(s->text));
+            return scan_flaw(s, "no type and data", text_of(s->text));
         if (!e->ttl_given && *word.at >= '0' && *word.at <= '9') {
-            if (parse_ttl(word, &e->ttl) < 0)
-                return flaw(s,
-                            "TTL: expected seconds, up to 2147483647, or such as 1h30m",
-                            word);
+            if (scan_ttl(word, &e->ttl) < 0)
+                return scan_flaw(
+                    s, "TTL: expected seconds, up to 2147483647, or such as 1h30m",
+                    word);
             e->ttl_given = true;
         } else if (!class && is_class(s, word, &e->class)) {
             class = true;
@@ -290,12 +227,12 @@ static int read_type(struct scan *s, const struct entry *e, uint16_t *type)
     uint16_t class;
     if (rdata_type_parse(e->type, type) < 0) {
         if (rdata_class_parse(e->type, &class) == 0)
-            return flaw(s, "class: expected IN", e->type);
-        return flaw(s, "unknown type", e->type);
+            return scan_flaw(s, "class: expected IN", e->type);
+        return scan_flaw(s, "unknown type", e->type);
     }
     /* RFC 6895 section 3.1: questions and what goes with one message only. */
     bool meta = *type == 0 || *type == DNS_OPT || (*type >= 128 && *type <= 255);
-    return meta ? flaw(s, "type: no record of a zone has it", e->type) : 0;
+    return meta ? scan_flaw(s, "type: no record of a zone has it", e->type) : 0;
 }
 
 /* The data in wire form. Returns its length, or -1. */
@@ -337,7 +274,7 @@ static int data_by_ldns(struct scan *s, const struct entry *e)
     /* There is room: the text begins LEAD_LEN into its buffer. */
     char *line = s->text + (e->rest - s->text) - LEAD_LEN;
     ldns_rr *rr = NULL;
-    if (s->origin_rdf == NULL && set_origin(s, &s->origin) < 0)
+    if (s->origin_rdf == NULL && scan_origin(s, &s->origin) < 0)
         return -1;
     memcpy(line, lead, LEAD_LEN);
     /* ldns takes a blank behind the last quoted word of CAA for one more word. */
@@ -345,10 +282,10 @@ static int data_by_ldns(struct scan *s, const struct entry *e)
         line[len - 1] = '\0';
     ldns_status status = ldns_rr_new_frm_str(&rr, line, 0, s->origin_rdf, NULL);
     if (status != LDNS_STATUS_OK)
-        return flaw(s, ldns_get_errorstr_by_id(status), text_of(e->rest));
+        return scan_flaw(s, ldns_get_errorstr_by_id(status), text_of(e->rest));
     int len = data_from(s, rr);
     ldns_rr_free(rr);
-    return len < 0 ? flaw(s, "the data is too long", text_of(e->rest)) : len;
+    return len < 0 ? scan_flaw(s, "the data is too long", text_of(e->rest)) : len;
 }
 
 /* A number of `len` octets; a time of four may be written as `1h30m`. */
@@ -358,7 +295,7 @@ static int put_number(struct wr *wr, struct text word, unsigned len)
     uint32_t time_s;
     for (size_t i = 0; i < word.len && n <= UINT32_MAX; i++) {
         if (word.at[i] < '0' || word.at[i] > '9') {
-            if (len != 4 || parse_ttl(word, &time_s) < 0)
+            if (len != 4 || scan_ttl(word, &time_s) < 0)
                 return -1;
             n = time_s;
             break;
@@ -421,7 +358,7 @@ static int put_string(struct wr *wr, const char **at, bool several)
 static int put_name(const struct scan *s, struct wr *wr, struct text word)
 {
     struct name name;
-    if (parse_name(s, word, &name) < 0)
+    if (scan_name(s, word, &name) < 0)
         return -1;
     wr_bytes(wr, name.wire, name.len);
     return 0;
@@ -442,9 +379,9 @@ static int put_field(const struct scan *s, struct wr *wr, struct rdata_field fie
 {
     switch (field.step) {
     case RDATA_FIXED:
-        return put_number(wr, next_word(at), field.len);
+        return put_number(wr, scan_word(at), field.len);
     case RDATA_NAME:
-        return put_name(s, wr, next_word(at));
+        return put_name(s, wr, scan_word(at));
     case RDATA_STRING:
         return put_string(wr, at, false);
     case RDATA_STRINGS:
@@ -469,11 +406,11 @@ static int data_by_us(struct scan *s, const struct entry *e, uint16_t type)
     int rc = 0;
     wr_take(&wr, RECORD_AT);
     if (address)
-        rc = put_address(&wr, next_word(&at), type == DNS_A ? 4 : 6);
+        rc = put_address(&wr, scan_word(&at), type == DNS_A ? 4 : 6);
     for (; !address && rc == 0 && field->step != RDATA_END; field++)
         rc = put_field(s, &wr, *field, &at);
-    if (rc < 0 || wr.failed || next_word(&at).len > 0)
-        return flaw(s, "the data does not fit its type", text_of(e->rest));
+    if (rc < 0 || wr.failed || scan_word(&at).len > 0)
+        return scan_flaw(s, "the data does not fit its type", text_of(e->rest));
     return (int)(wr.at - RECORD_AT);
 }
 
@@ -486,7 +423,7 @@ static bool is_plain(const struct entry *e, uint16_t type)
                  type == DNS_SOA || type == DNS_PTR || type == DNS_HINFO ||
                  type == DNS_MX || type == DNS_TXT || type == DNS_AAAA ||
                  type == DNS_SRV || type == DNS_DNAME;
-    return plain && !text_is(next_word(&at), "\\#");
+    return plain && !text_is(scan_word(&at), "\\#");
 }
 
 /* `rdata` looks into s->packet. */
@@ -496,7 +433,7 @@ static int read_data(struct scan *s, struct entry *e, uint16_t type, struct span
     if (len < 0)
         return -1;
     if (len > UINT16_MAX || !is_sound(s, type, (size_t)len))
-        return flaw(s, "the data does not fit its type", text_of(e->rest));
+        return scan_flaw(s, "the data does not fit its type", text_of(e->rest));
     *rdata = (struct span){.at = s->packet + RECORD_AT, .len = (size_t)len};
     return 0;
 }
@@ -509,7 +446,7 @@ static int check_soa(struct scan *s, const struct zone_record *r)
     char text[NAME_TEXT_MAX];
     name_print(s->owner.wire, text);
     if (!name_under(s->owner.wire, s->apex.wire, NULL))
-        return flaw(s, "the SOA is not that of the zone", text_of(text));
+        return scan_flaw(s, "the SOA is not that of the zone", text_of(text));
     if (s->soa) {
         log_warning("%s:%u: a second SOA is passed over", s->from.file, s->first);
         return 1;
@@ -531,7 +468,8 @@ static int add_record(struct scan *s, const struct entry *e, struct zone_record 
     if (passed_over != 0)
         return passed_over < 0 ? -1 : 0;
     if (!e->ttl_given && !s->ttl_known)
-        return flaw(s, "no TTL: begin the file with `$TTL 3600`", text_of(e->rest));
+        return scan_flaw(s, "no TTL: begin the file with `$TTL 3600`",
+                         text_of(e->rest));
     r->ttl = e->ttl_given ? e->ttl : s->ttl;
     if (e->ttl_given && !s->ttl_fixed) {
         s->ttl = e->ttl;
@@ -551,8 +489,8 @@ static int read_record(struct scan *s)
     struct zone_record r = {.owner = s->owner.wire};
     if (read_head(s, &e) < 0)
         return -1;
-    if (e.owner.len > 0 && parse_name(s, e.owner, &s->owner) < 0)
-        return flaw(s, "no domain name", e.owner);
+    if (e.owner.len > 0 && scan_name(s, e.owner, &s->owner) < 0)
+        return scan_flaw(s, "no domain name", e.owner);
     if (read_type(s, &e, &r.type) < 0 || read_data(s, &e, r.type, &r.rdata) < 0)
         return -1;
     return add_record(s, &e, &r);
@@ -560,14 +498,14 @@ static int read_record(struct scan *s)
 
 /* ---- the whole ---- */
 
-static void read_all(struct scan *s)
+void scan_all(struct scan *s)
 {
     int more;
     while ((more = next_line(s)) != 0) {
         if (more < 0 || s->text[strspn(s->text, " \t")] == '\0')
             continue;
         if (s->text[0] == '$')
-            read_control(s);
+            scan_control(s);
         else
             read_record(s);
     }
@@ -581,6 +519,7 @@ static int begin(struct scan *s, struct arena *a, struct arena *scratch,
     s->zone = zonedata_new(a, scratch, apex);
     if (room == NULL || s->packet == NULL || s->zone == NULL)
         return error_at(s->errs, (struct where){0}, "out of memory");
+    s->scratch = scratch;
     s->text = room + LEAD_LEN;
     s->packet_cap = PACKET_MAX;
     s->apex = s->owner = s->origin = *apex;
@@ -621,7 +560,7 @@ struct zonedata *zonefile_parse(struct arena *a, struct source from,
         error_at(errs, (struct where){0}, "file \"%s\" is no zone: it has a NUL octet",
                  from.file);
     else if (begin(&s, a, &scratch, apex) == 0)
-        read_all(&s);
+        scan_all(&s);
     if (errs->n == before)
         finish(&s);
     ldns_rdf_deep_free(s.origin_rdf);
@@ -649,8 +588,8 @@ static int read_lone(struct scan *s, struct zonefile_record *out)
     struct entry e;
     if (read_head(s, &e) < 0)
         return -1;
-    if (parse_name(s, e.owner, &out->owner) < 0)
-        return flaw(s, "no domain name", e.owner);
+    if (scan_name(s, e.owner, &out->owner) < 0)
+        return scan_flaw(s, "no domain name", e.owner);
     if (read_type(s, &e, &out->type) < 0 ||
         read_data(s, &e, out->type, &out->rdata) < 0)
         return -1;
@@ -667,9 +606,9 @@ int zonefile_record(struct text from, struct zonefile_room room,
     size_t text_len = LEAD_LEN + from.len + 1;
     *out = (struct zonefile_record){.ttl = ZONEFILE_TTL_S};
     if (room.len < text_len + RECORD_AT)
-        return flaw(&s, "the record is too long", from);
+        return scan_flaw(&s, "the record is too long", from);
     if (from.len > 0 && memchr(from.at, '\0', from.len) != NULL)
-        return flaw(&s, "the record has a NUL octet", (struct text){"", 0});
+        return scan_flaw(&s, "the record has a NUL octet", (struct text){"", 0});
     s.text = (char *)room.at + LEAD_LEN;
     s.packet = room.at + text_len;
     s.packet_cap = room.len - text_len;

@@ -3,8 +3,8 @@
  * Lines, owners, TTLs, classes, $ORIGIN and $TTL are read here; what stands behind the
  * type is read by ldns, and what ldns makes of it is walked as strictly as a packet
  * before it is used. A record without TTL has that of $TTL, else that of the record
- * before it (RFC 1035), else, being the SOA, its own minimum. $INCLUDE and $GENERATE
- * are refused.
+ * before it (RFC 1035), else, being the SOA, its own minimum. $INCLUDE reads another
+ * file here, $GENERATE makes lines (zonegen.h).
  *
  * Names are relative to `apex` until the text says otherwise, so that one text can make
  * several zones. Records outside the zone are passed over with a warning. */

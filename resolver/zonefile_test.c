@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 struct rig {
@@ -231,8 +232,10 @@ static void what_is_wrong_is_told_with_its_line(void **unused)
         {"$ORIGIN", 3, "$ORIGIN: no domain name"},
         {"$ORIGIN a..b", 3, "$ORIGIN: no domain name: 'a..b'"},
         {"$ORIGIN a b", 3, "one word too many: 'b'"},
-        {"$INCLUDE db.more", 3, "$INCLUDE is not supported"},
-        {"$GENERATE 1-2 a A 10.0.0.$", 3, "unknown directive"},
+        {"$INCLUDE", 3, "$INCLUDE: expected FILE [ORIGIN]"},
+        {"$INCLUDE /nonexistent/db", 3, "could not read /nonexistent/db"},
+        {"$GENERATE 1-2", 3, "$GENERATE: expected FIRST-LAST"},
+        {"$GENERATE 1-2 a$ A 10.0.0", 3, "10.0.0"},
         {"a..b A 10.0.0.1", 3, "no domain name: 'a..b'"},
         {"w TXT \"a\nb\"", 3, "a quoted text has no end on its line"},
         {"w TXT ( a", 3, "parentheses do not match"},
@@ -291,6 +294,50 @@ static void soa_may_stand_below_the_apex_and_a_second_is_passed_over(void **unus
     unload(&r);
 }
 
+static void lines_may_be_made_and_files_included(void **unused)
+{
+    char path[] = "/tmp/zonefile-XXXXXX", text[300];
+    static const char more[] = "$TTL 9\nw A 10.0.1.1\n$ORIGIN deep.example.org.\n"
+                               "@ A 10.0.1.2\n";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, more, sizeof more - 1), sizeof more - 1);
+    close(fd);
+    snprintf(text, sizeof text,
+             HEAD "$GENERATE 1-3 h$ A 10.0.0.$\n$INCLUDE %s sub\n$INCLUDE %s ; again\n"
+                  "x A 10.0.0.9\n",
+             path, path);
+    static const char *const rows[][2] = {
+        {"h2.example.org", "60 0a000002"}, {"w.sub.example.org", "9 0a000101"},
+        {"w.example.org", "9 0a000101"},   {"deep.example.org", "9 0a000102"},
+        {"x.example.org", "60 0a000009"},  {"h4.example.org", ""},
+    };
+    struct rig r;
+    load(&r, text);
+    unlink(path);
+    assert_non_null(r.zone);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(found(&r, rows[i][0], DNS_A), rows[i][1]);
+    unload(&r);
+}
+
+static void files_that_include_each_other_end(void **unused)
+{
+    char path[] = "/tmp/zonefile-XXXXXX", text[100];
+    struct rig r;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    int len = snprintf(text, sizeof text, "$INCLUDE %s\n", path);
+    assert_int_equal(write(fd, text, (size_t)len), len);
+    close(fd);
+    load(&r, text);
+    unlink(path);
+    assert_null(r.zone);
+    assert_non_null(strstr(r.errs.list[0].text, "nested too deep"));
+    assert_string_equal(r.errs.list[0].at.file, path);
+    unload(&r);
+}
+
 static void nul_octets_are_no_zone(void **unused)
 {
     static const char text[] = HEAD "w TXT a\0b\n";
@@ -345,6 +392,8 @@ int main(void)
         cmocka_unit_test(all_errors_are_told),
         cmocka_unit_test(a_zone_needs_its_soa_and_ttls),
         cmocka_unit_test(soa_may_stand_below_the_apex_and_a_second_is_passed_over),
+        cmocka_unit_test(lines_may_be_made_and_files_included),
+        cmocka_unit_test(files_that_include_each_other_end),
         cmocka_unit_test(nul_octets_are_no_zone),
         cmocka_unit_test(records_outside_are_passed_over_with_one_warning),
         cmocka_unit_test(cname_beside_other_data_is_warned_of),

@@ -207,8 +207,8 @@ static int parse_upstream(struct reader *rd, void *state)
 }
 
 #define LATER                                                                          \
-    "its expressions come with `view`, which is not in this version of isthmus: use "  \
-    "match and the functions of templates"
+    "expressions are offered in `view` only: use match and the functions of "          \
+    "templates"
 
 const struct option template_options[TEMPLATE_OPTIONS_N] = {
     {.name = "match",

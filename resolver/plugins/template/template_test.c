@@ -229,8 +229,8 @@ static void what_cannot_be_meant_is_refused_with_its_place(void **unused)
         {"template IN A {\n answers x\n}",
          "unknown property 'answers', did you mean 'answer'?"},
         {"template IN A {\n expr true\n}",
-         "property 'expr' is not supported: its expressions come with `view`, which is "
-         "not in this version of isthmus: use match and the functions of templates"},
+         "property 'expr' is not supported: expressions are offered in `view` only: use match "
+         "and the functions of templates"},
     };
     char corefile[512], text[ERROR_TEXT_MAX], expected[ERROR_TEXT_MAX];
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
