@@ -131,6 +131,12 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
     struct clusters_inventory *inv = arena_alloc(&all->plan->arena, sizeof *inv);
     if (inv == NULL)
         return error_at(errs, spec->draft.at, "plugin/inventory: out of memory");
+    if (outside != NULL && outside->use == OUTSIDE_READ && discovery_asks(source)) {
+        log_warning(
+            "plugin/inventory: %s:%u: %s is not asked: its clusters are not known",
+            spec->draft.at.file, spec->draft.at.line, source);
+        return 0;
+    }
     struct source_wish wish = {.settings = {.source = source,
                                             .state = spec->state,
                                             .interval_us = spec->interval_us,
@@ -143,6 +149,8 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
     } else {
         wish.settings.changed = outside->changed;
         wish.settings.context = outside->context;
+        if (outside->use != OUTSIDE_SERVE)
+            wish.settings.state = NULL;
     }
     *inv = (struct clusters_inventory){.all = all,
                                        .spec = *spec,

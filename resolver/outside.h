@@ -58,7 +58,16 @@ struct outside_tap {
                              outlives the tap */
 };
 
+/* What a plan is made for. */
+enum outside_use {
+    OUTSIDE_SERVE,
+    OUTSIDE_ASK,  /* it is looked at, by `isthmus check` say: nothing is written */
+    OUTSIDE_READ, /* and nobody is asked */
+};
+
 struct outside {
+    enum outside_use use;
+
     /* Asks each server in turn for the addresses of a family (4 or 6), 2 s each. 0, or
      * -1: no server said anything, or that there is no such name. */
     int (*lookup)(const struct name *name, uint8_t family, const struct addr *servers,

@@ -144,6 +144,31 @@ static void collect(struct check *k, const struct plan *p)
     }
 }
 
+/* Texts are the plan's, the list is in the findings' arena. */
+static void collect_refused(struct check *k, const struct plan *p)
+{
+    struct check_refused **last = &k->refused;
+    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        const struct clusters_inventory *inv = all->inventories;
+        for (; inv != NULL; inv = inv->next) {
+            for (const struct clusters_refused *r = inv->refused; r != NULL;
+                 r = r->next) {
+                struct check_refused *one =
+                    arena_alloc(&k->findings.arena, sizeof *one);
+                if (one == NULL)
+                    return;
+                *one = (struct check_refused){
+                    .name = inventory_name(r->record),
+                    .why = r->why,
+                    .at = {.file = r->record->file, .line = r->record->line}};
+                *last = one;
+                last = &one->next;
+                k->refused_n++;
+            }
+        }
+    }
+}
+
 /* ---- how they are ---- */
 
 static void judge(struct check *k, struct check_cluster *c)
@@ -192,6 +217,9 @@ static void check(struct check *k, const struct command_line *l)
     if (o.plan != NULL) {
         lint_plan(o.plan, &k->findings);
         collect(k, o.plan);
+        collect_refused(k, o.plan);
+        if (k->refused_n > 0)
+            k->status = 1;
         if (o.lookups) {
             ask(k, command_given(l, "fcrdns"));
             check_live(k, o.plan, l);

@@ -21,11 +21,20 @@ struct check_cluster {
     bool drained;
 };
 
+/* A cluster of an inventory that cannot be served beside the others. */
+struct check_refused {
+    const char *name, *why;
+    struct where at;
+    struct check_refused *next;
+};
+
 struct check {
     const char *conf;
     struct findings findings;
     struct check_cluster *clusters;
     uint32_t clusters_n, clusters_cap;
+    struct check_refused *refused;
+    uint32_t refused_n;
     struct ladder_question *questions;
     struct ladder_result *results;
     uint32_t results_n, results_cap;

@@ -156,6 +156,22 @@ static void print_cluster(const struct check *k, const struct check_cluster *c,
     print_wrapped(mend, width + 7, width + 7);
 }
 
+/* Of two that overlap the older is served. */
+static void print_refused(const struct check *k, unsigned width)
+{
+    static const char prefix[] = "plugin/cluster: ";
+    for (const struct check_refused *r = k->refused; r != NULL; r = r->next) {
+        bool cut = strncmp(r->why, prefix, sizeof prefix - 1) == 0;
+        char text[LADDER_TEXT_MAX];
+        snprintf(text, sizeof text, "%s (%s:%u)",
+                 r->why + (cut ? sizeof prefix - 1 : 0), r->at.file, r->at.line);
+        printf("%-*s  ", (int)width, r->name);
+        terminal_print(stdout, COLOUR_BAD, "REJECTED");
+        fputs("  ", stdout);
+        print_wrapped(text, width + 12, width + 2);
+    }
+}
+
 static void print_summary(const struct check *k)
 {
     uint32_t counts[LADDER_HERE + 1] = {0};
@@ -174,19 +190,18 @@ static void print_summary(const struct check *k)
 
 void check_print(const struct check *k)
 {
+    unsigned width = (unsigned)zones_width(k);
     print_findings(&k->findings);
-    if (k->findings.n[FINDING_ERROR] > 0)
-        return;
-    if (!k->asked || k->clusters_n == 0) {
+    print_refused(k, width);
+    if (k->asked && k->clusters_n > 0) {
+        for (uint32_t i = 0; i < k->clusters_n; i++)
+            print_cluster(k, &k->clusters[i], width);
+        print_summary(k);
+    } else if (k->findings.n[FINDING_ERROR] == 0) {
         printf("%s: no errors, %u warnings; %u clusters%s\n",
                k->conf == NULL ? "Corefile" : k->conf, k->findings.n[FINDING_WARNING],
                k->clusters_n, k->asked ? "" : ", not asked");
-        return;
     }
-    unsigned width = (unsigned)zones_width(k);
-    for (uint32_t i = 0; i < k->clusters_n; i++)
-        print_cluster(k, &k->clusters[i], width);
-    print_summary(k);
 }
 
 /* ---- as JSON ---- */
@@ -277,6 +292,16 @@ void check_print_json(const struct check *k)
     json_number(&j, "status", k->status);
     json_bool(&j, "asked", k->asked);
     json_findings(&j, &k->findings);
+    json_open(&j, "rejected", '[');
+    for (const struct check_refused *r = k->refused; r != NULL; r = r->next) {
+        json_open(&j, NULL, '{');
+        json_text(&j, "name", r->name);
+        json_text(&j, "file", r->at.file);
+        json_number(&j, "line", r->at.line);
+        json_text(&j, "text", r->why);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
     json_open(&j, "clusters", '[');
     for (uint32_t i = 0; i < k->clusters_n; i++) {
         if (!k->problems || k->clusters[i].level > 0)

@@ -52,7 +52,7 @@ static bool is_bound_privately(const struct plan_block *b)
 static void lint_open(const struct plan_block *b, struct findings *f)
 {
     if (has(b, "acl") || is_bound_privately(b) ||
-        (!has(b, "forward") && !has(b, "cluster")))
+        (!has(b, "forward") && b->clusters == NULL))
         return;
     findings_add(f, FINDING_WARNING, b->at,
                  "open to the world: whoever can reach this block is answered. Add an "
@@ -148,9 +148,9 @@ static bool can_hold(const struct plan_block *b, const struct name *zone)
  */
 static bool is_answered_behind(const struct plan_block *b)
 {
-    static const char *const answering[] = {"template", "hosts",     "file",
-                                            "auto",     "secondary", "cluster",
-                                            "forward",  "erratic",   "whoami"};
+    static const char *const answering[] = {
+        "template", "hosts",     "file",    "auto",    "secondary",
+        "cluster",  "inventory", "forward", "erratic", "whoami"};
     for (size_t i = 0; i < sizeof answering / sizeof answering[0]; i++) {
         if (has(b, answering[i]))
             return true;

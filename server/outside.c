@@ -18,5 +18,5 @@ static int no_lookup(const struct name *name, uint8_t family,
 
 const struct outside outside_serving = {
     .lookup = lookup_addrs, TLS, .tap_open = tap_open, .tap_close = tap_close};
-const struct outside outside_asking = {.lookup = lookup_addrs, TLS};
-const struct outside outside_offline = {.lookup = no_lookup, TLS};
+const struct outside outside_asking = {.use = OUTSIDE_ASK, .lookup = lookup_addrs, TLS};
+const struct outside outside_offline = {.use = OUTSIDE_READ, .lookup = no_lookup, TLS};

@@ -37,6 +37,12 @@ static const struct discovery_source *source_for(const char *word)
     return NULL;
 }
 
+bool discovery_asks(const char *source)
+{
+    const struct discovery_source *kind = source_for(source);
+    return kind == NULL || kind->scheme[0] != '\0';
+}
+
 static void *run(void *context)
 {
     struct discovery *d = context;

@@ -76,6 +76,9 @@ struct discovery_status {
 struct discovery *discovery_new(const struct discovery_settings *settings,
                                 struct where at, struct errors *errs);
 
+/* Whether a source of this text asks over the network, and does not only read files. */
+bool discovery_asks(const char *source);
+
 /* New values for all settings but `source`, `state` and `access`. */
 void discovery_set(struct discovery *d, const struct discovery_settings *settings);
 

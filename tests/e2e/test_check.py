@@ -3,14 +3,19 @@
 says, and a thousand clusters of which fifty are broken in ten ways, each with real servers in a
 network namespace where all of 10.0.0.0/8 is local but for what is taken out of it.
 """
+import contextlib
+import fcntl
 import functools
 import ipaddress
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 
 import harness
@@ -240,6 +245,37 @@ def test_a_file_that_the_server_has_not_loaded_is_told():
     server.stop()
 
 
+@namespace(*INSIDE)
+def test_story_9_another_is_rejected():
+    network()
+    c = nsd(cluster('10.127.0.0/19'))
+    home = folder('inventory')
+    write(os.path.join(home, 'c.json'), '{"name":"cluster-c","zone":"cluster-c.lan","services":["10.127.0.0/19"]}')
+    text = f'. {{\n bind 10.0.0.53\n cache\n inventory {home}\n}}\n'
+    status, out = checked(text)
+    check(status == 0 and re.match(r'cluster-c\.lan  ok ', out), 'it has joined', out)
+    write(os.path.join(home, 'd.json'), '{"name":"cluster-d","zone":"cluster-d.lan","services":["10.127.16.0/20"]}')
+    os.utime(os.path.join(home, 'c.json'), (1, 1))  # the older one stays
+    status, out = checked(text)
+    equal(status, 1, 'exit status')
+    check(re.search(r'^cluster-d\s+REJECTED  Service subnet 10\.127\.16\.0/20 of cluster-d\.lan lies inside Service subnet '
+                    r'10\.127\.0\.0/19 of cluster-c\.lan .* \(\S+/d\.json:1\)$', out, re.M), 'the other is rejected', out)
+    check(re.search(r'^cluster-c\.lan  ok ', out, re.M), 'and the first stays', out)
+    equal([r['name'] for r in json.loads(checked(text, '--json')[1])['rejected']], ['cluster-d'], 'JSON')
+    os.utime(write(os.path.join(home, 'd.json'), '{"name":'), (1, 1))  # a new one may be half written
+    status, out = checked(text)
+    check(status == 2 and 'd.json:1: no JSON' in out and 'cluster-c.lan  ok' in out, 'a file that cannot be read', out)
+    c.stop()
+
+
+def test_inventories_over_the_network_are_not_asked_offline():
+    state = folder('state')
+    text = f'. {{\n bind 127.0.0.1\n inventory https://inventory.invalid/ {{\n state {state}\n }}\n}}\n'
+    status, out = checked(text, '--offline')
+    check(status == 0 and 'https://inventory.invalid/ is not asked' in out, 'told', out)
+    equal(os.listdir(state), [], 'nothing is written')
+
+
 # ---- what else can be wrong ----
 
 @namespace(*INSIDE)
@@ -291,6 +327,43 @@ def test_a_cluster_with_dns_addresses_only_is_known_by_its_version():
     check(status == 0 and ' ok ' in out, 'the domain it has', out)
     status, out = checked(text.replace('@', 'corp.example'))
     check(status == 2 and 'WRONG DOMAIN' in out and 'fix: domain cluster.local' in out, 'another', out)
+    server.stop()
+
+
+# ---- on a terminal ----
+
+def on_terminal(text, **env):
+    """What a check prints on a terminal of 80 columns: (standard output and error together)."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+    environment = {**os.environ, 'TERM': 'xterm', **env}
+    with subprocess.Popen([ISTHMUS, 'check', corefile(text)], stdin=theirs, stdout=theirs, stderr=theirs,
+                          env=environment) as process:
+        os.close(theirs)
+        said = b''
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while octets := os.read(ours, 65536):
+                said += octets
+        process.wait()
+    os.close(ours)
+    return said.decode().replace('\r\n', '\n')
+
+
+@namespace(*INSIDE)
+def test_colours_and_progress_are_for_terminals_only():
+    network()
+    server = nsd(cluster('10.125.0.0/19'))
+    harness.black_hole('10.126.0.0/19')
+    text = '. {\n bind 10.0.0.53\n cache\n cluster a.lan 10.125.0.0/19\n cluster b.lan 10.126.0.0/19\n}\n'
+    said = on_terminal(text)
+    check('\x1b[32mok      \x1b[0m' in said and '\x1b[33mDOWN    \x1b[0m' in said, 'colours', said)
+    visible = re.sub(r'\x1b\[\d*[mK]', '', said)
+    check(all(len(row.rpartition('\r')[2]) <= 80 for row in visible.split('\n')), 'lines are broken between words', visible)
+    plain = on_terminal(text, NO_COLOR='1')
+    check('\x1b[3' not in plain, 'NO_COLOR', plain)
+    check('\x1b' not in on_terminal(text, NO_COLOR='', TERM='dumb').replace('\x1b[K', ''), 'a terminal that knows none')
+    _, out = checked(text)
+    check('\x1b' not in out and 'of 2' not in out, 'neither in a pipe', out)
     server.stop()
 
 
