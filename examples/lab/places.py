@@ -81,7 +81,7 @@ def command(*words, stdin=None):
     return done.stdout
 
 
-def wait_until(condition, what, timeout_s=20):
+def wait_until(condition, what, timeout_s=60):
     """Polls condition() until it is true; returns its value."""
     end = time.monotonic() + timeout_s
     while not (value := condition()):

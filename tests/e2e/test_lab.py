@@ -34,7 +34,7 @@ def processes_beside(pid):
         except OSError:
             return None
     wanted = space(f'/proc/{pid}/ns/pid_for_children')
-    return [path for path in glob.glob('/proc/[0-9]*') if space(f'{path}/ns/pid') == wanted]
+    return [] if wanted is None else [path for path in glob.glob('/proc/[0-9]*') if space(f'{path}/ns/pid') == wanted]
 
 
 def ended(number):
@@ -43,6 +43,8 @@ def ended(number):
     wait_until(lambda: not lab.alive or 'Built in' in lab.output(), 60, 'the lab is built')
     if lab.popen.poll() == 77:
         skip(lab.output().strip())
+    if not lab.alive:
+        raise AssertionError(f'the lab ended: {lab.output()} {lab.errors()}')
     processes = processes_beside(lab.popen.pid)
     check(len(processes) > 40, 'its places and programs run', len(processes))
     if number == signal.SIGKILL:
