@@ -197,7 +197,9 @@ static cJSON *steps(struct tree *t, const struct trace *trace)
         cJSON *to = step(t, s);
         if (strcmp(s->kind, "answer") == 0)
             answer = s;
-        if (answer != NULL && s->has_records && is_field(s, "plugin", "cluster"))
+        bool renamed = answer != NULL && answer->depth == s->depth && s->has_records &&
+                       is_field(s, "on", "wake");
+        if (renamed) /* by `cluster` or `inventory` */
             tree_put(t, to, "renames", renames(t, answer->records, s->records));
         tree_add(t, list, to);
     }

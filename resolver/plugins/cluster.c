@@ -167,7 +167,8 @@ static void explain(const struct query *q, const struct cluster_zone *z, bool re
     trace_name(q, s, "zone", z->wire);
     trace_name(q, s, "domain", z->cluster->domain.wire);
     trace_text(q, s, "by", reverse ? "address" : "name");
-    trace_text(q, s, "at", "%s:%u", z->cluster->at.file, z->cluster->at.line);
+    if (z->cluster->at.file != NULL)
+        trace_text(q, s, "at", "%s:%u", z->cluster->at.file, z->cluster->at.line);
 }
 
 enum verdict cluster_on_query(struct query *q, const void *state)

@@ -150,6 +150,13 @@ def test_explain_without_a_server():
     live = said(server, 'flush', '.') and said(server, 'explain', 'app.web.svc.cluster-b.local', '--from', '10.8.0.5')
     same = [re.sub(r'\d+\.\d ms', 'T', text) for text in (out, live)]
     equal(same[0], same[1], 'the same is told')
+    home = folder('inventory')
+    where = write(os.path.join(home, 'b.json'), '{"name": "b", "zone": "b.lan", "services": ["10.101.0.0/19"]}')
+    corefile = write(os.path.join(folder('inventory'), 'Corefile'), f'.:53 {{\n    bind 10.0.0.53\n    inventory {home}\n}}\n')
+    status, out, err = run('explain', 'app.web.svc.b.lan', '--conf', corefile)
+    as_lines([rf'zone       b\.lan → cluster ".*" \(domain cluster\.local\)   {re.escape(where)}:1', r'asks       .* NOERROR  1 answer',
+              r'rewrites   answer\[0\] owner app\.web\.svc\.cluster\.local → app\.web\.svc\.b\.lan', r'result     NOERROR  10\.101\.7\.21  ttl \d+'],
+             out, 'a cluster of an inventory')
     status, out, err = run('explain', 'a.b', '--conf', write(os.path.join(folder('bad'), 'Corefile'), '. {\n nonsense\n}\n'))
     check(status == 1 and ':2 - ' in err and out == '', 'a Corefile that does not load', (status, out, err))
     status, out, err = run('explain', 'x', 'NOTYPE', '--conf', server.corefile)
