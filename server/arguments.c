@@ -135,6 +135,9 @@ static enum arguments_verdict take_flag(struct arguments *a, char **argv, int *a
     const struct flag *f = find(name, len);
     if (f == NULL) {
         fprintf(out, "flag provided but not defined: -%.*s\n", (int)len, name);
+        if (value == NULL && command_find(name) != NULL)
+            fprintf(out, "%s is a command, written without dashes: isthmus %s\n", name,
+                    name);
         arguments_usage(out);
         return ARGUMENTS_WRONG;
     }

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "resolver/plugin.h"
 #include "server/command.h"
+#include "server/json_out.h"
 #include "server/roff.h"
 
 #include <stdio.h>
@@ -34,6 +35,44 @@ static void print_one(const struct plugin *p)
     }
     if (p->options_n > 0)
         puts("    }");
+}
+
+/* ---- as JSON ---- */
+
+static void json_option(struct json_out *j, const struct option *o)
+{
+    if (o->kind == OPTION_REFUSED)
+        return;
+    json_open(j, NULL, '{');
+    json_text(j, "name", o->name);
+    json_text(j, "args", o->args);
+    json_text(j, "default", o->fallback);
+    json_text(j, "help", o->help);
+    json_close(j, '}');
+}
+
+static void json_plugin(struct json_out *j, const struct plugin *p)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "name", p->name);
+    json_text(j, "help", p->help);
+    json_text(j, "synopsis", p->synopsis);
+    json_open(j, "options", '[');
+    for (size_t i = 0; i < p->options_n; i++)
+        json_option(j, &p->options[i]);
+    json_close(j, ']');
+    json_close(j, '}');
+}
+
+/* All of them, or one. */
+static void print_json(const struct plugin *only)
+{
+    struct json_out j = json_out(stdout);
+    json_open(&j, NULL, '[');
+    for (const struct plugin *const *p = plugin_list; *p != NULL; p++)
+        if (only == NULL || only == *p)
+            json_plugin(&j, *p);
+    json_close(&j, ']');
 }
 
 /* ---- as a manual page ---- */
@@ -103,10 +142,13 @@ static int plugins_run(const struct command_line *l)
 {
     if (command_given(l, "man"))
         return print_manual();
-    if (l->words_n == 0)
+    const struct plugin *only = l->words_n == 0 ? NULL : plugin_find(l->words[0]);
+    if (command_given(l, "json"))
+        print_json(only);
+    else if (only == NULL)
         list_all();
     else
-        print_one(plugin_find(l->words[0]));
+        print_one(only);
     return 0;
 }
 
@@ -117,6 +159,7 @@ static struct command_words names(void)
 }
 
 static const struct command_option options[] = {
+    {"json", NULL, "print JSON: a list with the options of each"},
     {"man", NULL,
      "print the sections PLUGINS and LIMITS of isthmus-corefile(5), in roff"},
     {NULL, NULL, NULL},

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The commands besides the server: help, wrong words, completions, the manual page."""
+import json
 import os
 import re
 import subprocess
@@ -32,6 +33,18 @@ def test_wrong_words_are_told_with_what_may_be_meant():
     status, out, err = run([ISTHMUS, 'demo', '--stya'])
     equal((status, out), (2, ''), 'a wrong option')
     check("did you mean '--stay'?" in err and 'usage: isthmus demo [--stay]' in err, 'is told with the usage', err)
+
+
+def test_a_command_with_dashes_is_told():
+    status, _, err = run([ISTHMUS, '--check'])
+    check(status == 2 and 'check is a command, written without dashes: isthmus check\n' in err, '--check', err)
+
+
+def test_plugins_as_json():
+    found = {p['name']: p for p in json.loads(run([ISTHMUS, 'plugins', '--json'])[1])}
+    check({'cluster', 'forward', 'cache'} <= set(found), 'all of them', list(found))
+    check('pod_names' in [o['name'] for o in found['cluster']['options']], 'with options', found['cluster'])
+    equal(json.loads(run([ISTHMUS, 'plugins', 'cache', '--json'])[1]), [found['cache']], 'or one')
 
 
 # ---- completions ----

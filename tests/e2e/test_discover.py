@@ -35,10 +35,14 @@ def discover(*words):
     return status, out, err
 
 
-def loads(text):
-    """Whether a Corefile with these lines loads."""
+def offline(text):
+    """(status, output, errors) of a check of a Corefile with these lines."""
     path = write(os.path.join(folder('discovered'), 'Corefile'), '. {\n bind 127.0.0.1\n' + text + '}\n')
-    return run([ISTHMUS, 'check', '--offline', '-conf', path])[0] == 0
+    return run([ISTHMUS, 'check', '--offline', '-conf', path])
+
+
+def loads(text):
+    return offline(text)[0] == 0
 
 
 def without_comments(out):
@@ -88,6 +92,8 @@ def test_json_has_the_keys_of_an_inventory():
     equal(found, {'clusters': [
         {'name': 'a', 'zones': ['a.lan'], 'domain': 'cluster.local', 'services': ['10.101.0.0/19'], 'index': 10},
         {'name': 'cluster-2', 'zones': ['cluster-2.lan'], 'domain': 'k8s.cluster', 'dns': ['10.102.0.3:53']}]}, 'clusters')
+    path = write(os.path.join(folder('inventory'), 'found.json'), out)
+    check(loads(f' inventory {path}\n') and '2 clusters' in offline(f' inventory {path}\n')[1], 'an inventory takes it')
     check('10.105.0.0/19: NO ROUTE' in err, 'what was not found stands elsewhere', err)
 
 
