@@ -127,5 +127,5 @@ void *sharedtab_next(const struct sharedtab *t, uint32_t *at)
 void sharedtab_release(struct sharedtab *t)
 {
     free(own_slots(t));
-    *t = (struct sharedtab){0};
+    *t = (struct sharedtab){.slots = NULL};
 }
