@@ -111,15 +111,22 @@ static int drop_doubles(struct check *k)
     return 0;
 }
 
-/* What an inventory has that cannot be served, and what is wrong with it. */
+/* What an inventory has that cannot be served, and what is wrong with it. Texts are the
+ * plan's, the list is in the findings' arena. */
 static void report(const struct clusters_report *r, void *context)
 {
     struct check *k = context;
-    for (const struct clusters_refused *x = r->refused; x != NULL; x = x->next)
-        findings_add(&k->findings, FINDING_WARNING,
-                     (struct where){.file = x->record->file, .line = x->record->line},
-                     "%s REJECTED: %s", inventory_name(x->record),
-                     x->why == NULL ? "out of memory" : x->why);
+    for (const struct clusters_refused *x = r->refused; x != NULL; x = x->next) {
+        struct check_refused *one = arena_alloc(&k->findings.arena, sizeof *one);
+        if (one == NULL)
+            break;
+        *one = (struct check_refused){
+            .name = inventory_name(x->record),
+            .why = x->why == NULL ? "out of memory" : x->why,
+            .at = {.file = x->record->file, .line = x->record->line},
+            .next = k->refused};
+        k->refused = one;
+    }
     if (r->source.error[0] != '\0')
         findings_add(&k->findings, FINDING_WARNING, r->at, "inventory %s: %s",
                      r->source.source, r->source.error);
@@ -141,31 +148,6 @@ static void collect(struct check *k, const struct plan *p)
         c->first = k->results_n;
         for (uint32_t n = 0; n < c->cluster->group.n; n++)
             add_address(k, c, &c->cluster->group.list[n]->endpoint.addr);
-    }
-}
-
-/* Texts are the plan's, the list is in the findings' arena. */
-static void collect_refused(struct check *k, const struct plan *p)
-{
-    struct check_refused **last = &k->refused;
-    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
-        const struct clusters_inventory *inv = all->inventories;
-        for (; inv != NULL; inv = inv->next) {
-            for (const struct clusters_refused *r = inv->refused; r != NULL;
-                 r = r->next) {
-                struct check_refused *one =
-                    arena_alloc(&k->findings.arena, sizeof *one);
-                if (one == NULL)
-                    return;
-                *one = (struct check_refused){
-                    .name = inventory_name(r->record),
-                    .why = r->why,
-                    .at = {.file = r->record->file, .line = r->record->line}};
-                *last = one;
-                last = &one->next;
-                k->refused_n++;
-            }
-        }
     }
 }
 
@@ -217,9 +199,6 @@ static void check(struct check *k, const struct command_line *l)
     if (o.plan != NULL) {
         lint_plan(o.plan, &k->findings);
         collect(k, o.plan);
-        collect_refused(k, o.plan);
-        if (k->refused_n > 0)
-            k->status = 1;
         if (o.lookups) {
             ask(k, command_given(l, "fcrdns"));
             check_live(k, o.plan, l);

@@ -34,7 +34,6 @@ struct check {
     struct check_cluster *clusters;
     uint32_t clusters_n, clusters_cap;
     struct check_refused *refused;
-    uint32_t refused_n;
     struct ladder_question *questions;
     struct ladder_result *results;
     uint32_t results_n, results_cap;

@@ -25,28 +25,17 @@ static struct plan *build(struct offline *o, const char *conf, struct errors *er
 
 /* ---- what is logged meanwhile ---- */
 
-struct kind {
-    const char *prefix;
-    enum finding_level level;
-};
-
-/* Of what is only logged the warnings are of interest, and errors that stop nothing,
- * such as an inventory that cannot be read. Those of `cluster` are told by lint.c, of
- * each cluster, and those of clusters of an inventory that cannot be served by check.c.
- */
+/* Of what is only logged the warnings are of interest; of `cluster` and of inventories
+ * check.c and lint.c tell more, of each. */
 static void take_line(const char *line, size_t len, struct findings *f)
 {
-    static const struct kind kinds[] = {{"[WARNING] ", FINDING_WARNING},
-                                        {"[ERROR] ", FINDING_ERROR}};
-    if (strncmp(line, "[WARNING] plugin/cluster:", 25) == 0 ||
+    static const char warning[] = "[WARNING] ";
+    if (len < sizeof warning || strncmp(line, warning, sizeof warning - 1) != 0 ||
+        strncmp(line + sizeof warning - 1, "plugin/cluster:", 15) == 0 ||
         strstr(line, " not used: plugin/cluster: ") != NULL)
         return;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        size_t prefix = strlen(kinds[i].prefix);
-        if (len > prefix && strncmp(line, kinds[i].prefix, prefix) == 0)
-            findings_add(f, kinds[i].level, (struct where){0}, "%.*s",
-                         (int)(len - prefix), line + prefix);
-    }
+    findings_add(f, FINDING_WARNING, (struct where){0}, "%.*s",
+                 (int)(len - sizeof warning + 1), line + sizeof warning - 1);
 }
 
 static void take_log(FILE *log, struct findings *f)
