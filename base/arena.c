@@ -112,17 +112,22 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     return p;
 }
 
-void arena_reset(struct arena *a)
+static void free_blocks(struct arena *a)
 {
     for (struct arena_block *b = a->blocks, *next; b != NULL; b = next) {
         next = b->next;
         free(b);
     }
+}
+
+void arena_reset(struct arena *a)
+{
+    free_blocks(a);
     arena_init(a, a->first, a->first_len);
 }
 
 void arena_release(struct arena *a)
 {
-    arena_reset(a);
+    free_blocks(a);
     *a = (struct arena){0};
 }

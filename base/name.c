@@ -181,6 +181,8 @@ static bool octets_equal(const uint8_t *a, const uint8_t *b, size_t len)
 
 bool name_equal(const uint8_t *a, const uint8_t *b)
 {
+    if (*a != *b)
+        return false;
     size_t len = name_len(a);
 
     return len == name_len(b) && octets_equal(a, b, len);

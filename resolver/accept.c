@@ -55,18 +55,18 @@ static uint32_t signature_of(const struct msg *m)
 
 static void fill_request(struct query *q, struct span wire, const struct msg *m)
 {
-    struct request *req = &q->request;
-    req->wire = wire;
-    req->id = m->id;
-    req->flags = m->flags;
-    req->asked.at = wire.at + m->qname;
-    req->asked.len = (size_t)m->qname_len + 4;
-    req->name = req->asked.at;
-    req->name_len = m->qname_len;
-    req->type = m->qtype;
-    req->class = m->qclass;
-    req->opt = m->opt;
-    req->signature = signature_of(m);
+    q->request = (struct request){
+        .wire = wire,
+        .id = m->id,
+        .flags = m->flags,
+        .asked = {.at = wire.at + m->qname, .len = (size_t)m->qname_len + 4},
+        .name = wire.at + m->qname,
+        .name_len = m->qname_len,
+        .type = m->qtype,
+        .class = m->qclass,
+        .opt = m->opt,
+        .signature = signature_of(m),
+    };
 }
 
 enum accept_verdict accept_query(struct query *q, struct span wire, struct msg *scratch,

@@ -36,12 +36,17 @@ struct cache_limits {
     uint32_t entries[CACHE_KINDS];
 };
 
-/* What a look-up gives besides the octets. */
+/* Where a look-up writes: ANSWER_MAX octets, WIRE_RR_MAX records. */
+struct cache_room {
+    uint8_t *wire;
+    struct rr *rr;
+};
+
 struct cache_hit {
     struct cache_facts facts;
-    size_t len;    /* octets copied */
-    uint32_t hits; /* in the present row, this one included */
-    bool resting;  /* asking anew has failed; not to be tried yet */
+    struct msg msg; /* in the room; its flags are in the facts */
+    uint32_t hits;  /* in the present row, this one included */
+    bool resting;   /* asking anew has failed; not to be tried yet */
 };
 
 struct cache_lookup {
@@ -56,15 +61,14 @@ extern const struct registry_kind cachestore_kind;
 
 void cachestore_limit(struct cachestore *c, const struct cache_limits *limits);
 
-/* Copies the entry into `out` (ANSWER_MAX octets) with its TTLs counted down. False:
- * not there. An entry that has expired is given as well: the caller looks at the facts.
- */
+/* Copies the entry into `room`, as a message with its TTLs counted down. False: not
+ * there. An entry that has expired is given as well: the caller looks at the facts. */
 bool cachestore_get(struct cachestore *c, const struct cache_key *key,
-                    const struct cache_lookup *how, uint8_t *out,
+                    const struct cache_lookup *how, struct cache_room *room,
                     struct cache_hit *hit);
 
-/* Stores a message (header, question, records, no OPT), already walked: the TTLs'
- * places come from its index. It replaces what is there, except that a failure (rcode
+/* Stores a message (header, question, records, no OPT), already walked: its index
+ * is stored with it. It replaces what is there, except that a failure (rcode
  * SERVFAIL, NOTIMP) does not replace a success younger than `keep_s` past its end. */
 struct cache_put {
     struct cache_facts facts;

@@ -21,14 +21,15 @@ struct rig {
     struct cachestore *store;
     struct cache_key keys[KEYS]; /* of one shard */
     unsigned keys_n, tried;
-    uint8_t *out; /* of a look-up */
+    struct cache_room room;
 };
 
 static void open_store(struct rig *r, uint32_t entries)
 {
     struct span key = {.at = (const uint8_t *)"test", .len = 4};
     struct cache_limits limits = {{entries, entries}};
-    *r = (struct rig){.out = build_keep(UINT16_MAX)};
+    *r = (struct rig){.room = {.wire = build_keep(UINT16_MAX),
+                               .rr = build_keep(100 * sizeof(struct rr))}};
     assert_int_equal(hash_seed(), 0);
     assert_int_equal(rdata_start(), 0);
     r->registry = registry_new();
@@ -93,13 +94,24 @@ static bool get(struct rig *r, const struct cache_key *key, uint64_t now_us,
                 struct cache_hit *hit)
 {
     struct cache_lookup how = {.now_us = now_us, .gap_us = 10 * SECOND};
-    return cachestore_get(r->store, key, &how, r->out, hit);
+    return cachestore_get(r->store, key, &how, &r->room, hit);
 }
 
 static bool has(struct rig *r, const struct cache_key *key)
 {
     struct cache_hit hit;
     return get(r, key, START, &hit);
+}
+
+/* The index that comes with the octets is what walking them gives. */
+static void assert_same(const struct msg *walked, const struct msg *given)
+{
+    assert_int_equal(walked->rr_n, given->rr_n);
+    assert_int_equal(walked->len, given->len);
+    assert_int_equal(walked->qname_len, given->qname_len);
+    assert_int_equal(walked->qtype, given->qtype);
+    for (uint32_t i = 0; i < walked->rr_n; i++)
+        assert_memory_equal(&walked->rr[i], &given->rr[i], sizeof(struct rr));
 }
 
 /* The TTL that all records have after so long; -1 when they differ. */
@@ -109,10 +121,11 @@ static int64_t ttl_after(struct rig *r, const struct cache_key *key, int64_t us,
     struct cache_hit hit;
     struct cache_lookup how = *as;
     how.now_us = (uint64_t)((int64_t)START + us);
-    assert_true(cachestore_get(r->store, key, &how, r->out, &hit));
+    assert_true(cachestore_get(r->store, key, &how, &r->room, &hit));
     struct msg m;
-    build_walk(&m, (struct span){.at = r->out, .len = hit.len});
+    build_walk(&m, (struct span){.at = r->room.wire, .len = hit.msg.len});
     assert_int_equal(m.rr_n, 4);
+    assert_same(&m, &hit.msg);
     msg_each_rr (rr, &m) {
         if (rr->ttl != m.rr[0].ttl)
             return -1;
@@ -447,12 +460,16 @@ static void a_flush_comes_to_the_end_of_a_large_store(void **unused)
 {
     enum { N = 40000 };
     struct rig r;
+    struct msg m;
     open_store(&r, 1000000);
+    struct span packet = build_answer(ANSWER);
+    build_walk(&m, packet); /* once: what is built stays until the end */
+    struct cache_put p = {.facts = success(30, START), .msg = &m, .len = packet.len};
     for (unsigned i = 0; i < N; i++) {
         char name[32];
         snprintf(name, sizeof name, "n%u.test", i);
         struct cache_key key = key_for(name);
-        put(&r, &key, success(30, START), ANSWER);
+        assert_true(cachestore_put(r.store, &key, &p));
     }
     struct cache_pick all = {.zone = build_name("test")};
     assert_int_equal(cachestore_flush(r.store, &all), N);

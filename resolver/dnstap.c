@@ -191,8 +191,8 @@ static const struct attempt *attempt_to(const struct inquiry *in,
                                         const struct upstream *up)
 {
     const struct attempt *last = NULL;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        const struct attempt *a = &in->attempt[i];
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        const struct attempt *a = inquiry_attempt(in, i);
         if (a->up == up && (last == NULL || a->sent_us >= last->sent_us))
             last = a;
     }

@@ -108,18 +108,23 @@ static bool is_waited_for(const struct attempt *a)
     return a->exchange.open && !a->late;
 }
 
+static struct attempt *attempt_at(struct inquiry *in, unsigned i)
+{
+    return i == 0 ? &in->attempt : &in->more_attempts[i - 1];
+}
+
 static unsigned live_n(const struct inquiry *in)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++)
-        n += is_waited_for(&in->attempt[i]);
+    for (unsigned i = 0; i < inquiry_attempts(in); i++)
+        n += is_waited_for(inquiry_attempt(in, i));
     return n;
 }
 
 static bool any_open(const struct inquiry *in)
 {
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        if (in->attempt[i].exchange.open)
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        if (inquiry_attempt(in, i)->exchange.open)
             return true;
     }
     return false;
@@ -145,8 +150,8 @@ static enum transport choose_transport(const struct inquiry *in,
 static uint32_t conn_to_avoid(const struct inquiry *in, const struct shot *shot)
 {
     const struct attempt *last = NULL;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        const struct attempt *a = &in->attempt[i];
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        const struct attempt *a = inquiry_attempt(in, i);
         if (a->up == shot->up && a->transport == shot->transport &&
             (last == NULL || a->sent_us >= last->sent_us))
             last = a;
@@ -156,8 +161,8 @@ static uint32_t conn_to_avoid(const struct inquiry *in, const struct shot *shot)
 
 static bool was_asked(const struct inquiry *in, const struct upstream *up)
 {
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        if (in->attempt[i].up == up)
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        if (inquiry_attempt(in, i)->up == up)
             return true;
     }
     return false;
@@ -243,8 +248,10 @@ static bool choose_any(struct inquiry *in, struct shot *shot)
 static struct attempt *room_for_attempt(struct inquiry *in)
 {
     struct attempt *best = NULL;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        struct attempt *a = &in->attempt[i];
+    if (in->attempt.up != NULL && in->more_attempts == NULL)
+        in->more_attempts = calloc(INQUIRY_ATTEMPTS - 1, sizeof *in->more_attempts);
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        struct attempt *a = attempt_at(in, i);
         if (a->up == NULL)
             return a;
         if (best == NULL || is_waited_for(a) < is_waited_for(best) ||
@@ -275,8 +282,9 @@ static void plan_hedge(struct inquiry *in, const struct upstream *up)
  * a server cannot digest must not take it down, however often it is tried. */
 static bool was_blamed(const struct inquiry *in, const struct upstream *up)
 {
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        if (in->attempt[i].up == up && in->attempt[i].blamed)
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        const struct attempt *a = inquiry_attempt(in, i);
+        if (a->up == up && a->blamed)
             return true;
     }
     return false;
@@ -381,8 +389,8 @@ static bool launch(struct inquiry *in)
 /* Who was silent while another answered, or until the end, is doubted. */
 static void blame_silent(struct inquiry *in, const struct upstream *winner)
 {
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        struct attempt *a = &in->attempt[i];
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        struct attempt *a = attempt_at(in, i);
         if (!a->exchange.open || a->up == winner)
             continue;
         if (!a->late && now_of(in) - a->sent_us >= health_hedge_us(in->group, a->up))
@@ -431,8 +439,8 @@ static void fail(struct inquiry *in)
 static void wait_on(struct inquiry *in)
 {
     uint64_t next = in->give_up_us < in->hedge_us ? in->give_up_us : in->hedge_us;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        const struct attempt *a = &in->attempt[i];
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        const struct attempt *a = inquiry_attempt(in, i);
         uint64_t late_us = a->sent_us + (uint64_t)in->group->attempt_us;
         if (is_waited_for(a) && late_us < next)
             next = late_us;
@@ -457,8 +465,8 @@ static void on_timer(struct timer *t, void *context)
         (struct inquiry *)(void *)((uint8_t *)t - offsetof(struct inquiry, timer));
     uint64_t now = now_of(in);
     bool next = false;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        struct attempt *a = &in->attempt[i];
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        struct attempt *a = attempt_at(in, i);
         if (is_waited_for(a) && now >= a->sent_us + (uint64_t)in->group->attempt_us) {
             note_late(in, a);
             next = true;
@@ -496,10 +504,11 @@ void inquiry_start(struct inquiry *in)
 void inquiry_discard(struct inquiry *in)
 {
     timers_disarm(&resolver_of(in)->timers, &in->timer);
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++)
-        attempt_close(in->owner, &in->attempt[i]);
+    for (unsigned i = 0; i < inquiry_attempts(in); i++)
+        attempt_close(in->owner, attempt_at(in, i));
     if (in->wire != in->room)
         free(in->wire);
+    free(in->more_attempts);
     free(in->spare.wire);
     free(in->more_waiters);
 }
@@ -564,8 +573,8 @@ static void note_tcp_only(const struct inquiry *in, struct attempt *a)
 {
     if (!in->group->cluster || a->transport != TRANSPORT_TCP || a->after_tc)
         return;
-    for (unsigned i = 0; i < INQUIRY_ATTEMPTS; i++) {
-        const struct attempt *other = &in->attempt[i];
+    for (unsigned i = 0; i < inquiry_attempts(in); i++) {
+        const struct attempt *other = inquiry_attempt(in, i);
         if (other->exchange.open && other->up == a->up &&
             other->transport == TRANSPORT_UDP)
             atomic_store_explicit(&a->up->tcp_until_us, now_of(in) + TCP_ONLY_US,

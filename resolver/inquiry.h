@@ -62,10 +62,11 @@ struct inquiry {
     const struct upstream_group *group;
     struct plan_hold *hold; /* the plan that `group` belongs to cannot go before us */
     struct inquiry *free_next;
-    uint64_t serial;     /* of all inquiries of the worker */
-    uint64_t give_up_us; /* the end, whatever happens */
-    uint64_t hedge_us;   /* when the next is asked although nothing failed */
-    struct attempt attempt[INQUIRY_ATTEMPTS];
+    uint64_t serial;               /* of all inquiries of the worker */
+    uint64_t give_up_us;           /* the end, whatever happens */
+    uint64_t hedge_us;             /* when the next is asked although nothing failed */
+    struct attempt attempt;        /* the first; mostly there is no other */
+    struct attempt *more_attempts; /* INQUIRY_ATTEMPTS - 1; NULL: not needed yet */
 
     /* who waits; the first needs no memory */
     struct ticket first_waiter, *more_waiters;
@@ -95,6 +96,18 @@ struct inquiry {
     uint8_t room[INQUIRY_WIRE];
 };
 
+static inline unsigned inquiry_attempts(const struct inquiry *in)
+{
+    return in->more_attempts == NULL ? 1 : INQUIRY_ATTEMPTS;
+}
+
+/* The i-th, in no order; one whose `up` is NULL has not been used. */
+static inline const struct attempt *inquiry_attempt(const struct inquiry *in,
+                                                    unsigned i)
+{
+    return i == 0 ? &in->attempt : &in->more_attempts[i - 1];
+}
+
 struct inquiry_slab;
 struct probe;
 
@@ -108,6 +121,7 @@ struct upstreams {
     uint32_t inquiries_n; /* in use */
     uint64_t serial;
     struct probe *probes;
+    uint32_t probes_n;
     uint32_t listeners_n; /* of them, those that only wait for a late answer */
     struct msg msg;       /* the answer in hand, indexed in r->answer_rr */
     uint8_t cut[DNS_HEADER_LEN + NAME_WIRE_MAX + 4]; /* head of one that came cut */

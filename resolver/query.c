@@ -8,6 +8,7 @@
 #include "resolver/respond.h"
 #include "resolver/zone.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 /* ---- the pool ---- */
@@ -63,7 +64,7 @@ struct query *query_begin(struct resolver *r, const struct client *c)
     uint32_t slot = p->free_list[--p->free_n];
     struct query *q = query_slot(p, slot);
     uint32_t generation = q->generation + 1; /* odd: in use */
-    memset(q, 0, sizeof *q);
+    memset(q, 0, offsetof(struct query, client));
     q->r = r;
     q->slot = slot;
     q->generation = generation;
@@ -185,19 +186,26 @@ const struct name_key *query_key(struct query *q)
     return &r->key;
 }
 
+struct query_frame {
+    struct query_frame *next;
+    const void *of;
+    _Alignas(max_align_t) uint8_t octets[];
+};
+
 void *query_frame(struct query *q, const void *state, size_t size)
 {
-    for (unsigned i = 0; i < QUERY_FRAMES; i++) {
-        if (q->frame_of[i] == state)
-            return q->frame[i];
-        if (q->frame_of[i] != NULL)
-            continue;
-        q->frame[i] = arena_alloc(&q->arena, size);
-        if (q->frame[i] != NULL)
-            q->frame_of[i] = state;
-        return q->frame[i];
-    }
-    return NULL;
+    struct query_frame *f = q->frames;
+    while (f != NULL && f->of != state)
+        f = f->next;
+    if (f != NULL)
+        return f->octets;
+    f = arena_alloc(&q->arena, sizeof *f + size);
+    if (f == NULL)
+        return NULL;
+    f->of = state;
+    f->next = q->frames;
+    q->frames = f;
+    return f->octets;
 }
 
 int query_set_question(struct query *q, const uint8_t *name, uint16_t type,

@@ -28,6 +28,7 @@ struct plan_hold;
 struct plan_zone;
 struct resolver;
 struct query;
+struct query_frame;
 struct tsig_session;
 struct zone;
 
@@ -88,9 +89,6 @@ enum query_state {
     QUERY_READY,       /* woken, in line to be run */
 };
 
-/* Plugins of one chain that may keep memory per query. */
-#define QUERY_FRAMES 6
-
 struct child_result {
     bool done;
     bool failed;
@@ -104,13 +102,10 @@ struct query {
     struct resolver *r;
     const struct plan_zone *zone; /* of the server, that the block was chosen by */
     const struct plan_block *block;
-    struct client client;
-    struct request request;
     struct response response;
     /* While going up above a `rewrite` that changed something, for plugins that tell of
      * it; else NULL. */
     const struct request_below *below;
-    struct arena arena;
     uint64_t start_us;
     uint64_t deadline_us; /* children share their parent's */
     uint64_t alarm_us;    /* 0 = none; see query_alarm */
@@ -134,15 +129,19 @@ struct query {
     struct ticket parent;
     uint8_t children;           /* still running */
     struct child_result *child; /* of the last spawn */
-    void *frame[QUERY_FRAMES];  /* per-plugin memory, see query_frame */
-    const void *frame_of[QUERY_FRAMES];
-    struct timer timer;        /* deadline while waiting */
-    struct query *ready_next;  /* woken, in line */
-    struct plan_hold *hold;    /* the plan it began under */
-    struct zone *zone_held;    /* kept until it ends, see query_hold_zone */
-    struct tsig_session *tsig; /* what the reply is signed with; NULL: it is not */
+    struct query_frame *frames; /* in the arena, see query_frame() */
+    struct timer timer;         /* deadline while waiting */
+    struct query *ready_next;   /* woken, in line */
+    struct plan_hold *hold;     /* the plan it began under */
+    struct zone *zone_held;     /* kept until it ends, see query_hold_zone */
+    struct tsig_session *tsig;  /* what the reply is signed with; NULL: it is not */
     struct query *writer_next;
     bool writing; /* in the resolver's list of writers */
+
+    /* What follows is not cleared when a query begins, but written as a whole. */
+    struct client client;
+    struct request request;
+    struct arena arena;
 };
 
 static inline bool query_is_notify(const struct query *q)
@@ -155,7 +154,7 @@ static inline bool query_is_notify(const struct query *q)
 const struct name_key *query_key(struct query *q);
 
 /* Per-query memory of one plugin, zeroed at the first call; `state` tells whose. NULL:
- * no memory, or QUERY_FRAMES plugins have theirs already (answer with query_fail). */
+ * no memory (answer with query_fail). */
 void *query_frame(struct query *q, const void *state, size_t size);
 
 /* Changes the current question. `name` must outlive the query (its arena, a plan). 0,

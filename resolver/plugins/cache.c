@@ -102,21 +102,16 @@ static const char *left(const struct query *q, const struct cache_hit *hit,
  */
 static enum verdict give(struct query *q, const struct cache_hit *hit)
 {
-    char text[40];
-    struct resolver *r = q->r;
-    struct span packet = {.at = r->buffer, .len = hit->len};
-    struct msg m = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
-    if (wire_walk(packet, &m) != WIRE_OK)
-        return query_fail(q, DNS_SERVFAIL, "cached answer unreadable");
+    char text[40] UNSET;
+    uint16_t kept = DNS_RA;
     count(q, CACHED_HITS + hit->facts.kind);
     if (q->client.trace != NULL)
         trace_note(q, "cache", "hit, %s", left(q, hit, text));
-    m.rcode = hit->facts.rcode;
-    m.flags =
-        (uint16_t)(DNS_AA | (hit->facts.flags & DNS_RA) | (q->request.flags & DNS_CD));
     if (wants_ad(&q->request, q->request.flags))
-        m.flags = (uint16_t)(m.flags | (hit->facts.flags & DNS_AD));
-    q->response = (struct response){.msg = m};
+        kept |= DNS_AD;
+    q->response = (struct response){.msg = hit->msg};
+    q->response.msg.flags =
+        (uint16_t)(DNS_AA | (hit->facts.flags & kept) | (q->request.flags & DNS_CD));
     return DONE;
 }
 
@@ -139,7 +134,8 @@ static bool look_up(struct query *q, const struct cache_plugin *c,
         .keep_ttl = c->keep_ttl,
         .stale_s = stale_rules(c, cluster).ttl_s,
     };
-    return cachestore_get(c->store, &key, &how, q->r->buffer, hit);
+    struct cache_room room = {.wire = q->r->buffer, .rr = q->r->edit_rr};
+    return cachestore_get(c->store, &key, &how, &room, hit);
 }
 
 /* ---- asking anew ---- */

@@ -1,13 +1,14 @@
 /* What resolver/ costs without the kernel: a resolver between a client and an upstream
  * that are function calls.
  *
- *     inside COREFILE NAMES ZONE...
+ *     inside COREFILE NAMES IN_FLIGHT ZONE...
  *
- * Asks NAMES names under the zones again and again (0: each once), 256 at a time,
+ * Asks NAMES names under the zones again and again (0: each once), IN_FLIGHT at a time,
  * answers what is asked of it as an upstream would, and prints the nanoseconds a
  * question took from resolver_query() to io->reply(): the fastest tenth of many rounds,
  * and the median. The fastest are what the code costs: they hardly move when others use
- * the machine, so two builds can be compared anywhere.
+ * the machine, so two builds can be compared anywhere. Then the memory that a question
+ * in flight takes.
  */
 #include "base/cursor.h"
 #include "base/hash.h"
@@ -20,14 +21,15 @@
 #include "resolver/resolver.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum {
-    IN_FLIGHT = 256,
-    ROUNDS = 4000,
-    WARM_ROUNDS = 400,
+    IN_FLIGHT_MAX = 65536,
+    QUESTIONS = 1 << 20, /* and a tenth more to warm up with */
+    ROUNDS_MAX = QUESTIONS / 64,
     PACKET_MAX = 512,
 };
 
@@ -41,8 +43,9 @@ struct packet {
 struct world {
     struct io io; /* first */
     uint64_t seed, replies, errors;
-    uint32_t sent_n;
-    struct packet sent[IN_FLIGHT];
+    uint32_t sent_n, in_flight;
+    struct packet sent[IN_FLIGHT_MAX + 1];
+    size_t octets; /* on the heap while the questions of a round are in flight */
     uint8_t space[65535];
 };
 
@@ -79,10 +82,12 @@ static void io_reply(struct io *io, const struct client *c, size_t len)
 static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
                       uint32_t avoid, uint32_t *conn)
 {
-    (void)io;
+    /* Four sockets, each for a batch, as in server/dial_udp.c. */
+    *conn = 1 + world_of(io)->sent_n / 64 % 4;
+    if (*conn == avoid)
+        *conn = *conn % 4 + 1;
     (void)e;
     (void)t;
-    *conn = avoid == 1 ? 2 : 1;
     return 0;
 }
 
@@ -90,7 +95,7 @@ static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len
 {
     struct world *w = world_of(io);
     struct packet *p = &w->sent[w->sent_n++];
-    if (len > PACKET_MAX - 16 || w->sent_n > IN_FLIGHT)
+    if (len > PACKET_MAX - 16 || w->sent_n > IN_FLIGHT_MAX)
         abort();
     p->conn = conn;
     p->len = len;
@@ -134,18 +139,26 @@ static size_t write_question(uint8_t *wire, const struct targets *zones,
     return wr.at;
 }
 
-/* Makes the answer of a usual upstream out of a question: one A record, before the OPT.
- */
+/* Makes the answer of a usual upstream out of a question: one A record, before the OPT;
+ * probes, which ask for other types, get none. */
 static void answer(struct packet *p)
 {
     static const uint8_t record[] = {0xc0, 12, 0, 1, 0,  1,  0, 0,
                                      0,    30, 0, 4, 10, 96, 7, 7};
     size_t at = DNS_HEADER_LEN + name_len(p->wire + DNS_HEADER_LEN) + 4;
+    p->wire[2] |= 0x84; /* QR, AA */
+    if (load_u16(p->wire + at - 4) != DNS_A)
+        return;
     memmove(p->wire + at + sizeof record, p->wire + at, p->len - at);
     memcpy(p->wire + at, record, sizeof record);
     p->len += sizeof record;
-    p->wire[2] |= 0x84; /* QR, AA */
     p->wire[7] = 1;
+}
+
+static size_t heap_octets(void)
+{
+    struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
 }
 
 static void play_round(struct resolver *r, struct world *w, const struct targets *zones)
@@ -157,11 +170,13 @@ static void play_round(struct resolver *r, struct world *w, const struct targets
     static uint64_t asked;
     uint8_t question[PACKET_MAX];
     w->sent_n = 0;
-    for (unsigned i = 0; i < IN_FLIGHT; i++, asked++) {
+    for (unsigned i = 0; i < w->in_flight; i++, asked++) {
         uint64_t number = zones->names == 0 ? asked : asked % zones->names;
         size_t len = write_question(question, zones, number);
         resolver_query(r, &client, question, len);
     }
+    if (w->octets == 0)
+        w->octets = heap_octets();
     for (unsigned i = 0; i < w->sent_n; i++) {
         answer(&w->sent[i]);
         resolver_datagram(r, w->sent[i].conn, w->sent[i].wire, w->sent[i].len);
@@ -185,25 +200,28 @@ static int by_size(const void *a, const void *b)
 
 static int measure(struct resolver *r, struct world *w, const struct targets *zones)
 {
-    static uint64_t took[ROUNDS];
-    uint64_t warm = WARM_ROUNDS + zones->names / IN_FLIGHT;
-    for (uint64_t i = 0; i < warm + ROUNDS; i++) {
+    static uint64_t took[ROUNDS_MAX];
+    uint64_t rounds = QUESTIONS / w->in_flight;
+    uint64_t warm = rounds / 10 + 1 + zones->names / w->in_flight;
+    size_t idle = heap_octets();
+    for (uint64_t i = 0; i < warm + rounds; i++) {
         uint64_t start = now_ns();
         resolver_tick(r, start / 1000);
         play_round(r, w, zones);
         if (i >= warm)
-            took[i - warm] = (now_ns() - start) / IN_FLIGHT;
+            took[i - warm] = (now_ns() - start) / w->in_flight;
     }
-    uint64_t asked = (warm + ROUNDS) * IN_FLIGHT;
+    uint64_t asked = (warm + rounds) * w->in_flight;
     if (w->replies != asked || w->errors > 0) {
         fprintf(stderr,
                 "inside: %" PRIu64 " replies of %" PRIu64 ", %" PRIu64 " errors\n",
                 w->replies, asked, w->errors);
         return 1;
     }
-    qsort(took, ROUNDS, sizeof *took, by_size);
-    printf("%" PRIu64 " ns a question (median %" PRIu64 ")\n", took[ROUNDS / 10],
-           took[ROUNDS / 2]);
+    qsort(took, rounds, sizeof *took, by_size);
+    printf("%" PRIu64 " ns a question (median %" PRIu64 ")\n", took[rounds / 10],
+           took[rounds / 2]);
+    printf("%zu octets a question in flight\n", (w->octets - idle) / w->in_flight);
     return 0;
 }
 
@@ -242,11 +260,16 @@ int main(int argc, char **argv)
                                     .send = io_send,
                                     .settle = io_settle}};
     struct targets zones;
-    if (argc < 4 || parse_zones(&zones, argv + 3, (size_t)argc - 3) < 0) {
-        fputs("usage: inside COREFILE NAMES ZONE...\n", stderr);
+    if (argc < 5 || parse_zones(&zones, argv + 4, (size_t)argc - 4) < 0) {
+        fputs("usage: inside COREFILE NAMES IN_FLIGHT ZONE...\n", stderr);
         return 2;
     }
     zones.names = strtoull(argv[2], NULL, 10);
+    w.in_flight = (uint32_t)strtoul(argv[3], NULL, 10);
+    if (w.in_flight < 64 || w.in_flight > IN_FLIGHT_MAX) {
+        fprintf(stderr, "inside: %s: expected 64 to %d\n", argv[3], IN_FLIGHT_MAX);
+        return 2;
+    }
     if (hash_seed() < 0 || rdata_start() < 0)
         return 1;
     struct registry *reg = registry_new();

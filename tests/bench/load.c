@@ -1,12 +1,14 @@
 /* Load that comes in batches, for servers that dnsperf cannot saturate.
  *
- *     load PORT FILE WINDOW SECONDS
+ *     load PORT FILE WINDOW SECONDS [RATE]
  *
  * Asks 127.0.0.1:PORT the questions of FILE (dnsperf's format, `NAME TYPE` a line; from
  * the start again at its end) and keeps WINDOW of them in flight, up to 64 a system
  * call, from one socket. dnsperf pays a system call a datagram, which on one core is
  * more than a good server pays: the server then idles, is woken for every datagram and
- * looks dearer than it is. Prints what dnsperf prints, as far as the bench reads it.
+ * looks dearer than it is. With RATE so many a second leave at most, so that the window
+ * fills evenly with an upstream that is slow. Prints what dnsperf prints, as far as the
+ * bench reads it.
  *
  * Answers are counted and not matched: on loopback, after a second of silence, what is
  * still missing is lost. */
@@ -15,6 +17,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +27,14 @@
 enum {
     BATCH = 64,
     ANSWER_MAX = 4096,
-    SOCKET_BUFFER = 4 << 20,
+    SOCKET_BUFFER = 64 << 20,
     SILENCE_MS = 1000,
 };
 
 struct load {
     int fd;
     uint64_t window, in_flight;
+    double rate; /* 0: none */
     uint16_t next_id;
     struct questions questions;
     struct tally tally;
@@ -55,8 +59,7 @@ static int connect_to(const char *port)
     if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) < 0) {
         die(port);
     }
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    force_buffers(fd, size);
     return fd;
 }
 
@@ -117,15 +120,27 @@ static void wait_for_answers(struct load *l)
     }
 }
 
+/* Whether the rate allows another batch now; if not, waits a little for answers. */
+static bool is_time(const struct load *l, double since_s)
+{
+    struct pollfd ready = {.fd = l->fd, .events = POLLIN};
+
+    if (l->rate == 0 || (double)l->tally.sent <= l->rate * (now_s() - since_s)) {
+        return true;
+    }
+    poll(&ready, 1, 1);
+    return false;
+}
+
 static double run(struct load *l, double seconds)
 {
     double start_s = now_s();
 
     while (now_s() < start_s + seconds) {
-        if (l->in_flight + BATCH <= l->window) {
-            send_batch(l);
-        } else {
+        if (l->in_flight + BATCH > l->window) {
             wait_for_answers(l);
+        } else if (is_time(l, start_s)) {
+            send_batch(l);
         }
         receive_batch(l);
     }
@@ -141,8 +156,8 @@ int main(int argc, char **argv)
     static struct load l;
     double took_s;
 
-    if (argc != 5) {
-        fputs("usage: load PORT FILE WINDOW SECONDS\n", stderr);
+    if (argc != 5 && argc != 6) {
+        fputs("usage: load PORT FILE WINDOW SECONDS [RATE]\n", stderr);
         return 2;
     }
     questions_read(&l.questions, argv[2]);
@@ -151,6 +166,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "load: %s: expected a window of %d or more\n", argv[3], BATCH);
         return 2;
     }
+    l.rate = argc == 6 ? strtod(argv[5], NULL) : 0;
     load_init(&l);
     l.fd = connect_to(argv[1]);
     took_s = run(&l, strtod(argv[4], NULL));

@@ -4,6 +4,7 @@ The server under test has one core for itself, the last one; load and upstream s
 first (with three cores or more, each has its own). Costs are CPU time of the whole process,
 all threads, dead ones too, in nanoseconds: the kernel's process clock, not its ticks.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -111,6 +112,20 @@ def first_answer_s(process, port, name, limit_s=60.0):
         time.sleep(0.001)
     raise BenchError(f'no answer to {name} in {limit_s:.0f} s (rcode {rcode}): '
                      f'{process.last_words()}')
+
+
+@contextlib.contextmanager
+def connections(port, count, name):
+    """So many TCP connections that have had their answer and stay open."""
+    asked = question(name)
+    with contextlib.ExitStack() as stack:
+        for i in range(count):  # no client may have more than a few hundred
+            source = f'127.0.1.{1 + i // 500}', 0
+            tcp = stack.enter_context(socket.create_connection(('127.0.0.1', port), source_address=source))
+            tcp.sendall(len(asked).to_bytes(2, 'big') + asked)
+            if not tcp.recv(4096):
+                raise BenchError('a connection was closed')
+        yield
 
 
 # ---- instructions ----

@@ -37,6 +37,10 @@ size_t questions_next(struct questions *q, uint8_t *packet);
 void tally_answer(struct tally *t, const uint8_t *packet, size_t len);
 void tally_print(const struct tally *t, double seconds);
 
+/* Room for `size` octets in both directions; what the system allows, if that is less.
+ */
+void force_buffers(int fd, int size);
+
 /* A clock that never goes back. */
 double now_s(void);
 

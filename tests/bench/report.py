@@ -12,11 +12,12 @@ HEADS = {'cpu_us': 'CPU µs/answer', 'ratio': 'ratio', 'busy': 'core busy', 'qps
          'p50_us': 'p50 µs', 'p99_us': 'p99 µs', 'p999_us': 'p99.9 µs',
          'first_answer_s': 'first answer s', 'rss_mb': 'RSS MB', 'rss_loaded_mb': 'after load',
          'reload_s': 'reload s', 'lost': 'lost', 'sent': 'of',
-         'user': 'instructions/answer', 'kernel': 'in the kernel', 'ns': 'ns/question'}
+         'user': 'instructions/answer', 'kernel': 'in the kernel', 'ns': 'ns/question',
+         'octets': 'octets in flight each', 'idle': 'octets a connection', 'hits': 'hits'}
 FORMATS = {'cpu_us': '{:.2f}', 'busy': '{:.0f} %', 'qps': '{:,.0f}', 'p50_us': '{:.0f}',
            'p99_us': '{:.0f}', 'p999_us': '{:.0f}', 'first_answer_s': '{:.3f}', 'rss_mb': '{:.1f}',
            'rss_loaded_mb': '{:.1f}', 'reload_s': '{:.3f}', 'lost': '{:,.0f}', 'sent': '{:,.0f}',
-           'user': '{:,.0f}', 'kernel': '{:,.0f}', 'ns': '{:,.0f}'}
+           'user': '{:,.0f}', 'kernel': '{:,.0f}', 'ns': '{:,.0f}', 'octets': '{:,.0f}', 'idle': '{:,.0f}', 'hits': '{:.1f} %'}
 
 
 def ratios(rounds, contestant, metric):

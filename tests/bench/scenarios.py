@@ -3,6 +3,7 @@
 A scenario takes the Bench (see run) and returns a Scenario. Contestants whose server is not on
 this machine, or has not the plugin, are left out.
 """
+import time
 from dataclasses import dataclass, field
 
 import machine
@@ -26,6 +27,7 @@ class Contestant:
     job: dict = field(default_factory=dict)
     accepts: tuple = ('NOERROR',)
     names: int = 0
+    in_flight: int = 256
 
 
 @dataclass
@@ -298,8 +300,10 @@ def instructions(bench):
 
 
 def inside_of(bench, c):
-    """Nanoseconds in resolver/, by tests/bench/inside.c."""
-    return {'ns': bench.inside(c)}
+    """Nanoseconds in resolver/, and octets of a question in flight, by tests/bench/inside.c."""
+    text = bench.inside(c)
+    return {'ns': float(machine.Tally.find(r'(\d+) ns a question', text)),
+            'octets': float(machine.Tally.find(r'(\d+) octets a question', text))}
 
 
 def inside(bench):
@@ -321,7 +325,130 @@ def inside(bench):
                     inside_of)
 
 
-ON_REQUEST = {'instructions': instructions, 'inside': inside}
+def inside_scale(bench):
+    """Only on request: what grows with numbers, without the kernel."""
+    rows = []
+    if not bench.there(['isthmus']):
+        return Scenario('', rows)
+    for count in (256, 1000, MANY, 50_000):
+        rows.append(contestant(bench, f'{count:,} in flight', 'isthmus', '256 in flight'))
+        rows[-1].in_flight = count
+    for count in (1000, MANY, 100_000, 1_000_000):
+        rows.append(contestant(bench, f'{count:,} names kept', 'isthmus', '1,000 names kept', cache=True,
+                               capacity=2_000_000))
+        rows[-1].names = count
+    for count in (1, 1000, MANY):
+        rows.append(contestant(bench, f'{count:,} upstream addresses', 'isthmus', '1 upstream addresses',
+                               zones=count, renamed=True, addresses=True))
+    return Scenario('Numbers that grow, without the kernel', rows, ('ns', 'ratio', 'octets'), inside_of)
+
+
+# ---- numbers that grow ----
+
+RATE = 40_000
+
+
+def in_flight_of(bench, c):
+    """An even load to an upstream so slow that the questions in flight are as many as told."""
+    with bench.late(c.in_flight * 1000 / RATE), bench.serving(c) as process:
+        argv = [bench.programs['load'], str(process.job.port), c.load, '65536', str(3 * bench.seconds + 4),
+                str(RATE)]
+        with machine.Process(argv, machine.LOAD_CORE, process.log + '.load') as load:
+            time.sleep(2 + bench.seconds)  # by now the round trip is known
+            before = process.cpu_s(), time.monotonic()
+            time.sleep(bench.seconds)
+            spent, took = process.cpu_s() - before[0], time.monotonic() - before[1]
+            rss_mb = process.rss_kb() / 1000
+            load.child.wait()
+            tally = machine.Tally(load.said())
+    tally.check()
+    return {'cpu_us': spent / (RATE * took) * 1e6, 'rss_mb': rss_mb, 'lost': tally.lost, 'sent': tally.sent}
+
+
+def in_flight(bench):
+    rows = []
+    for count in (100, 1000, MANY, 50_000):
+        if bench.there(['isthmus']):
+            rows.append(contestant(bench, f'isthmus {count:,}', 'isthmus', 'isthmus 100', workers=1))
+            rows[-1].in_flight = count
+    return Scenario(f'Questions in flight, at {RATE:,} a second', rows, ('cpu_us', 'ratio', 'rss_mb', 'lost', 'sent'),
+                    in_flight_of)
+
+
+def kept(bench):
+    rows = []
+    for count in (1000, 100_000, 1_000_000):
+        if bench.there(['isthmus']):
+            rows.append(contestant(bench, f'isthmus {count:,} names', 'isthmus', 'isthmus 1,000 names', cache=True,
+                                   capacity=2_000_000))
+            rows[-1].load = rows[-1].warm = bench.hot_names(False, count)
+            rows[-1].names = count
+    return Scenario('Cache hits over many names', rows, (*COST, 'rss_mb'), kept_of)
+
+
+def kept_of(bench, c):
+    """All names are asked for once before the load, however long that takes."""
+    with bench.serving(c) as process:
+        port = process.job.port
+        machine.Tally(machine.dnsperf(port, c.warm, 600, '-n', '1', '-c', '8', '-q', '200')).check()
+        before = process.cpu_s()
+        tally = machine.Tally(udp(bench, port, c.load, bench.seconds))
+        spent = process.cpu_s() - before
+        tally.check()
+        return {'cpu_us': spent / tally.answered * 1e6, 'busy': spent / tally.seconds * 100,
+                'qps': tally.answered / tally.seconds, 'rss_mb': process.rss_kb() / 1000}
+
+
+def upstreams(bench):
+    rows = counted(bench, 'isthmus', 'clusters', (1, 100, 1000, MANY), renamed=True, addresses=True)
+    measure = cost(udp)
+
+    def with_all_addresses(bench, c):
+        with bench.late(0):
+            return measure(bench, c)
+    return Scenario('Upstream addresses in use: clusters with DNS of their own', rows, COST, with_all_addresses)
+
+
+IDLE = 5000
+
+
+def idle_tcp(bench):
+    rows = each(bench, ('isthmus',), 'isthmus')
+    return Scenario(f'Idle TCP connections: {IDLE:,}, each after one question', rows, ('idle',), idle_of)
+
+
+def idle_of(bench, c):
+    with bench.serving(c) as process:
+        before_kb = process.rss_kb()
+        with machine.connections(process.job.port, IDLE, c.probe):
+            return {'idle': (process.rss_kb() - before_kb) * 1024 / IDLE}
+
+
+def workers(bench):
+    rows = []
+    for cache in (True, False):
+        what = 'hit' if cache else 'forward'
+        for count in (1, 2):
+            if bench.there(['isthmus']):
+                rows.append(contestant(bench, f'{what}, {count} workers', 'isthmus', f'{what}, 1 workers', cache=cache,
+                                       workers=count))
+                rows[-1].load = bench.hot_names(False) if cache else rows[-1].load
+    return Scenario('Instructions an answer with two workers, outside the kernel', rows, ('user', 'ratio'),
+                    instructions_of)
+
+
+def trace(bench):
+    rows = [Contestant(name, 'isthmus', 'random', '', '', '') for name in ('random', 'FIFO', 'LRU', 'SIEVE', 'isthmus')
+            if bench.there(['isthmus'])]
+
+    def measure(bench, c):
+        return {'hits': float(machine.Tally.find(rf'(?m)^{c.name} ([\d.]+)', bench.trace(c.server)))}
+    return Scenario('Hits of a skewed trace beside a flood of names asked for once (10,000 entries)', rows,
+                    ('hits', 'ratio'), measure)
+
+
+ON_REQUEST = {'instructions': instructions, 'inside': inside, 'inside-scale': inside_scale, 'workers': workers,
+              'trace': trace, 'idle-tcp': idle_tcp, 'in-flight': in_flight, 'kept': kept, 'upstreams': upstreams}
 SCENARIOS = {
     'hit': hit, 'forward': forward, 'renamed': renamed, 'renamed-hit': renamed_hit,
     'clusters': clusters, 'blocks': blocks, 'zones': zones, 'usual': usual, 'mix': mix,

@@ -24,6 +24,9 @@ class Job:
     blocks: int = 0
     renamed: bool = False
     usual: bool = False
+    capacity: int = 0  # of the cache; 0: as it is
+    addresses: bool = False  # each cluster has DNS of its own, on a loopback address of its own
+    workers: int = 0  # 0: as it is
 
     def zone(self, number):
         """Of clusters, cluster-b.local is the first; of other zones, z0.bench."""
@@ -89,8 +92,11 @@ def block(job, keys, plugins, inside):
     lines = [f'{keys} {{', '    bind 127.0.0.1', *(f'    {line}' for line in inside)]
     if job.usual:
         lines += [f'    {line}' for line in usual_lines(plugins)]
+    if job.workers:
+        lines.append(f'    multisocket {job.workers}')
     if job.cache and 'cache' in plugins:
-        lines.append('    cache 300')
+        lines.append('    cache 300' if not job.capacity else
+                     f'    cache 3600 {{\n        success {job.capacity}\n    }}')
     return '\n'.join([*lines, f'    forward . 127.0.0.1:{job.upstream}', '}', ''])
 
 
@@ -107,10 +113,15 @@ def blocks_of(job, plugins):
 
 def isthmus(job, binary):
     plugins = plugins_of(binary)
-    clusters = [f'cluster {job.zone(i)} {subnet(i)} {{\n        dns 127.0.0.1:{job.upstream}\n    }}'
+    clusters = [f'cluster {job.zone(i)} {subnet(i)} {{\n        dns {dns_of(job, i)}\n    }}'
                 for i in range(job.zones)]
     text = blocks_of(job, plugins) or block(job, f'.:{job.port}', plugins, clusters)
     return [binary, '-conf', job.write('Corefile', text)]
+
+
+def dns_of(job, number):
+    at = (127 << 24) + 1 + (number if job.addresses else 0)
+    return '.'.join(str(at >> shift & 255) for shift in (24, 16, 8, 0)) + f':{job.upstream}'
 
 
 def subnet(number):
