@@ -218,7 +218,7 @@ install: all manual ## install to DESTDIR PREFIX (/usr/local): program, manual p
 	$(OUT)/isthmus completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_isthmus
 	for p in $(MANUALS); do \
 	    install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
-	for e in $(wildcard examples/*.Corefile examples/*/Corefile examples/*.json); do \
+	for e in $(wildcard examples/*.Corefile examples/*/Corefile examples/*.json examples/*/*.yaml); do \
 	    install -D -m 644 $$e $(DESTDIR)$(PREFIX)/share/doc/isthmus/$$e || exit 1; done
 	for u in $(wildcard examples/*.service examples/*.socket); do \
 	    install -D -m 644 $$u $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; done

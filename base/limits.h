@@ -160,6 +160,9 @@
 #define LIMITS_INVENTORY(LIMIT)                                                        \
     LIMIT(JSON_DEPTH_MAX, 8, "values inside each other",                               \
           "an inventory needs five: whoever nests deeper is told, and costs no stack") \
+    LIMIT(YAML_DEPTH_MAX, 16, "values inside each other", "a kubeconfig needs seven")  \
+    LIMIT(KUBE_OBJECT_MAX, 4 * 1024 * 1024, "octets of one object of an API",          \
+          "Kubernetes and etcd keep none above 2 MiB")                                 \
     LIMIT(INVENTORY_OCTETS_MAX, 64 * 1024 * 1024, "octets of one answer over HTTP",    \
           "a list of a hundred thousand clusters has a quarter of that")               \
     LIMIT(HTTP_PATIENCE_S, 30, "s", "for one such answer")                             \

@@ -140,7 +140,8 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
     struct source_wish wish = {.settings = {.source = source,
                                             .state = spec->state,
                                             .interval_us = spec->interval_us,
-                                            .shrink = spec->shrink},
+                                            .shrink = spec->shrink,
+                                            .access = spec->access},
                                .at = spec->draft.at,
                                .errs = errs};
     if (outside == NULL || outside->changed == NULL) {
@@ -158,9 +159,10 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
                                        .source_text = source,
                                        .quiet = quiet};
     uint32_t before = errs->n;
+    uint8_t digest[SHA512_LEN];
+    discovery_digest(&wish.settings, digest);
     inv->source = registry_claim(all->plan->registry, &source_kind,
-                                 (struct span){(const uint8_t *)source, strlen(source)},
-                                 &wish, NULL);
+                                 (struct span){digest, sizeof digest}, &wish, NULL);
     if (inv->source == NULL)
         return errs->n > before
                    ? -1

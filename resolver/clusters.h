@@ -29,6 +29,7 @@ struct cluster_spec {
     int64_t interval_us;
     uint32_t shrink;
     const char *state;
+    struct discovery_access access;
 };
 
 /* A cluster that an inventory brought and that cannot be served. */

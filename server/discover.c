@@ -1,6 +1,7 @@
 /* `isthmus discover`: what clusters say of themselves, as lines for a Corefile. */
 #include "base/limits.h"
 #include "server/command.h"
+#include "server/discover_kube.h"
 #include "server/json_out.h"
 #include "server/ladder_words.h"
 #include "server/ladders.h"
@@ -337,6 +338,12 @@ static int discover(struct discover *d)
 static int discover_run(const struct command_line *l)
 {
     const char *parent = command_value(l, "parent");
+    bool kube = command_given(l, "kubeconfig") || command_given(l, "context");
+    if (kube && l->words_n == 0)
+        return discover_kube(l);
+    if (kube || l->words_n == 0)
+        return command_wrong(l->command, "expected subnets and addresses, or "
+                                         "--kubeconfig FILE, and one of them");
     struct discover d = {.n = l->words_n,
                          .parent = parent == NULL ? "lan" : parent,
                          .json = command_given(l, "json")};
@@ -361,13 +368,16 @@ static int discover_run(const struct command_line *l)
 static const struct command_option options[] = {
     {"parent", "ZONE", "what the zones of clusters without ZONE= end in (lan)"},
     {"json", NULL, "print JSON, as `inventory` reads it"},
+    {"kubeconfig", "FILE", "ask the APIs of Kubernetes that this file names"},
+    {"context", "NAME", "of these only this one"},
+    {"exec", NULL, "run the programs by which the kubeconfig gets its credentials"},
+    {"insecure", NULL, "believe any certificate where the kubeconfig wants that"},
     {NULL, NULL, NULL},
 };
 
 const struct command command_discover = {
     .name = "discover",
-    .words = "[ZONE=]CIDR|ADDRESS...",
-    .words_min = 1,
+    .words = "[[ZONE=]CIDR|ADDRESS...]",
     .line = "what clusters say of themselves, as lines for a Corefile",
     .help =
         "Give the Service subnet of each cluster (CIDR), or the address of its DNS. Its\n"
@@ -375,9 +385,13 @@ const struct command command_discover = {
         "2nd, and at no other; it tells the cluster's domain, under which name it was\n"
         "installed, and the version of the Kubernetes DNS specification it keeps to. No\n"
         "credentials are needed.\n\n"
-        "  isthmus discover b.k8s.lan=10.97.0.0/16 >>Corefile.clusters",
+        "  isthmus discover b.k8s.lan=10.97.0.0/16 >>Corefile.clusters\n\n"
+        "With --kubeconfig the APIs of its contexts tell: what `inventory kubernetes:*`\n"
+        "would bring, with the command that makes the route where there is none.\n\n"
+        "  isthmus discover --kubeconfig ~/.kube/config",
     .exits = "0: all were found\n"
-             "1: some were not, or subnets overlap",
+             "1: some were not, or subnets overlap\n"
+             "2: by a kubeconfig: subnets overlap",
     .options = options,
     .run = discover_run,
 };

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 
 /* Every text of it. */
-#define TEXTS 6
+#define TEXTS 8
 
 static const char **text_at(struct discovery_access *a, unsigned i)
 {
     const char **all[TEXTS] = {&a->ca_file,    &a->cert_file, &a->key_file,
-                               &a->token_file, &a->user,      &a->password_file};
+                               &a->token_file, &a->user,      &a->password_file,
+                               &a->kubeconfig, &a->endpoints};
     return all[i];
 }
 
@@ -62,22 +63,63 @@ static void cut_line_end(const char *text)
         ((char *)(uintptr_t)text)[strcspn(text, "\r\n")] = '\0';
 }
 
-struct http *access_open(const struct discovery_access *a, int stop_fd, char *why)
+/* What the access does not say stays as it is in `s`. */
+static int read_all(struct arena *arena, const struct discovery_access *a,
+                    struct http_settings *s, char *why)
+{
+    const struct {
+        const char *path, **text;
+    } files[] = {{a->ca_file, &s->ca},
+                 {a->cert_file, &s->cert},
+                 {a->key_file, &s->key},
+                 {a->password_file, &s->password}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i].path != NULL &&
+            read_text(arena, files[i].path, files[i].text, why) < 0)
+            return -1;
+    }
+    if (a->password_file != NULL)
+        cut_line_end(s->password);
+    return 0;
+}
+
+struct http *access_open_with(const struct discovery_access *a,
+                              const struct http_settings *more, char *why)
 {
     struct arena arena;
     struct http *h = NULL;
-    struct http_settings s = {.user = a->user,
-                              .token_file = a->token_file,
-                              .insecure = a->insecure,
-                              .stop_fd = stop_fd};
+    struct http_settings s = *more;
+    if (a->user != NULL)
+        s.user = a->user;
+    if (a->token_file != NULL)
+        s.token_file = a->token_file;
+    s.insecure = a->insecure;
     arena_init(&arena, NULL, 0);
-    if (read_text(&arena, a->ca_file, &s.ca, why) == 0 &&
-        read_text(&arena, a->cert_file, &s.cert, why) == 0 &&
-        read_text(&arena, a->key_file, &s.key, why) == 0 &&
-        read_text(&arena, a->password_file, &s.password, why) == 0) {
-        cut_line_end(s.password);
+    if (read_all(&arena, a, &s, why) == 0)
         h = http_new(&s, why);
-    }
     arena_release(&arena);
     return h;
+}
+
+struct http *access_open(const struct discovery_access *a, int stop_fd, char *why)
+{
+    struct http_settings none = {.stop_fd = stop_fd};
+    return access_open_with(a, &none, why);
+}
+
+void access_digest(const struct discovery_access *a, struct sha512 *s)
+{
+    struct discovery_access copy = *a;
+    for (unsigned i = 0; i < TEXTS; i++) {
+        const char *text = *text_at(&copy, i);
+        char number = (char)i;
+        if (text == NULL)
+            continue;
+        sha512_add(s, &number, 1);
+        sha512_add(s, text, strlen(text) + 1);
+    }
+    if (a->insecure)
+        sha512_add(s, "insecure", sizeof "insecure");
+    if (a->exec)
+        sha512_add(s, "exec", sizeof "exec");
 }

@@ -2,6 +2,7 @@
 #ifndef ISTHMUS_CONFIG_DISCOVERY_ACCESS_H
 #define ISTHMUS_CONFIG_DISCOVERY_ACCESS_H
 
+#include "base/sha512.h"
 #include "config/discovery/discovery.h"
 #include "config/discovery/http.h"
 
@@ -12,5 +13,12 @@ void access_release(struct discovery_access *a);
 /* Reads the files, and is ready to ask. NULL: `why` (HTTP_WHY_MAX) says what is wrong.
  */
 struct http *access_open(const struct discovery_access *a, int stop_fd, char *why);
+
+/* The same; what the access does not say is as in `more`. */
+struct http *access_open_with(const struct discovery_access *a,
+                              const struct http_settings *more, char *why);
+
+/* All that it says; nothing is added when it says nothing. */
+void access_digest(const struct discovery_access *a, struct sha512 *s);
 
 #endif

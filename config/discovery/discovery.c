@@ -15,7 +15,7 @@
 
 /* The one that takes any path stands last. */
 static const struct discovery_source *const sources[] = {
-    &discovery_https, &discovery_http, &discovery_file};
+    &discovery_https, &discovery_http, &discovery_kubernetes, &discovery_file};
 
 uint64_t discovery_now_ns(void)
 {
@@ -43,6 +43,22 @@ bool discovery_asks(const char *source)
     return kind == NULL || kind->scheme[0] != '\0';
 }
 
+bool discovery_is_single(const char *source)
+{
+    const struct discovery_source *kind = source_for(source);
+    return kind != NULL && kind->is_single != NULL && kind->is_single(source);
+}
+
+void discovery_digest(const struct discovery_settings *settings,
+                      uint8_t digest[SHA512_LEN])
+{
+    struct sha512 s;
+    sha512_init(&s);
+    sha512_add(&s, settings->source, strlen(settings->source));
+    access_digest(&settings->access, &s);
+    sha512_end(&s, digest);
+}
+
 static void *run(void *context)
 {
     struct discovery *d = context;
@@ -66,18 +82,16 @@ static int start_thread(struct discovery *d)
     return error == 0 ? 0 : -1;
 }
 
-/* One file of the state directory for each SOURCE, by a digest of its text. */
-static char *state_path(const char *directory, const char *source)
+/* One file of the state directory for each source. */
+static char *state_path(const struct discovery_settings *settings)
 {
     uint8_t digest[SHA512_LEN];
-    struct sha512 s;
+    const char *directory = settings->state;
     size_t len = strlen(directory) + sizeof "/inventory-0123456789abcdef.json";
     char *path = malloc(len);
     if (path == NULL)
         return NULL;
-    sha512_init(&s);
-    sha512_add(&s, source, strlen(source));
-    sha512_end(&s, digest);
+    discovery_digest(settings, digest);
     int at = snprintf(path, len, "%s/inventory-", directory);
     for (unsigned i = 0; i < 8; i++)
         at += snprintf(path + at, len - (size_t)at, "%02x", digest[i]);
@@ -93,7 +107,7 @@ static int open_parts(struct discovery *d, const struct discovery_settings *s)
     d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     d->source = strdup(s->source);
     if (s->state != NULL)
-        d->state_file = state_path(s->state, s->source);
+        d->state_file = state_path(s);
     if (d->stop_fd < 0 || d->source == NULL ||
         (s->state != NULL && d->state_file == NULL))
         return -1;
@@ -113,7 +127,8 @@ struct discovery *discovery_new(const struct discovery_settings *settings,
     if (kind == NULL) {
         error_at(
             errs, at,
-            "plugin/inventory: '%s' is no source: expected a file, a directory or a URL",
+            "plugin/inventory: '%s' is no source: expected a file, a directory, a URL "
+            "or kubernetes:CONTEXT",
             settings->source);
         return NULL;
     }

@@ -29,6 +29,7 @@
 #ifndef ISTHMUS_CONFIG_DISCOVERY_DISCOVERY_H
 #define ISTHMUS_CONFIG_DISCOVERY_DISCOVERY_H
 
+#include "base/sha512.h"
 #include "config/inventory_json.h"
 
 struct discovery;
@@ -41,6 +42,12 @@ struct discovery_access {
     const char *token_file;           /* a bearer token, read for every request */
     const char *user, *password_file;
     bool insecure; /* any certificate will do */
+
+    /* of APIs of Kubernetes */
+    const char *kubeconfig; /* paths, with colons between; NULL: as kubectl does it */
+    bool exec;              /* programs that a kubeconfig names may be run */
+
+    const char *endpoints; /* of etcd: URLs, with blanks between; NULL: of this host */
 };
 
 struct discovery_settings {
@@ -78,6 +85,12 @@ struct discovery *discovery_new(const struct discovery_settings *settings,
 
 /* Whether a source of this text asks over the network, and does not only read files. */
 bool discovery_asks(const char *source);
+/* What tells sources apart: two that ask the same place as somebody else are two. */
+void discovery_digest(const struct discovery_settings *settings,
+                      uint8_t digest[SHA512_LEN]);
+
+/* Whether it can only ever bring one cluster, which it names itself. */
+bool discovery_is_single(const char *source);
 
 /* New values for all settings but `source`, `state` and `access`. */
 void discovery_set(struct discovery *d, const struct discovery_settings *settings);
@@ -116,6 +129,7 @@ void discovery_status(struct discovery *d, struct discovery_status *out);
 struct discovery_source {
     const char *name;   /* for messages: "file" */
     const char *scheme; /* SOURCE begins with it: "kubernetes:"; "": a path */
+    bool (*is_single)(const char *source); /* NULL: it never is */
     void (*run)(struct discovery *d);
 };
 

@@ -2,7 +2,6 @@
 #ifndef ISTHMUS_CONFIG_DISCOVERY_DISCOVERY_OWN_H
 #define ISTHMUS_CONFIG_DISCOVERY_DISCOVERY_OWN_H
 
-#include "base/sha512.h"
 #include "base/table.h"
 #include "config/discovery/discovery.h"
 
@@ -79,6 +78,7 @@ uint64_t discovery_save(struct discovery *d,
 /* Holds a record of the last known map; takes it. 0 or -1. */
 int discovery_restore_record(struct discovery *d, struct inventory_record *r);
 
-extern const struct discovery_source discovery_file, discovery_http, discovery_https;
+extern const struct discovery_source discovery_file, discovery_http, discovery_https,
+    discovery_kubernetes;
 
 #endif

@@ -25,6 +25,11 @@
     F(curl_easy_reset)                                                                 \
     F(curl_easy_cleanup)                                                               \
     F(curl_easy_strerror)                                                              \
+    F(curl_url)                                                                        \
+    F(curl_url_get)                                                                    \
+    F(curl_url_set)                                                                    \
+    F(curl_url_cleanup)                                                                \
+    F(curl_free)                                                                       \
     F(curl_slist_append)                                                               \
     F(curl_slist_free_all)                                                             \
     F(curl_multi_init)                                                                 \
@@ -81,13 +86,14 @@ struct http {
     CURL *easy;
     CURLM *multi;
     struct http_settings settings;
-    char *texts[8]; /* what `settings` points to */
+    char *texts[9]; /* what `settings` points to */
 };
 
 static const char **text_of_setting(struct http_settings *s, size_t i)
 {
-    const char **all[] = {&s->ca,       &s->cert,  &s->key,        &s->user,
-                          &s->password, &s->token, &s->token_file, &s->proxy};
+    const char **all[] = {&s->ca,         &s->cert,     &s->key,
+                          &s->user,       &s->password, &s->token,
+                          &s->token_file, &s->proxy,    &s->server_name};
     return all[i];
 }
 
@@ -145,10 +151,13 @@ struct exchange {
     const struct http_request *request;
     struct http_reply *reply;
     struct curl_slist *headers;
-    char *held; /* of the body, or the line that is not whole yet */
+    struct curl_slist *connect_to; /* where the host of the URL is another's name */
+    char *url;                     /* with that name; NULL: as it was given */
+    char *held;                    /* of the body, or the line that is not whole yet */
     size_t held_n, held_cap;
     bool too_long, no_memory, stopped, enough;
     time_t heard_s; /* when something came last */
+    time_t idle_s;
 };
 
 static time_t now_s(void)
@@ -310,6 +319,42 @@ static bool add_headers(struct exchange *x)
     return good && add_token(x);
 }
 
+/* HOST:PORT of the URL, and the URL with the certificate's name for its host. */
+static bool rename_host(struct exchange *x, CURLU *url)
+{
+    char *host = NULL, *port = NULL, *renamed = NULL, *to = NULL;
+    struct curl_slist *list = NULL;
+    bool good =
+        lib.curl_url_set(url, CURLUPART_URL, x->request->url, 0) == CURLUE_OK &&
+        lib.curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        lib.curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+        asprintf(&to, "::%s:%s", host, port) > 0 && add_header(x, "Host: ", to + 2) &&
+        lib.curl_url_set(url, CURLUPART_HOST, x->h->settings.server_name, 0) ==
+            CURLUE_OK &&
+        lib.curl_url_get(url, CURLUPART_URL, &renamed, 0) == CURLUE_OK;
+    if (good)
+        list = lib.curl_slist_append(NULL, to);
+    x->connect_to = list;
+    x->url = renamed;
+    lib.curl_free(host);
+    lib.curl_free(port);
+    free(to);
+    if (list == NULL)
+        snprintf(x->reply->why, sizeof x->reply->why, "no URL, or no host's name");
+    return list != NULL;
+}
+
+/* The server goes by another name than where it is. */
+static bool name_server(struct exchange *x)
+{
+    if (x->h->settings.server_name == NULL)
+        return true;
+    CURLU *url = lib.curl_url();
+    bool good = url != NULL && rename_host(x, url);
+    lib.curl_url_cleanup(url);
+    return good;
+}
+
 static void set_pem(CURL *easy, CURLoption option, const char *pem)
 {
     struct curl_blob blob = {.data = (void *)(uintptr_t)pem,
@@ -354,7 +399,8 @@ static void set_up(struct exchange *x)
     const struct http_request *r = x->request;
     const struct http_settings *s = &x->h->settings;
     lib.curl_easy_reset(easy);
-    lib.curl_easy_setopt(easy, CURLOPT_URL, r->url);
+    lib.curl_easy_setopt(easy, CURLOPT_URL, x->url == NULL ? r->url : x->url);
+    lib.curl_easy_setopt(easy, CURLOPT_CONNECT_TO, x->connect_to);
     lib.curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy == NULL ? "" : s->proxy);
     lib.curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
     lib.curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -395,6 +441,10 @@ static CURLcode transfer(struct exchange *x)
         }
         if (is_silent(x))
             return CURLE_OPERATION_TIMEDOUT;
+        if (x->request->idle != NULL && now_s() != x->idle_s) {
+            x->idle_s = now_s();
+            x->request->idle(x->request->context);
+        }
     }
     CURLMsg *m = lib.curl_multi_info_read(multi, &left);
     return m == NULL ? CURLE_OUT_OF_MEMORY : m->data.result;
@@ -442,7 +492,7 @@ int http_do(struct http *h, const struct http_request *request,
         .h = h, .request = request, .reply = reply, .heard_s = now_s()};
     *reply = (struct http_reply){0};
     int rc = -1;
-    if (add_headers(&x)) {
+    if (add_headers(&x) && name_server(&x)) {
         set_up(&x);
         if (lib.curl_multi_add_handle(h->multi, h->easy) == CURLM_OK) {
             CURLcode code = transfer(&x);
@@ -453,6 +503,8 @@ int http_do(struct http *h, const struct http_request *request,
     if (rc < 0 && reply->why[0] == '\0')
         snprintf(reply->why, sizeof reply->why, "out of memory");
     lib.curl_slist_free_all(x.headers);
+    lib.curl_slist_free_all(x.connect_to);
+    lib.curl_free(x.url);
     free(x.held);
     return rc;
 }

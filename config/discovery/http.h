@@ -25,11 +25,12 @@ struct http_settings {
     const char *ca;         /* NULL: those the system trusts */
     const char *cert, *key; /* of the client */
     const char *user, *password;
-    const char *token;      /* bearer */
-    const char *token_file; /* likewise, read again before each request; wins */
-    const char *proxy;      /* its URL; NULL: none, whatever the environment says */
-    bool insecure;          /* any certificate will do */
-    int stop_fd;            /* readable when all is over; -1: never */
+    const char *token;       /* bearer */
+    const char *token_file;  /* likewise, read again before each request; wins */
+    const char *proxy;       /* its URL; NULL: none, whatever the environment says */
+    const char *server_name; /* whom the certificate is for; NULL: the URL's host */
+    bool insecure;           /* any certificate will do */
+    int stop_fd;             /* readable when all is over; -1: never */
 };
 
 struct http;
@@ -51,6 +52,8 @@ struct http_request {
     bool (*line)(void *context, struct text line);
     void *context;
     unsigned silence_s; /* of a stream: it is over after that; 0 = never */
+    /* Called about once a second while a stream is silent; NULL: nobody cares. */
+    void (*idle)(void *context);
 };
 
 struct http_reply {

@@ -6,26 +6,25 @@
  * second, then two, up to the usual time. */
 #include "config/discovery/access.h"
 #include "config/discovery/discovery_own.h"
+#include "config/discovery/rest.h"
 
 #include "base/limits.h"
 
 #include <stdio.h>
 
 #define USUAL_MS 30000
-#define FIRST_MS 1000
 
 struct url {
     struct discovery *d;
     const char *source, *part;
     struct http *http; /* NULL: to be made */
     char etag[256], modified[64];
-    unsigned failures; /* in a row */
-    unsigned wait_s;   /* asked for by the server; 0: no */
+    struct rest rest;
 };
 
 static void fail(struct url *u, const char *why)
 {
-    u->failures++;
+    u->rest.failures++;
     u->etag[0] = u->modified[0] = '\0';
     discovery_failed(u->d, "%s", why);
     http_free(u->http); /* files that it was made from may have changed */
@@ -50,12 +49,12 @@ static void read_body(struct url *u, const struct http_reply *reply)
 static void take_reply(struct url *u, const struct http_reply *reply)
 {
     char why[HTTP_WHY_MAX];
-    u->wait_s = reply->retry_after_s;
+    u->rest.wait_s = reply->retry_after_s;
     if (reply->status == 200) {
-        u->failures = 0;
+        u->rest.failures = 0;
         read_body(u, reply);
     } else if (reply->status == 304) {
-        u->failures = 0;
+        u->rest.failures = 0;
         discovery_parts_gone(u->d, NULL, 0);
     } else {
         snprintf(why, sizeof why, "HTTP status %ld", reply->status);
@@ -87,33 +86,13 @@ static void look(struct url *u)
     http_reply_release(&reply);
 }
 
-/* Nine to eleven tenths of the time. */
-static int with_jitter(int64_t ms)
-{
-    int64_t jitter = ms / 5;
-    int64_t draw = (int64_t)(discovery_now_ns() / 1000 % 1000000);
-    int64_t out = ms - jitter / 2 + (jitter > 0 ? draw % jitter : 0);
-    return out > INT32_MAX ? INT32_MAX : (int)out;
-}
-
-static int rest_ms(struct url *u)
-{
-    int64_t usual_ms = discovery_settings(u->d).interval_us / 1000;
-    int64_t ms = usual_ms > 0 ? usual_ms : USUAL_MS;
-    if (u->failures > 0 && u->failures < 16 && FIRST_MS << (u->failures - 1) < ms)
-        ms = FIRST_MS << (u->failures - 1);
-    if (ms < (int64_t)u->wait_s * 1000)
-        ms = (int64_t)u->wait_s * 1000;
-    return with_jitter(ms);
-}
-
 static void run(struct discovery *d)
 {
     struct url u = {.d = d, .source = discovery_settings(d).source};
     u.part = discovery_part(d, u.source);
     do
         look(&u);
-    while (discovery_wait(d, -1, rest_ms(&u)));
+    while (discovery_wait(d, -1, rest_ms(d, &u.rest, USUAL_MS)));
     http_free(u.http);
 }
 

@@ -10,8 +10,9 @@
 
 const struct plugin plugin_inventory = {
     .name = "inventory",
-    .help = "clusters of a file or directory that is watched, as `cluster` lines",
-    .synopsis = "inventory FILE|DIRECTORY",
+    .help =
+        "clusters of files, a URL or APIs of Kubernetes, kept up to date, as `cluster` lines",
+    .synopsis = "inventory FILE|DIRECTORY|URL|kubernetes:CONTEXT",
     .options = inventory_options,
     .options_n = INVENTORY_OPTIONS_N,
     .setup = inventory_setup,

@@ -194,11 +194,6 @@ static int parse_zone(struct reader *rd, void *state)
     struct cluster_spec *spec = state;
     const char *word;
     while (reader_arg(rd, &word)) {
-        if (strstr(word, "{name}") == NULL)
-            return reader_error(rd,
-                                "'%s' would be the zone of every cluster: expected a "
-                                "zone with {name} in it, such as {name}.k8s.lan",
-                                word);
         if (spec->zones_n == CLUSTER_TEMPLATES_MAX)
             return reader_error(rd, "more than %d zones", CLUSTER_TEMPLATES_MAX);
         spec->zones[spec->zones_n++] = word;
@@ -228,8 +223,8 @@ const struct option inventory_options[INVENTORY_OPTIONS_N] = {
      .min = SECONDS / 10,
      .max = 24 * 3600 * SECONDS,
      .args = "DURATION",
-     .fallback = "1s",
-     .help = "time between looks, where the system does not tell of changes"},
+     .fallback = "1s for files, 30s otherwise",
+     .help = "time between looks, where nobody tells of changes"},
     {.name = "shrink",
      .kind = OPTION_U32,
      .offset = FIELD(shrink),
@@ -245,6 +240,7 @@ const struct option inventory_options[INVENTORY_OPTIONS_N] = {
      .args = "DIRECTORY|off",
      .fallback = "$STATE_DIRECTORY, as systemd sets it; else off",
      .help = "where the last known clusters are kept, for a start without the source"},
+    ACCESS_OPTIONS,
     COMMON_OPTIONS};
 
 /* ---- one cluster ---- */
@@ -354,6 +350,21 @@ int cluster_setup(struct setup *s, const struct directive *d)
 
 /* ---- inventories ---- */
 
+/* One zone for all would be one too few, unless there is only one. */
+static int check_zones(struct setup *s, const struct cluster_spec *spec,
+                       const char *source)
+{
+    for (uint32_t i = 0; i < spec->zones_n; i++) {
+        if (strstr(spec->zones[i], "{name}") == NULL && !discovery_is_single(source))
+            return error_at(s->errs, spec->draft.at,
+                            "plugin/inventory: '%s' would be the zone of every "
+                            "cluster: expected a zone with {name} in it, such as "
+                            "{name}.k8s.lan",
+                            spec->zones[i]);
+    }
+    return 0;
+}
+
 static int read_inventory(struct setup *s, struct clusters *all, struct reader *rd)
 {
     struct cluster_spec spec;
@@ -362,9 +373,11 @@ static int read_inventory(struct setup *s, struct clusters *all, struct reader *
     if (reader_one(rd, &word) < 0 ||
         reader_options(rd, inventory_options, INVENTORY_OPTIONS_N, &spec) < 0)
         return -1;
-    source = strstr(word, "://") != NULL ? word : plan_path(s->block, s->arena, word);
+    source = discovery_asks(word) ? word : plan_path(s->block, s->arena, word);
     if (source == NULL)
         return reader_error(rd, "out of memory");
+    if (check_zones(s, &spec, source) < 0 || access_settle(s, &spec) < 0)
+        return -1;
     return clusters_add_inventory(all, &spec, source, s->errs);
 }
 

@@ -29,6 +29,7 @@ HEADERS = [
     (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile', 'resolver/tsig_test.', 'tests/']),
     (r'curl/.*', ['config/discovery/http.']),
     (r'cjson/.*', ['base/tree.']),
+    (r'yaml\.h', ['config/yaml.']),
     (r'pcre2\.h', ['resolver/pattern.']),
     (r'microhttpd\.h', ['server/admin.']),
     (r'fstrm\.h', ['server/tap_sink.']),

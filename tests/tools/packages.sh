@@ -7,7 +7,7 @@ packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev make pkg-config libuv1-dev libldns-dev libpcre2-dev libcjson-dev libmicrohttpd-dev
-        echo libnghttp2-dev libssl-dev libcurl4-openssl-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
+        echo libnghttp2-dev libssl-dev libcurl4-openssl-dev libyaml-dev libfstrm-dev libprotobuf-c-dev protobuf-c-compiler
         ;;
     test)
         echo libcmocka-dev                                # unit tests
@@ -17,6 +17,7 @@ packages_of() {
         echo iproute2                                     # network namespaces for them
         echo systemd libseccomp2                          # the unit: its score, its filters
         echo fstrm-bin                                    # a reader of dnstap
+        echo python3-venv                                 # a mock of the API of Kubernetes
         echo zsh                                          # completions
         echo openssl curl                                 # certificates for them, DNS over HTTPS
         ;;

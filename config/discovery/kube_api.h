@@ -1,0 +1,31 @@
+/* The API of one cluster: who asks, where, and what a refusal means. */
+#ifndef ISTHMUS_CONFIG_DISCOVERY_KUBE_API_H
+#define ISTHMUS_CONFIG_DISCOVERY_KUBE_API_H
+
+#include "config/discovery/access.h"
+#include "config/discovery/kubeconfig.h"
+
+#define KUBE_IN_CLUSTER "in-cluster" /* the context that a Pod has by itself */
+
+struct kube_api;
+
+/* What the access says of kubeconfigs, else $KUBECONFIG, else ~/.kube/config. NULL
+ * after adding an error. */
+struct kubeconfig *kube_config(const struct discovery_access *a, struct errors *errs);
+
+/* Opens what a context names; `k` (NULL: the Pod's own service account) must outlive
+ * it. What the access says comes before what the kubeconfig does. NULL: `why`
+ * (HTTP_WHY_MAX) says what is wrong. */
+struct kube_api *kube_api_open(struct kubeconfig *k, const char *context,
+                               const struct discovery_access *a, int stop_fd,
+                               char *why);
+void kube_api_free(struct kube_api *api); /* NULL is fine */
+
+const char *kube_api_server(const struct kube_api *api);
+
+/* As http_do(), with `request->url` a path. Where the credentials are not accepted they
+ * are got anew, once. A reply whose status is not 200 has a `why`, too. */
+int kube_api_do(struct kube_api *api, const struct http_request *request,
+                struct http_reply *reply);
+
+#endif

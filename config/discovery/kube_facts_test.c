@@ -1,0 +1,135 @@
+#include "config/discovery/kube_facts.h"
+
+#include "base/hash.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#define UDP53 "\"ports\":[{\"port\":53,\"protocol\":\"UDP\"}]"
+
+typedef int reader(struct arena *a, struct text text, struct kube_facts *f);
+
+/* The DNS addresses and subnets that one object gives. */
+static int read_one(reader *read, const char *text, char *out, size_t cap)
+{
+    struct arena a;
+    struct kube_facts f = {0};
+    char word[ADDR_TEXT_MAX];
+    size_t at = 0;
+    arena_init(&a, NULL, 0);
+    int rc = read(&a, text_of(text), &f);
+    out[0] = '\0';
+    for (uint32_t i = 0; i < f.draft.dns.n; i++)
+        at += (size_t)snprintf(out + at, cap - at, "%s ",
+                               addr_print(&f.draft.dns.list[i], word));
+    for (uint32_t i = 0; i < f.draft.services.n; i++)
+        at += (size_t)snprintf(out + at, cap - at, "s%s ",
+                               cidr_print(&f.draft.services.list[i], word));
+    for (uint32_t i = 0; i < f.draft.pods.n; i++)
+        at += (size_t)snprintf(out + at, cap - at, "p%s ",
+                               cidr_print(&f.draft.pods.list[i], word));
+    if (f.draft.domain.len > 0)
+        name_print(f.draft.domain.wire, out + at);
+    arena_release(&a);
+    return rc;
+}
+
+static void objects_and_what_they_tell(void **unused)
+{
+    static const struct {
+        reader *read;
+        const char *text, *told;
+        int rc;
+    } cases[] = {
+        {kube_read_service,
+         "{\"metadata\":{},\"spec\":{\"clusterIPs\":[\"10.96.0.10\",\"fd00::a\"]," UDP53
+         "}}",
+         "10.96.0.10:53 [fd00::a]:53 ", 1},
+        {kube_read_service,
+         "{\"metadata\":{},\"spec\":{\"clusterIP\":\"10.96.0.10\",\"ports\":[{\"port\":"
+         "9153,\"protocol\":\"TCP\"},{\"port\":5353,\"protocol\":\"UDP\"}]}}",
+         "10.96.0.10:5353 ", 1},
+        {kube_read_service,
+         "{\"metadata\":{},\"spec\":{\"clusterIP\":\"None\"," UDP53 "}}", "", 0},
+        {kube_read_service,
+         "{\"metadata\":{},\"spec\":{\"clusterIP\":\"10.0.0.1\",\"ports\":[{\"port\":"
+         "9153,\"protocol\":\"TCP\"}]}}",
+         "", 0},
+        {kube_read_service, "{\"kind\":\"Status\"}", "", -1},
+        {kube_read_service, "<html>", "", -1},
+        {kube_read_services,
+         "{\"items\":[{\"metadata\":{},\"spec\":{\"clusterIP\":\"None\"," UDP53 "}},"
+         "{\"metadata\":{},\"spec\":{\"clusterIP\":\"10.43.0.10\"," UDP53 "}}]}",
+         "10.43.0.10:53 ", 1},
+        {kube_read_services, "{\"items\":[]}", "", 0},
+        {kube_read_services, "{\"items\":{}}", "", -1},
+        {kube_read_openshift,
+         "{\"metadata\":{},\"status\":{\"clusterIP\":\"172.30.0.10\",\"clusterDomain\":"
+         "\"Cluster.Example\"}}",
+         "172.30.0.10:53 cluster.example.", 1},
+        {kube_read_openshift, "{\"metadata\":{}}", "", 0},
+        {kube_read_openshift, "[]", "", -1},
+        {kube_read_service_cidrs,
+         "{\"items\":[{\"spec\":{\"cidrs\":[\"10.96.0.0/12\",\"fd00::/112\"]},"
+         "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}},"
+         "{\"spec\":{\"cidrs\":[\"10.112.0.0/16\"]}}]}",
+         "s10.96.0.0/12 sfd00::/112 ", 1},
+        {kube_read_service_cidrs, "{\"items\":[]}", "", 0},
+        {kube_read_service_cidrs, "{}", "", -1},
+        {kube_read_kubeadm,
+         "{\"data\":{\"ClusterConfiguration\":\"networking:\\n  dnsDomain: k8s.lan\\n  "
+         "podSubnet: 10.244.0.0/16,fd01::/48\\n  serviceSubnet: 10.96.0.0/16\\n\"}}",
+         "s10.96.0.0/16 p10.244.0.0/16 pfd01::/48 k8s.lan.", 1},
+        {kube_read_kubeadm, "{\"data\":{\"ClusterConfiguration\":\"a: [\"}}", "", -1},
+        {kube_read_kubeadm, "{\"data\":{}}", "", 0},
+        {kube_read_kubeadm, "7", "", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char told[512];
+        int rc = read_one(cases[i].read, cases[i].text, told, sizeof told);
+        if (rc != cases[i].rc || strcmp(told, cases[i].told) != 0)
+            fail_msg("%s: %d, %s", cases[i].text, rc, told);
+    }
+}
+
+static void names_of_contexts(void **unused)
+{
+    static const char *const cases[][2] = {
+        {"kind-a", "kind-a"},
+        {"arn:aws:eks:eu-1:12:cluster/prod", "prod"},
+        {"admin@c.example:6443", "admin-c.example-6443"},
+        {"a/", "a-"},
+        {"@@", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[64];
+        kube_name_cluster(cases[i][0], name, sizeof name);
+        assert_string_equal(name, cases[i][1]);
+    }
+}
+
+static void the_address_of_a_node(void **unused)
+{
+    char address[64];
+    assert_int_equal(
+        kube_read_node(TEXT("{\"items\":[{\"status\":{\"addresses\":[{\"type\":"
+                            "\"Hostname\",\"address\":\"n\"},{\"type\":\"InternalIP\","
+                            "\"address\":\"172.18.0.3\"}]}}]}"),
+                       address, sizeof address),
+        0);
+    assert_string_equal(address, "172.18.0.3");
+    assert_int_equal(kube_read_node(TEXT("{}"), address, sizeof address), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objects_and_what_they_tell),
+        cmocka_unit_test(names_of_contexts),
+        cmocka_unit_test(the_address_of_a_node),
+    };
+    if (hash_seed() < 0)
+        return 1;
+    return cmocka_run_group_tests_name("kube_facts", tests, NULL, NULL);
+}

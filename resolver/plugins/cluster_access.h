@@ -1,0 +1,54 @@
+/* What `inventory` shows to its source, and what it believes: the options of sources
+ * over HTTP. */
+#ifndef ISTHMUS_RESOLVER_PLUGINS_CLUSTER_ACCESS_H
+#define ISTHMUS_RESOLVER_PLUGINS_CLUSTER_ACCESS_H
+
+#include "resolver/clusters.h"
+#include "resolver/plugin.h"
+
+int access_parse_tls(struct reader *rd, void *spec);
+int access_parse_user(struct reader *rd, void *spec);
+int access_parse_token_file(struct reader *rd, void *spec);
+int access_parse_kubeconfig(struct reader *rd, void *spec);
+
+#define ACCESS_FIELD(name) offsetof(struct cluster_spec, access.name)
+
+#define ACCESS_OPTIONS_N 6
+#define ACCESS_OPTIONS                                                                 \
+    {.name = "tls",                                                                    \
+     .kind = OPTION_CUSTOM,                                                            \
+     .parse = access_parse_tls,                                                        \
+     .args = "[CERT KEY] [CA]",                                                        \
+     .help = "files of what is shown to an https:// source, and of the authorities "   \
+             "that are believed instead of the system's"},                             \
+        {.name = "token_file",                                                         \
+         .kind = OPTION_CUSTOM,                                                        \
+         .parse = access_parse_token_file,                                             \
+         .args = "FILE",                                                               \
+         .help = "a bearer token for the source; read again for every request"},       \
+        {.name = "user",                                                               \
+         .kind = OPTION_CUSTOM,                                                        \
+         .parse = access_parse_user,                                                   \
+         .args = "NAME PASSWORD-FILE",                                                 \
+         .help = "a user of the source"},                                              \
+        {.name = "insecure",                                                           \
+         .kind = OPTION_FLAG,                                                          \
+         .offset = ACCESS_FIELD(insecure),                                             \
+         .help = "believe any certificate: whoever is on the way can say what "        \
+                 "clusters there are"},                                                \
+        {.name = "kubeconfig",                                                         \
+         .kind = OPTION_CUSTOM,                                                        \
+         .parse = access_parse_kubeconfig,                                             \
+         .args = "FILE[:FILE...]",                                                     \
+         .fallback = "$KUBECONFIG, else ~/.kube/config",                               \
+         .help = "how to reach APIs of Kubernetes, and as whom"},                      \
+    {                                                                                  \
+        .name = "exec", .kind = OPTION_FLAG, .offset = ACCESS_FIELD(exec),             \
+        .help = "run the programs by which a kubeconfig gets its credentials"          \
+    }
+
+/* After all options: file names as they are for the process, and a word about what is
+ * insecure. 0, or -1 after adding an error. */
+int access_settle(struct setup *s, struct cluster_spec *spec);
+
+#endif

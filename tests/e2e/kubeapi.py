@@ -1,0 +1,243 @@
+"""APIs of Kubernetes for tests: kmock, installed by its name into build/kmock, keeps the objects and tells
+watchers; in front of it stands Api, which asks for credentials, counts, and can be faulty:
+
+    api = Api(token='secret')
+    api.create('/api/v1/namespaces/kube-system/services', {...})
+    api.fault = 'cut'                  # from now on, until it is None again
+
+kmock has no versions of objects and no bookmarks: Api gives lists a version and adds what is asked for."""
+import base64
+import contextlib
+import fcntl
+import functools
+import http.client
+import http.server
+import itertools
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import harness
+from harness import Process, free_port, skip, wait_until
+
+HOME = os.path.join(harness.ROOT, 'build/kmock')
+DNS = '/api/v1/namespaces/kube-system/services'
+CIDRS = '/apis/networking.k8s.io/v1/servicecidrs'
+CONFIGMAPS = '/api/v1/namespaces/kube-system/configmaps'
+
+
+@functools.cache
+def interpreter():
+    """The Python that has kmock."""
+    python = os.path.join(HOME, 'bin/python')
+    if sys.version_info < (3, 11):
+        skip('kmock needs Python 3.11')
+    os.makedirs(HOME, exist_ok=True)
+    with open(HOME + '.lock', 'w', encoding='ascii') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if subprocess.run([python, '-c', 'import kmock'], check=False, capture_output=True).returncode != 0 \
+                if os.path.exists(python) else True:
+            for words in ([sys.executable, '-m', 'venv', HOME],
+                          [python, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', 'kmock==0.8']):
+                done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=180)
+                if done.returncode != 0:
+                    skip('kmock cannot be installed: ' + (done.stderr or done.stdout).strip().split('\n')[-1])
+    return python
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One request: judged, perhaps spoilt, passed on."""
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, body=b'', **headers):
+        self.send_response(status)
+        for name, value in {'Content-Type': 'application/json', 'Content-Length': str(len(body)), 'Connection': 'close',
+                            **headers}.items():
+            self.send_header(name.replace('_', '-'), value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def do_GET(self):
+        api = self.server.api
+        api.asked.append((self.path, self.headers.get('Host', '')))
+        if api.token is not None and self.headers.get('Authorization') != f'Bearer {api.token}':
+            self.reply(401)
+        elif any(part in self.path for part in api.forbidden):
+            self.reply(403, b'{"kind":"Status","code":403}')
+        elif api.fault in ('401', '403', '404', '410', '429', '500'):
+            self.reply(int(api.fault), b'{"kind":"Status"}', **({'Retry_After': '1'} if api.fault == '429' else {}))
+        elif api.fault == 'slow':
+            api.hold.wait(30)
+        elif 'watch=1' in self.path:
+            with contextlib.suppress(OSError):
+                self.watch()
+        else:
+            with contextlib.suppress(OSError):
+                self.list()
+
+    def list(self):
+        api = self.server.api
+        status, body = api.pass_on('GET', self.path)
+        if status == 200 and b'"items"' in body:
+            value = json.loads(body)
+            value['metadata']['resourceVersion'] = api.version()
+            items = value['items'] if api.fault != 'empty' else []
+            limit = int(api.page or 0)
+            if limit and len(items) > 0:
+                at = int(self.path.split('continue=')[1].split('&')[0]) if 'continue=' in self.path else 0
+                if at + limit < len(items):
+                    value['metadata']['continue'] = str(at + limit)
+                items = items[at:at + limit]
+            value['items'] = items
+            body = json.dumps(value).encode()
+        if api.fault == 'html':
+            body = b'<html>Please log in</html>'
+        elif api.fault == 'wrong':
+            body = b'{"items": {"a": 1}, "spec": [], "data": 7}'
+        elif api.fault == 'huge':
+            body = b'{"items": ["' + b'x' * (70 * 1024 * 1024) + b'"]}'
+        if api.fault == 'cut':
+            self.send_response(200)
+            self.send_header('Content-Length', str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:len(body) // 2])
+            self.close_connection = True
+            return
+        self.reply(status, body)
+
+    def watch(self):
+        """kmock tells first what is there, which a real API does not when it is asked from a version on."""
+        api = self.server.api
+        upstream = http.client.HTTPConnection('127.0.0.1', api.store)
+        upstream.request('GET', self.path)
+        answer = upstream.getresponse()
+        self.send_response(200)
+        self.send_header('Connection', 'close')
+        self.end_headers()
+        self.close_connection = True
+        gone = threading.Event()
+        mine = (self, upstream, gone)
+        api.watches.append(mine)
+        try:
+            while True:
+                line = answer.readline()
+                if not line or gone.is_set():
+                    break
+                if not line.strip():
+                    continue
+                event = json.loads(line)
+                event['object'].setdefault('metadata', {})['resourceVersion'] = api.version()
+                text = json.dumps(event).encode() + b'\n'
+                if api.fault == 'cut line':
+                    self.wfile.write(text[:len(text) // 2])
+                    break
+                self.wfile.write(text)
+                self.wfile.flush()
+        finally:
+            api.watches.remove(mine)
+            upstream.close()
+
+
+class Api:
+    """An API at `url`. With `ca` and `identity` over TLS; `clients`: of these authorities alone."""
+
+    def __init__(self, token=None, identity=None, clients=None):
+        self.store = free_port()
+        self.kmock = Process([interpreter(), os.path.join(os.path.dirname(__file__), 'kmock_server.py'), str(self.store)],
+                             'kmock')
+        wait_until(lambda: 'ready' in self.kmock.output(), 20, 'kmock is ready')
+        self.token, self.fault, self.forbidden, self.page = token, None, (), None
+        self.asked, self.watches, self.hold = [], [], threading.Event()
+        self.versions = itertools.count(100)
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server.daemon_threads = True
+        self.server.api = self
+        self.port = self.server.server_address[1]
+        self.url = f'http://127.0.0.1:{self.port}'
+        if identity is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(identity.cert, identity.key)
+            if clients is not None:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(clients.cert)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.url = f'https://127.0.0.1:{self.port}'
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def version(self):
+        return str(next(self.versions))
+
+    def pass_on(self, method, path, value=None):
+        upstream = http.client.HTTPConnection('127.0.0.1', self.store, timeout=20)
+        upstream.request(method, path, None if value is None else json.dumps(value), {'Content-Type': 'application/json'})
+        answer = upstream.getresponse()
+        body = answer.read()
+        upstream.close()
+        return answer.status, body
+
+    def create(self, path, value):
+        return self.pass_on('POST', path, value)
+
+    def change(self, path, value):
+        return self.pass_on('PATCH', path, value)
+
+    def delete(self, path):
+        return self.pass_on('DELETE', path)
+
+    def tell(self, event):
+        """An event of our own to all watchers."""
+        for handler, _, _ in list(self.watches):
+            handler.wfile.write(json.dumps(event).encode() + b'\n')
+            handler.wfile.flush()
+
+    def end_watches(self):
+        for handler, _, gone in list(self.watches):
+            gone.set()
+            with contextlib.suppress(OSError):
+                handler.connection.shutdown(2)
+
+    def asks(self, part=''):
+        return sum(part in path for path, _ in self.asked)
+
+
+def dns_service(*addresses, name='kube-dns', uid=None, port=53):
+    return {'metadata': {'name': name, 'namespace': 'kube-system', 'uid': uid or f'uid-{addresses[0]}',
+                         'labels': {'k8s-app': 'kube-dns'}, 'managedFields': [{'f': {'g': {'h': {'i': {'j': {'k': {}}}}}}}]},
+            'spec': {'clusterIP': addresses[0], 'clusterIPs': list(addresses),
+                     'ports': [{'name': 'dns', 'port': port, 'protocol': 'UDP'}, {'name': 'dns-tcp', 'port': port, 'protocol': 'TCP'}]}}
+
+
+def service_cidr(name, *cidrs, ready='True'):
+    return {'metadata': {'name': name}, 'spec': {'cidrs': list(cidrs)}, 'status': {'conditions': [{'type': 'Ready', 'status': ready}]}}
+
+
+def kubeadm(services, pods, domain='cluster.local'):
+    text = f'clusterName: kubernetes\nnetworking:\n  dnsDomain: {domain}\n  podSubnet: {pods}\n  serviceSubnet: {services}\n'
+    return {'metadata': {'name': 'kubeadm-config', 'namespace': 'kube-system'}, 'data': {'ClusterConfiguration': text}}
+
+
+def kubeconfig(clusters, users, current=None):
+    """As YAML: `clusters` and `users` are objects by the name of their context."""
+    out = {'apiVersion': 'v1', 'kind': 'Config', 'current-context': current or next(iter(clusters)),
+           'contexts': [{'name': n, 'context': {'cluster': n, 'user': n}} for n in clusters],
+           'clusters': [{'name': n, 'cluster': c} for n, c in clusters.items()],
+           'users': [{'name': n, 'user': users.get(n, {})} for n in clusters]}
+    return json.dumps(out, indent=1)
+
+
+def data(path):
+    """A file in base64, as kubeconfigs have it."""
+    with open(path, 'rb') as file:
+        return base64.b64encode(file.read()).decode()
+
+
+def now_ms():
+    return time.monotonic() * 1000
