@@ -56,6 +56,8 @@
           "`dnstap listen`: every message is written to each of them")                 \
     LIMIT(TAP_FLUSH_MS, 100, "ms", "`dnstap`: a message waits no longer to be sent")   \
     LIMIT(TAP_WAIT_S, 4, "s", "`dnstap`: for a peer, at each step; as CoreDNS")        \
+    LIMIT(TAP_END_MS, 1000, "ms",                                                      \
+          "`dnstap`: for all peers at the end, which a reload waits for")              \
     LIMIT(TAP_RETRY_S, 10, "s",                                                        \
           "`dnstap`: between attempts to reach a peer, and lines about losses")        \
     LIMIT(SHED_DEPTH, 1024, "answers per UDP socket",                                  \

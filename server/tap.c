@@ -26,6 +26,7 @@ struct tap {
     pthread_mutex_t lock; /* for `wake`: two threads sleep and rouse */
     pthread_cond_t wake;
     _Atomic bool asleep, ended;
+    tap_end end; /* when the thread is to be done with what waits */
     _Atomic(struct tap_ring *) rings[TAP_WORKERS_MAX];
 };
 
@@ -70,7 +71,7 @@ static struct tap_sink *sink_of(struct tap *t)
     char reason[OUTSIDE_REASON_MAX] = "";
     if (t->sink != NULL || now_s() < t->retry_at)
         return t->sink;
-    t->sink = tap_sink_connect(&t->how, reason);
+    t->sink = tap_sink_connect(&t->how, &t->end, reason);
     if (t->sink == NULL) {
         t->retry_at = now_s() + TAP_RETRY_S;
         log_error("plugin/dnstap: No connection to dnstap endpoint %s: %s", t->text,
@@ -156,8 +157,8 @@ static void *run(void *tap)
             rest(t);
         tell_losses(t);
     }
-    while (drain(t))
-        ;
+    while (tap_now_ms() < atomic_load(&t->end) && drain(t))
+        continue;
     tap_sink_close(t->sink);
     return NULL;
 }
@@ -226,7 +227,8 @@ static int prepare(struct tap *t, const struct outside_tap *how, char *reason)
 {
     if (keep_settings(t, how) < 0)
         return -1;
-    if (how->listen && (t->listen = tap_listen_open(&t->how, t->text, reason)) == NULL)
+    if (how->listen &&
+        (t->listen = tap_listen_open(&t->how, t->text, &t->end, reason)) == NULL)
         return -1;
     return start(t);
 }
@@ -237,6 +239,7 @@ void *tap_open(const struct outside_tap *how, char *reason)
     snprintf(reason, OUTSIDE_REASON_MAX, "out of memory");
     if (t == NULL)
         return NULL;
+    t->end = TAP_ENDLESS;
     if (prepare(t, how, reason) == 0)
         return t;
     release(t);
@@ -247,6 +250,7 @@ void tap_close(void *tap)
 {
     struct tap *t = tap;
     pthread_mutex_lock(&t->lock);
+    atomic_store(&t->end, tap_now_ms() + TAP_END_MS);
     atomic_store(&t->ended, true);
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);

@@ -18,7 +18,8 @@
 struct tap_listen {
     const struct outside_tap *how;
     const char *text;
-    int fd, end;      /* `end`: an eventfd, readable when all is over */
+    const tap_end *end;
+    int fd, over;     /* `over`: an eventfd, readable when it is */
     struct stat made; /* the socket in the file system, to remove no other */
     pthread_t thread;
     pthread_mutex_t lock; /* for the list: one thread adds, another writes */
@@ -130,7 +131,7 @@ static void accept_one(struct tap_listen *l)
     if (fd < 0)
         return;
     char reason[OUTSIDE_REASON_MAX];
-    struct tap_sink *s = tap_sink_accept(fd, l->how, reason);
+    struct tap_sink *s = tap_sink_accept(fd, l->how, l->end, reason);
     if (s == NULL)
         log_warning("plugin/dnstap: %s: a connection was given up: %s", l->text,
                     reason);
@@ -141,7 +142,7 @@ static void accept_one(struct tap_listen *l)
 static void *accept_all(void *listen)
 {
     struct tap_listen *l = listen;
-    struct pollfd fds[] = {{.fd = l->end, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = l->over, .events = POLLIN},
                            {.fd = l->fd, .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
@@ -172,8 +173,8 @@ void tap_listen_write(struct tap_listen *l, const struct iovec *iov, int n)
 static int start(struct tap_listen *l)
 {
     sigset_t all, old;
-    l->end = eventfd(0, EFD_CLOEXEC);
-    if (l->end < 0)
+    l->over = eventfd(0, EFD_CLOEXEC);
+    if (l->over < 0)
         return -1;
     pthread_mutex_init(&l->lock, NULL);
     sigfillset(&all);
@@ -183,7 +184,7 @@ static int start(struct tap_listen *l)
     if (error == 0)
         return 0;
     pthread_mutex_destroy(&l->lock);
-    close(l->end);
+    close(l->over);
     return -1;
 }
 
@@ -198,12 +199,12 @@ static void close_socket(struct tap_listen *l)
 }
 
 struct tap_listen *tap_listen_open(const struct outside_tap *how, const char *text,
-                                   char *reason)
+                                   const tap_end *end, char *reason)
 {
     struct tap_listen *l = calloc(1, sizeof *l);
     if (l == NULL)
         return NULL;
-    *l = (struct tap_listen){.how = how, .text = text};
+    *l = (struct tap_listen){.how = how, .text = text, .end = end};
     l->fd =
         how->kind == TAP_UNIX ? listen_unix(how, reason) : listen_tcp_on(how, reason);
     if (l->fd < 0) {
@@ -223,12 +224,12 @@ void tap_listen_close(struct tap_listen *l)
     if (l == NULL)
         return;
     uint64_t one = 1;
-    ssize_t written = write(l->end, &one, sizeof one);
+    ssize_t written = write(l->over, &one, sizeof one);
     (void)written; /* the counter of an eventfd takes it */
     pthread_join(l->thread, NULL);
     for (unsigned i = 0; i < l->n; i++)
         tap_sink_close(l->sinks[i]);
     pthread_mutex_destroy(&l->lock);
-    close(l->end);
+    close(l->over);
     close_socket(l);
 }

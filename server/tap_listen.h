@@ -2,7 +2,7 @@
  * thread of its own accepts them and shakes hands, so that one who only connects holds
  * up nobody; one who does not read fast enough loses its connection, nothing else.
  *
- *     l = tap_listen_open(&how, text, reason);
+ *     l = tap_listen_open(&how, text, &end, reason);
  *     tap_listen_write(l, iov, n);        // the tap's thread
  *     tap_listen_close(l);
  */
@@ -13,9 +13,9 @@
 
 struct tap_listen;
 
-/* `how` and `text` outlive it. NULL: `reason` says why. */
+/* All but `reason` outlive it. NULL: `reason` says why. */
 struct tap_listen *tap_listen_open(const struct outside_tap *how, const char *text,
-                                   char *reason);
+                                   const tap_end *end, char *reason);
 void tap_listen_write(struct tap_listen *l, const struct iovec *iov, int n);
 void tap_listen_close(struct tap_listen *l); /* NULL is fine */
 

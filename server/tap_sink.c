@@ -11,10 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOOK_MS 100 /* between looks whether all is to end */
+
+/* How long one call may wait. */
+struct patience {
+    int64_t until_ms;
+    const tap_end *end;
+};
 
 struct tap_sink {
     int fd;
+    struct patience patience; /* of the call that is going on */
     struct tls_stream *tls;
     struct tls_session *session; /* nobody's use: the next connection is another sink */
     struct fstrm_writer *writer;
@@ -32,15 +42,37 @@ static fstrm_res on_close(void *object)
     return fstrm_res_success; /* tap_sink_close() does it */
 }
 
-/* Waits until the socket is ready; false: TAP_WAIT_S have passed. */
-static bool wait_for(int fd, short events)
+int64_t tap_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct patience patience_of(const tap_end *end)
+{
+    return (struct patience){.until_ms = tap_now_ms() + TAP_WAIT_S * 1000, .end = end};
+}
+
+static int64_t left_ms(const struct patience *p)
+{
+    int64_t end_ms = atomic_load(p->end);
+    return (end_ms < p->until_ms ? end_ms : p->until_ms) - tap_now_ms();
+}
+
+/* Waits until the socket is ready; false: patience is at its end. */
+static bool wait_for(const struct patience *patience, int fd, short events)
 {
     struct pollfd p = {.fd = fd, .events = events};
-    int n;
-    do
-        n = poll(&p, 1, TAP_WAIT_S * 1000);
-    while (n < 0 && errno == EINTR);
-    return n > 0;
+    int64_t left;
+    while ((left = left_ms(patience)) > 0) {
+        int n = poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
+        if (n > 0)
+            return true;
+        if (n < 0 && errno != EINTR)
+            return false;
+    }
+    return false;
 }
 
 static ssize_t read_some(struct tap_sink *s, void *to, size_t len)
@@ -63,7 +95,7 @@ static bool wait_again(struct tap_sink *s, short events)
         return false;
     if (s->tls != NULL)
         events = tls_wants_write(s->tls) ? POLLOUT : POLLIN;
-    return wait_for(s->fd, events);
+    return wait_for(&s->patience, s->fd, events);
 }
 
 static fstrm_res on_read(void *object, void *to, size_t len)
@@ -153,7 +185,7 @@ static int begin_tls(struct tap_sink *s, const struct outside_tap *how, char *re
     if (s->tls == NULL)
         return give_up(reason, "out of memory");
     while ((error = tls_handshake(s->tls)) == EAGAIN) {
-        if (!wait_for(s->fd, tls_wants_write(s->tls) ? POLLOUT : POLLIN))
+        if (!wait_for(&s->patience, s->fd, tls_wants_write(s->tls) ? POLLOUT : POLLIN))
             return give_up(reason, "no answer");
     }
     if (error == 0)
@@ -162,7 +194,8 @@ static int begin_tls(struct tap_sink *s, const struct outside_tap *how, char *re
 }
 
 /* Takes the descriptor. */
-static struct tap_sink *begin(int fd, const struct outside_tap *how, char *reason)
+static struct tap_sink *begin(int fd, const struct outside_tap *how, const tap_end *end,
+                              char *reason)
 {
     struct tap_sink *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -171,6 +204,7 @@ static struct tap_sink *begin(int fd, const struct outside_tap *how, char *reaso
         return NULL;
     }
     s->fd = fd;
+    s->patience = patience_of(end);
     if (how->kind == TAP_TLS && begin_tls(s, how, reason) < 0) {
         tap_sink_close(s);
         return NULL;
@@ -182,13 +216,15 @@ static struct tap_sink *begin(int fd, const struct outside_tap *how, char *reaso
     return NULL;
 }
 
-struct tap_sink *tap_sink_accept(int fd, const struct outside_tap *how, char *reason)
+struct tap_sink *tap_sink_accept(int fd, const struct outside_tap *how,
+                                 const tap_end *end, char *reason)
 {
-    return begin(fd, how, reason);
+    return begin(fd, how, end, reason);
 }
 
 int tap_sink_write(struct tap_sink *s, const struct iovec *iov, int n)
 {
+    s->patience = patience_of(s->patience.end);
     return fstrm_writer_writev(s->writer, iov, n) == fstrm_res_success ? 0 : -1;
 }
 
@@ -196,6 +232,7 @@ void tap_sink_close(struct tap_sink *s)
 {
     if (s == NULL)
         return;
+    s->patience = patience_of(s->patience.end);
     if (s->writer != NULL)
         fstrm_writer_destroy(&s->writer); /* STOP, and waits for FINISH */
     tls_close(s->tls);
@@ -206,21 +243,23 @@ void tap_sink_close(struct tap_sink *s)
 
 /* ---- connecting ---- */
 
-static int connect_to(int fd, const struct sockaddr *to, socklen_t len)
+static int connect_to(int fd, const struct sockaddr *to, socklen_t len,
+                      const tap_end *end)
 {
+    struct patience patience = patience_of(end);
     if (connect(fd, to, len) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return errno;
     int error = ETIMEDOUT;
     socklen_t error_len = sizeof error;
-    if (wait_for(fd, POLLOUT))
+    if (wait_for(&patience, fd, POLLOUT))
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
     return error;
 }
 
 static int open_and_connect(const struct sockaddr *to, socklen_t len, uint32_t buffer,
-                            int *error)
+                            const tap_end *end, int *error)
 {
     int size = buffer > INT32_MAX ? INT32_MAX : (int)buffer;
     int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -230,26 +269,26 @@ static int open_and_connect(const struct sockaddr *to, socklen_t len, uint32_t b
     }
     if (to->sa_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    *error = connect_to(fd, to, len);
+    *error = connect_to(fd, to, len, end);
     if (*error == 0)
         return fd;
     close(fd);
     return -1;
 }
 
-static int connect_unix(const struct outside_tap *how, char *reason)
+static int connect_unix(const struct outside_tap *how, const tap_end *end, char *reason)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int error = 0;
     memcpy(to.sun_path, how->path, strlen(how->path)); /* its length has been checked */
-    int fd = open_and_connect((const struct sockaddr *)&to, sizeof to, 0, &error);
+    int fd = open_and_connect((const struct sockaddr *)&to, sizeof to, 0, end, &error);
     if (fd < 0)
         snprintf(reason, OUTSIDE_REASON_MAX, "%s", strerror(error));
     return fd;
 }
 
 /* Each address of the name in turn. */
-static int connect_tcp(const struct outside_tap *how, char *reason)
+static int connect_tcp(const struct outside_tap *how, const tap_end *end, char *reason)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *list = NULL;
@@ -260,16 +299,17 @@ static int connect_tcp(const struct outside_tap *how, char *reason)
         return -1;
     }
     for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next)
-        fd = open_and_connect(a->ai_addr, a->ai_addrlen, how->send_buffer, &error);
+        fd = open_and_connect(a->ai_addr, a->ai_addrlen, how->send_buffer, end, &error);
     freeaddrinfo(list);
     if (fd < 0)
         snprintf(reason, OUTSIDE_REASON_MAX, "%s", strerror(error));
     return fd;
 }
 
-struct tap_sink *tap_sink_connect(const struct outside_tap *how, char *reason)
+struct tap_sink *tap_sink_connect(const struct outside_tap *how, const tap_end *end,
+                                  char *reason)
 {
-    int fd =
-        how->kind == TAP_UNIX ? connect_unix(how, reason) : connect_tcp(how, reason);
-    return fd < 0 ? NULL : begin(fd, how, reason);
+    int fd = how->kind == TAP_UNIX ? connect_unix(how, end, reason)
+                                   : connect_tcp(how, end, reason);
+    return fd < 0 ? NULL : begin(fd, how, end, reason);
 }

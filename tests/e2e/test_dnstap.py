@@ -3,6 +3,7 @@
 """dnstap: what is written can be read by the tools of others (fstrm_capture, dnstap-read), over every kind of
 socket and in both directions; a reader that is slow, gone or never there costs no answer.
 """
+import contextlib
 import functools
 import os
 import re
@@ -273,6 +274,23 @@ def test_without_a_reader_answers_go_on_and_losses_are_told():
     wait_until(lambda: 'No connection to dnstap endpoint' in server.log(), what='a complaint')
     for _ in range(50):
         equal(ask(server, 'www.example.com').rcode, 'NOERROR', 'an answer')
+
+
+def test_who_goes_on_slowly_does_not_hold_up_the_end():
+    port = free_port()
+    server = tapped(f'dnstap listen tcp://127.0.0.1:{port}')
+    with connected(('127.0.0.1', port)) as sock:
+        sent = []
+
+        def greet():
+            with contextlib.suppress(OSError):
+                for octet in struct.pack('>III', 0, 412, READY) + struct.pack('>II', 1, 400) + bytes(400):
+                    sent.append(sock.send(bytes([octet])))
+                    threading.Event().wait(0.1 if len(sent) < 4 else 3)
+        threading.Thread(target=greet, daemon=True).start()
+        wait_until(lambda: len(sent) > 3, what='the greeting is under way')
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: not server.alive, 5, 'the end')
 
 
 def test_a_path_of_another_program_is_not_taken():
