@@ -570,8 +570,11 @@ void streams_orphan(struct streams *s, uint32_t listener)
 {
     for (uint32_t i = 0; i < s->list.n; i++) {
         struct stream *c = s->list.list[i];
-        if (c != NULL && c->listener == listener)
-            stream_begin_end(c);
+        if (c == NULL || c->listener != listener)
+            continue;
+        c->limits.proxy = NULL; /* they go with the plan, which may end first */
+        c->limits.https = NULL;
+        stream_begin_end(c);
     }
 }
 

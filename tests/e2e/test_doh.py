@@ -323,5 +323,22 @@ def test_reload_under_open_connections():
         equal(frames_until(two, lambda f: f[0] == 0)[-1][3][-4:], bytes([192, 0, 2, 2]), 'HTTP/2 too')
 
 
+def test_a_listener_that_goes_takes_its_counters_with_it():
+    server = HttpsServer(more=f'prometheus 127.0.0.1:{free_port()}')
+    with connect(server, 'h2') as sock:
+        no_window = frame(4, 0, 0, struct.pack('>HI', 4, 0))
+        post = {':method': 'POST', ':scheme': 'https', ':authority': 'dns.test', ':path': '/nowhere'}
+        sock.sendall(GREETING + no_window + request(1) + frame(1, 4, 3, b''.join(literal(*field) for field in post.items())))
+        frames_until(sock, lambda f: f[0] == 1)
+        without = '.:@PORT@' + server.text().split('.:@PORT@')[1]
+        server.text = lambda: without
+        server.reload()
+        server.reload()  # by its end the first configuration is freed
+        with contextlib.suppress(OSError):
+            sock.sendall(frame(0, 1, 3, b'the rest of a request that is refused'))
+            frames_until(sock, lambda f: f[2] == 3)
+    equal(harness.ask(server, 'x.test').data, ['192.0.2.1'], 'the others are answered')
+
+
 if __name__ == '__main__':
     harness.main()
