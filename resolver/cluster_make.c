@@ -320,13 +320,19 @@ struct cluster *cluster_make(struct clusters *all, const struct cluster_spec *sp
                              struct inventory_record *r, struct errors *errs)
 {
     struct where at = {.file = r->file, .line = r->line};
-    struct making *m = calloc(1, sizeof *m); /* 20 KiB */
-    if (m == NULL) {
+    if (all->making == NULL)
+        all->making = malloc(sizeof *all->making); /* 20 KiB */
+    if (all->making == NULL) {
         error_at(errs, at, "plugin/cluster: out of memory");
         return NULL;
     }
-    *m = (struct making){.all = all, .spec = spec, .record = r, .at = at, .errs = errs};
-    struct cluster *c = make(m);
-    free(m);
-    return c;
+    struct making *m = all->making;
+    m->all = all;
+    m->spec = spec;
+    m->record = r;
+    m->at = at;
+    m->errs = errs;
+    m->zones_n = m->dns_n = 0;
+    m->domain = NULL;
+    return make(m);
 }

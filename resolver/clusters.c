@@ -246,8 +246,9 @@ static int try_record(struct clusters_inventory *inv, struct inventory_record *r
     if (old != NULL)
         table_del(&inv->names, hash_of(name), old);
     if (table_put(&inv->names, hash_of(name), c) < 0) {
+        error_at(errs, c->at, "plugin/inventory: out of memory");
         cluster_map_remove(&inv->all->map, c);
-        return error_at(errs, c->at, "plugin/inventory: out of memory");
+        return -1;
     }
     return 0;
 }
@@ -523,8 +524,10 @@ void clusters_publish(struct plan *p)
 
 void clusters_release(struct plan *p)
 {
-    for (struct clusters *all = p->clusters; all != NULL; all = all->next)
+    for (struct clusters *all = p->clusters; all != NULL; all = all->next) {
         cluster_map_release(&all->map);
+        free(all->making);
+    }
     each_inventory(p, release_inventory, p);
     p->clusters = NULL;
 }

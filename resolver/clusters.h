@@ -13,6 +13,7 @@
 struct plan;
 struct plan_block;
 struct clusters;
+struct making;
 
 #define CLUSTER_TEMPLATES_MAX 8
 
@@ -60,6 +61,7 @@ struct clusters {
     struct plan *plan;
     const struct plan_block *block;
     struct clusters_inventory *inventories, **inventories_last;
+    struct making *making; /* cluster_make.c\'s own, used again and again */
     uint32_t unreversed;   /* whose reverse names the block is never asked for */
     struct clusters *next; /* of the plan */
 };

@@ -69,7 +69,7 @@ static void place_start(struct place *p)
     errors_init(&errs);
     p->d = discovery_new(&p->settings, (struct where){0}, &errs);
     assert_non_null(p->d);
-    assert_true(discovery_settle(p->d, wait_ms()));
+    assert_true(discovery_settle(p->d, (unsigned)wait_ms()));
     errors_release(&errs);
 }
 
