@@ -11,12 +11,16 @@
 /* An answer may be as long as a datagram can be. Pages that were never written cost
  * nothing, and the odd 64 octets keep the heads of the slots out of one set of the
  * processor's cache. */
-#define SLOT_IN     (65536 + 64)
-#define IN_LEN      ((size_t)UDP_BATCH * SLOT_IN)
-#define OUT_OCTETS  (65536 + UDP_BATCH * 512)
-#define ROUNDS      4 /* batches per socket and wake-up */
-#define NO_QUESTION UINT8_MAX
-#define SWEEP_MS    1000
+#define SLOT_IN       (65536 + 64)
+#define IN_LEN        ((size_t)UDP_BATCH * SLOT_IN)
+#define OUT_OCTETS    (65536 + UDP_BATCH * 512)
+#define ROUNDS        4 /* batches per socket and wake-up */
+#define NO_QUESTION   UINT8_MAX
+#define DRAWS_A_PLACE 16
+#define SWEEP_MS      1000
+/* For answers that come while the worker has lost its processor. Asked for; without the
+ * privilege the system's default stays. */
+#define RECEIVE_BUFFER (4 * 1024 * 1024)
 /* Longer than any question is waited for: then a retired socket closes without being
  * settled. */
 #define DRAIN_US  (15 * 1000000ull)
@@ -42,6 +46,7 @@ struct dial_udp_socket {
 struct dial_udp_pool {
     struct addr peer, source;
     uint64_t idle_us;
+    uint32_t draws;
     struct dial_udp_socket *sockets[UPSTREAM_UDP_SOCKETS]; /* NULL: not open */
     struct dial_udp_socket *drawn;                         /* in this turn */
     uint32_t drawn_in;
@@ -302,10 +307,12 @@ static int connected_fd(const struct dial_udp_pool *p, int *out)
 {
     union pktinfo_sockaddr sa;
     const int omit4 = IP_PMTUDISC_OMIT, omit6 = IPV6_PMTUDISC_OMIT;
+    const int room = RECEIVE_BUFFER;
     int domain = p->peer.family == 4 ? AF_INET : AF_INET6;
     int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
     if (domain == AF_INET)
         setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit4, sizeof omit4);
     else
@@ -424,15 +431,20 @@ static void doubt_sockets(struct dial_udp_pool *p, const struct dial_udp_socket 
 }
 
 /* Draws a place at random; an empty one gets a socket. Places that will not do are
- * passed over. */
+ * passed over. A pool begins with one place and has one more for every DRAWS_A_PLACE
+ * draws: an upstream among thousands would have four sockets for four questions, and
+ * whoever guesses at ports is no nearer, since a question leaves from one of them. */
 static int draw(struct dial_udp *d, struct dial_udp_pool *p, uint32_t avoid,
                 struct dial_udp_socket **out)
 {
     int error = EADDRNOTAVAIL;
-    uint32_t start = entropy_below(&d->turn->entropy, UPSTREAM_UDP_SOCKETS);
+    uint32_t places = 1 + p->draws++ / DRAWS_A_PLACE;
+    if (places > UPSTREAM_UDP_SOCKETS)
+        places = UPSTREAM_UDP_SOCKETS;
+    uint32_t start = entropy_below(&d->turn->entropy, places);
     for (uint32_t i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
         struct dial_udp_socket **place =
-            &p->sockets[(start + i) % UPSTREAM_UDP_SOCKETS];
+            &p->sockets[i < places ? (start + i) % places : i];
         if (*place != NULL && worn(*place, d->turn->now_us))
             retire(*place);
         if (*place != NULL && (*place)->conn == avoid)
