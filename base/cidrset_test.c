@@ -51,7 +51,7 @@ static void those_inside_are_found(void **unused)
 /* In any order, and out again in another. */
 static void thousands_come_and_go(void **unused)
 {
-    enum { N = 4096 };
+    enum { N = 1024 };
     struct cidrset s = {0};
     struct cidr *list = calloc(N, sizeof *list);
     assert_non_null(list);
@@ -64,7 +64,7 @@ static void thousands_come_and_go(void **unused)
             assert_int_equal(cidrset_put(&s, &list[n]), 0);
         }
         assert_int_equal(within(&s, "10.0.0.0/8"), N);
-        assert_int_equal(within(&s, "10.7.0.0/16"), 256);
+        assert_int_equal(within(&s, "10.3.0.0/16"), 256);
         for (uint32_t i = 0; i < N; i++) {
             uint32_t n = i * 2741 % N;
             assert_int_equal(within(&s, "10.0.0.0/8"), N - i);

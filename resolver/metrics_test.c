@@ -293,7 +293,8 @@ static struct plan *build(struct world *w, const char *corefile)
     struct plan_flags flags = {.dns_port = 53};
     struct config *config =
         config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), &errs);
-    struct plan *p = plan_build(config, w->registry, &flags, &errs);
+    struct plan *p =
+        config == NULL ? NULL : plan_build(config, w->registry, &flags, &errs);
     errors_release(&errs);
     assert_non_null(p);
     return p;

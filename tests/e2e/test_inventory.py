@@ -170,6 +170,13 @@ def test_a_reload_keeps_them_and_options_count():
     equal(load.lost, [], f'of {load.asked} questions none is lost over reloads')
 
 
+def test_the_example_is_read():
+    example = f'{os.path.dirname(os.path.abspath(__file__))}/../../examples/inventory.json'
+    corefile = write(f'{folder("example")}/Corefile', f'. {{\n inventory {example} {{\n  zone {{name}}.k8s.lan\n }}\n}}\n')
+    _, out, _ = harness.run([harness.ISTHMUS, 'check', '--offline', '--conf', corefile])
+    check('; 3 clusters, not asked' in out and 'REJECTED' not in out, 'all of examples/inventory.json', out)
+
+
 def test_the_last_known_map():
     place, state = folder('away'), folder('state')
     put(place, 'a.json', cluster('a'))
