@@ -208,6 +208,7 @@ $(BUILD)/isthmus.8: docs/isthmus.8.in $(OUT)/isthmus
 	@$(OUT)/isthmus help --man | sed -e '/^\.\\" COMMANDS/{r /dev/stdin' -e 'd}' $< >$@
 
 MANUALS := $(BUILD)/isthmus.8 $(BUILD)/isthmus-corefile.5
+UNITS   := $(wildcard examples/*.service examples/*.socket)
 
 manual: $(MANUALS) ## build/isthmus.8 and isthmus-corefile.5 from the tables; read them with man -l
 
@@ -220,8 +221,15 @@ install: all manual ## install to DESTDIR PREFIX (/usr/local): program, manual p
 	    install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
 	for e in $(wildcard examples/*.Corefile examples/*/Corefile examples/*.json examples/*/*.yaml); do \
 	    install -D -m 644 $$e $(DESTDIR)$(PREFIX)/share/doc/isthmus/$$e || exit 1; done
-	for u in $(wildcard examples/*.service examples/*.socket); do \
+	for u in $(UNITS); do \
 	    install -D -m 644 $$u $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; done
+	sed -i 's|=/usr/local/bin/|=$(PREFIX)/bin/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/isthmus.service
+
+uninstall: ## take away what `install` put there, with the same DESTDIR PREFIX; /etc/isthmus stays
+	rm -f $(DESTDIR)$(PREFIX)/bin/isthmus $(DESTDIR)$(PREFIX)/share/bash-completion/completions/isthmus \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_isthmus $(MANUALS:$(BUILD)/isthmus%=$(DESTDIR)$(PREFIX)/share/man/man*/isthmus%) \
+	    $(UNITS:examples/%=$(DESTDIR)$(PREFIX)/lib/systemd/system/%)
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/isthmus
 
 clean: ## remove build/
 	rm -rf $(BUILD)
@@ -230,7 +238,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: all manual lib test check unit oom scenario e2e golden fuzz fuzz-run bench cov lint analyze format demo lab \
-    install clean help
+    install uninstall clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -257,7 +257,8 @@ static enum ending corefile_directive(struct parser *p)
     if (corefile_push(p, to, name) < 0)
         return ENDING_ERROR;
     enum ending ending = corefile_rest(p, &name, to);
-    struct directive d = {name.text, name.at, to->list, to->n};
+    struct directive d = {
+        .name = name.text, .at = name.at, .tokens = to->list, .tokens_n = to->n};
     if (word == NO_WORD)
         corefile_unknown(p, &d);
     return ending;
@@ -368,6 +369,7 @@ static int corefile_finish_block(struct parser *p)
     if (p->keys.n == 0 || (corefile_is_stray(p) && p->order_n == 0))
         return 0;
     struct block *b = corefile_add_block(p);
+    const char *(*usage)(const char *) = p->words->usage;
     struct directive *list = arena_array(p->arena, p->order_n, sizeof *list);
     if (b == NULL || (list == NULL && p->order_n > 0))
         return corefile_memory(p);
@@ -378,7 +380,13 @@ static int corefile_finish_block(struct parser *p)
                         .at = p->keys.list[0].at};
     for (uint32_t i = 0; i < p->order_n; i++) {
         const struct tokens *t = &p->drafts[p->order[i]];
-        list[i] = (struct directive){t->list[0].text, t->list[0].at, t->list, t->n};
+        list[i] = (struct directive){
+            .name = t->list[0].text,
+            .at = t->list[0].at,
+            .tokens = t->list,
+            .tokens_n = t->n,
+            .usage = usage == NULL ? NULL : usage(t->list[0].text),
+        };
     }
     return 0;
 }

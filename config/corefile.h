@@ -22,6 +22,7 @@ struct directive {
     struct where at; /* of the first occurrence */
     struct token *tokens;
     uint32_t tokens_n;
+    const char *usage; /* how it is written, for messages; NULL: not known */
 };
 
 struct block {
@@ -35,10 +36,11 @@ struct block {
 /* Words the caller knows. `refused` (may be NULL) gives the reason for a word that
  * CoreDNS or its world knows and we do not have, e.g. kubernetes; NULL for a word it
  * does not know. The directive's tokens are given so that the reason can use its
- * arguments. */
+ * arguments. `usage` (may be NULL) gives how one of the words is written. */
 struct vocabulary {
     const char *const *words;
     uint32_t words_n;
+    const char *(*usage)(const char *word);
     const char *(*refused)(const char *word, const struct directive *d,
                            struct arena *a);
 };

@@ -126,6 +126,18 @@ int reader_error(struct reader *rd, const char *fmt, ...)
                     rd->directive->name, text);
 }
 
+/* How what is being read is written, as the end of a message; empty: not known. */
+static const char *reader_usage(const struct reader *rd, char *out, size_t room)
+{
+    const struct option *o = rd->option;
+    out[0] = '\0';
+    if (rd->nesting == 0 && rd->directive->usage != NULL)
+        snprintf(out, room, ": expected `%s`", rd->directive->usage);
+    else if (o != NULL && o->kind != OPTION_OTHER && o->args != NULL)
+        snprintf(out, room, ": expected `%s %s`", o->name, o->args);
+    return out;
+}
+
 int reader_error_args(struct reader *rd)
 {
     const char *word = reader_token(rd)->text;
@@ -134,8 +146,10 @@ int reader_error_args(struct reader *rd)
     if (strcmp(word, "}") == 0)
         return reader_error(rd, "Wrong argument count or unexpected line ending after "
                                 "'}': put the '}' on a line of its own");
-    return reader_error(rd, "Wrong argument count or unexpected line ending after '%s'",
-                        word);
+    char usage[200];
+    return reader_error(rd,
+                        "Wrong argument count or unexpected line ending after '%s'%s",
+                        word, reader_usage(rd, usage, sizeof usage));
 }
 
 static int reader_one_missing(struct reader *rd)
@@ -405,6 +419,7 @@ int reader_options(struct reader *rd, const struct option *options, size_t n,
     int rc = 0;
     while (reader_block(rd)) {
         const struct option *o = option_find(options, n, reader_token(rd)->text);
+        rd->option = o;
         int read =
             o == NULL ? option_unknown(rd, options, n) : option_read(rd, o, state);
         if (read < 0) {
@@ -412,5 +427,6 @@ int reader_options(struct reader *rd, const struct option *options, size_t n,
             rc = -1;
         }
     }
+    rd->option = NULL;
     return rc;
 }

@@ -19,7 +19,8 @@ struct reader {
     const struct directive *directive;
     uint32_t at; /* tokens taken; the current token is tokens[at - 1] */
     uint32_t nesting;
-    struct arena *arena; /* where what is read may live */
+    const struct option *option; /* that is read; NULL: none of a table */
+    struct arena *arena;         /* where what is read may live */
     struct errors *errs;
 };
 

@@ -22,8 +22,8 @@ const struct plugin *plugin_find(const char *name)
 #define LATER "it is not in this version of isthmus"
 #define NEVER "it is no part of isthmus"
 #define OUTSIDE                                                                        \
-    "needs the API of a cluster it runs in; from outside write: cluster "              \
-    "cluster-b.local 10.97.0.0/16"
+    "needs the API of a cluster it runs in; from outside write, with the cluster's "   \
+    "Service subnet: cluster cluster-b.local 10.97.0.0/16"
 
 struct refusal {
     const char *name, *reason;
@@ -52,7 +52,13 @@ static const char *kubernetes_zone(const struct directive *d)
     return NULL;
 }
 
-/* The line that does its job from outside. */
+static bool is_default_domain(const char *zone)
+{
+    return strcmp(zone, "cluster.local") == 0 || strcmp(zone, "cluster.local.") == 0;
+}
+
+/* The line that does its job from outside. The zone is what the cluster itself calls
+ * its names: without `domain` they would be asked as cluster.local. */
 static const char *kubernetes_refusal(const struct directive *d, struct arena *a)
 {
     const char *zone = kubernetes_zone(d);
@@ -60,8 +66,11 @@ static const char *kubernetes_refusal(const struct directive *d, struct arena *a
     if (zone != NULL)
         text = arena_printf(a,
                             "kubernetes needs the API of a cluster it runs in; from "
-                            "outside write: cluster %s 10.97.0.0/16",
-                            zone);
+                            "outside write, with the cluster's Service subnet: cluster "
+                            "%s 10.97.0.0/16%s%s",
+                            zone,
+                            is_default_domain(zone) ? "" : ", and in its block domain ",
+                            is_default_domain(zone) ? "" : zone);
     return text == NULL ? "kubernetes " OUTSIDE : text;
 }
 
@@ -77,6 +86,12 @@ static const char *refusal_of(const char *word, const struct directive *d,
     return NULL;
 }
 
+static const char *usage_of(const char *word)
+{
+    const struct plugin *p = plugin_find(word);
+    return p == NULL ? NULL : p->synopsis;
+}
+
 const struct vocabulary *plugin_vocabulary(void)
 {
     static const char *const words[] = {
@@ -86,6 +101,7 @@ const struct vocabulary *plugin_vocabulary(void)
     static const struct vocabulary vocabulary = {
         .words = words,
         .words_n = sizeof words / sizeof *words,
+        .usage = usage_of,
         .refused = refusal_of,
     };
     return &vocabulary;

@@ -72,11 +72,14 @@ static void a_plugin_we_do_not_have_is_told_apart_from_a_misspelt_one(void **unu
 static void kubernetes_is_answered_with_the_line_for_outside(void **unused)
 {
     expect_refusal("kubernetes east.local in-addr.arpa",
-                   "from outside write: cluster east.local 10.97.0.0/16");
+                   "Service subnet: cluster east.local 10.97.0.0/16, and in its block "
+                   "domain east.local");
+    expect_refusal("kubernetes cluster.local in-addr.arpa {\n pods insecure\n }",
+                   "Service subnet: cluster cluster.local 10.97.0.0/16");
     expect_refusal("kubernetes 10.96.0.0/16 ip6.arpa {\n ttl 30\n }",
-                   "from outside write: cluster cluster-b.local 10.97.0.0/16");
+                   "Service subnet: cluster cluster-b.local 10.97.0.0/16");
     expect_refusal("kubernetes",
-                   "from outside write: cluster cluster-b.local 10.97.0.0/16");
+                   "Service subnet: cluster cluster-b.local 10.97.0.0/16");
 }
 
 int main(void)

@@ -1,5 +1,7 @@
 #include "server/arguments.h"
 
+#include "base/nearest.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,24 @@ static const struct flag *find(const char *name, size_t len)
             return &flags[i];
     }
     return NULL;
+}
+
+static enum arguments_verdict unknown_flag(const char *name, size_t len, FILE *out)
+{
+    const char *names[FLAGS_N];
+    char text[64];
+    for (size_t i = 0; i < FLAGS_N; i++)
+        names[i] = flags[i].option.name;
+    snprintf(text, sizeof text, "%.*s", (int)len, name);
+    const char *near = nearest_word(text, names, FLAGS_N);
+    fprintf(out, "flag provided but not defined: -%.*s\n", (int)len, name);
+    if (command_find(text) != NULL)
+        fprintf(out, "%s is a command, written without dashes: isthmus %s\n", text,
+                text);
+    else if (near != NULL)
+        fprintf(out, "did you mean -%s?\n", near);
+    arguments_usage(out);
+    return ARGUMENTS_WRONG;
 }
 
 static int set_switch(bool *to, const char *value)
@@ -133,14 +153,8 @@ static enum arguments_verdict take_flag(struct arguments *a, char **argv, int *a
     const char *value = strchr(name, '=');
     size_t len = value != NULL ? (size_t)(value - name) : strlen(name);
     const struct flag *f = find(name, len);
-    if (f == NULL) {
-        fprintf(out, "flag provided but not defined: -%.*s\n", (int)len, name);
-        if (value == NULL && command_find(name) != NULL)
-            fprintf(out, "%s is a command, written without dashes: isthmus %s\n", name,
-                    name);
-        arguments_usage(out);
-        return ARGUMENTS_WRONG;
-    }
+    if (f == NULL)
+        return unknown_flag(name, len, out);
     if (value != NULL)
         return set(a, f, value + 1, out);
     if (f->id >= FLAG_PLUGINS)

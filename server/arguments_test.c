@@ -71,6 +71,9 @@ static void wrong_lines_say_what_is_wrong(void **unused)
         enum arguments_verdict verdict;
     } lines[] = {
         {{"-nosuch"}, "flag provided but not defined: -nosuch\n", ARGUMENTS_WRONG},
+        {{"-dns.prot", "53"},
+         "flag provided but not defined: -dns.prot\ndid you mean -dns.port?\n",
+         ARGUMENTS_WRONG},
         {{"-conf"}, "flag needs an argument: -conf\n", ARGUMENTS_WRONG},
         {{"-p", "0"}, "invalid value \"0\" for flag -p", ARGUMENTS_WRONG},
         {{"-p", "65536"}, "invalid value \"65536\"", ARGUMENTS_WRONG},

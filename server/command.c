@@ -140,8 +140,11 @@ static int wrong_choice(const struct command *c, const char *word)
 {
     struct command_words choices = c->choices();
     const char *near = nearest_word(word, choices.list, choices.n);
+    const char *why = c->why_not == NULL ? NULL : c->why_not(word);
     char list[200] = "";
     size_t len = 0;
+    if (why != NULL)
+        return command_wrong(c, "'%s' is not supported: %s", word, why);
     if (near != NULL)
         return command_wrong(c, "'%s' is not known, did you mean '%s'?", word, near);
     for (uint32_t i = 0; i < choices.n && len + 40 < sizeof list; i++)

@@ -41,7 +41,8 @@ struct command {
     const char *words;             /* after the name, as in the usage; NULL: none */
     unsigned words_min, words_max; /* how many; max 0 with `words`: no end */
     struct command_words (*choices)(void); /* what the first word may be; NULL: any */
-    const char *line;                      /* what it does; a line without a dot */
+    const char *(*why_not)(const char *word); /* why a word is none of them, or NULL */
+    const char *line;                         /* what it does; a line without a dot */
     const char *help;  /* more: paragraphs with an empty line between; or NULL */
     const char *exits; /* "0: all is well\n1: ...", 2 for a wrong line left out */
     const struct command_option *options;     /* the last has no name; NULL: none */

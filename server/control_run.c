@@ -32,10 +32,13 @@ static cJSON *error_of(struct tree *t, const struct errors *errs)
 struct search {
     struct name zone; /* lower case */
     const struct cluster *found;
+    const char *word;
+    const struct cluster *near; /* its zone begins with the word */
     struct text_list {
         char text[400];
         size_t len;
-    } known; /* for whoever asked for one that is not there */
+        uint32_t more; /* that found no room */
+    } known;           /* for whoever asked for one that is not there */
 };
 
 static bool is_zone_of(const struct cluster *c, const struct name *zone)
@@ -52,8 +55,12 @@ static void look_at(const struct cluster *c, void *context)
     struct search *s = context;
     if (is_zone_of(c, &s->zone))
         s->found = c;
-    size_t room = sizeof s->known.text - s->known.len;
-    if (strlen(c->label) + 3 < room)
+    size_t len = strlen(s->word), room = sizeof s->known.text - s->known.len;
+    if (strncmp(c->label, s->word, len) == 0 && c->label[len] == '.')
+        s->near = c;
+    if (strlen(c->label) + 3 >= room)
+        s->known.more++;
+    else
         s->known.len += (size_t)snprintf(s->known.text + s->known.len, room, "%s%s",
                                          s->known.len == 0 ? "" : ", ", c->label);
 }
@@ -198,17 +205,28 @@ static cJSON *set_drain(struct tree *t, struct reload *r, const struct cluster *
     return root;
 }
 
+static cJSON *no_cluster(struct tree *t, const struct search *s)
+{
+    char more[32] = "";
+    if (s->near != NULL)
+        return control_error(t, "no cluster %s, did you mean %s?", s->word,
+                             s->near->label);
+    if (s->known.more > 0)
+        snprintf(more, sizeof more, " and %u more", s->known.more);
+    return control_error(t, "no cluster %s: there is %s%s", s->word,
+                         s->known.len == 0 ? "none" : s->known.text, more);
+}
+
 static cJSON *drain(struct tree *t, struct reload *r, const struct control_words *w)
 {
-    struct search s = {.found = NULL};
+    struct search s = {.word = w->list[1]};
     struct addr addr;
     bool on = strcmp(w->list[0], "drain") == 0, one = w->n > 2;
     if (read_zone(w->list[1], &s.zone) < 0)
         return control_error(t, "'%s' is no zone", w->list[1]);
     find_cluster(r->plan, &s);
     if (s.found == NULL)
-        return control_error(t, "no cluster %s: there is %s", w->list[1],
-                             s.known.len == 0 ? "none" : s.known.text);
+        return no_cluster(t, &s);
     if (one && addr_parse(&addr, text_of(w->list[2]), 53) < 0)
         return control_error(t, "'%s' is no address: expected ADDRESS or ADDRESS:PORT",
                              w->list[2]);

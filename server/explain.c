@@ -8,17 +8,29 @@
 #include "resolver/wire.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ANSWER_SIZE 4096 /* that the question offers: as much as UDP may carry */
 
 /* ---- the question ---- */
+
+/* An address is asked for as `dig -x` does. */
+static void ask_for_reverse(struct explain *e, const struct addr *a)
+{
+    struct cidr whole = {.family = a->family, .bits = a->family == 4 ? 32 : 128};
+    memcpy(whole.ip, a->ip, sizeof whole.ip);
+    cidr_reverse_zone(&whole, 0, &e->name);
+    e->type = DNS_PTR;
+}
 
 static int read_words(struct explain *e, const struct explain_what *what,
                       struct errors *errs)
 {
     struct addr from;
     e->type = DNS_A;
-    if (name_parse(&e->name, text_of(what->name)) < 0)
+    if (addr_parse_ip(&from, text_of(what->name)) == 0)
+        ask_for_reverse(e, &from);
+    else if (name_parse(&e->name, text_of(what->name)) < 0)
         return error_at(errs, (struct where){0}, "'%s' is no domain name", what->name);
     if (what->type[0] != '\0' && rdata_type_parse(text_of(what->type), &e->type) < 0)
         return error_at(errs, (struct where){0},

@@ -233,8 +233,9 @@ static void print_result(const cJSON *root)
     putchar('\n');
     const cJSON *ede = tree_get(result, "ede");
     if (ede != NULL) {
+        const char *text = tree_text_of(ede, "text");
         head(NULL, "reason");
-        printf("%s (extended error %.0f)\n", tree_text_of(ede, "text"),
+        printf("%s%s(extended error %.0f)\n", text, text[0] == '\0' ? "" : " ",
                tree_number_of(ede, "code"));
     }
 }
@@ -333,7 +334,7 @@ const struct command command_explain = {
         "the question as it was asked and of whom, what the answer was renamed to, what\n"
         "the cache had or kept. It is a real question: it counts, and is cached.\n"
         "\n"
-        "TYPE is A without it. With --conf no server is needed: the Corefile is read\n"
+        "TYPE is A without it; an address for NAME asks for its reverse name. With --conf no server is needed: the Corefile is read\n"
         "and the question answered in this process, which sends to the addresses that\n"
         "the Corefile names.",
     .exits =

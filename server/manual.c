@@ -138,6 +138,13 @@ static int print_manual(void)
 
 /* ---- isthmus plugins ---- */
 
+/* Why a Corefile that names it would be refused; NULL: nobody knows it. */
+static const char *why_not(const char *name)
+{
+    const struct directive alone = {.name = name};
+    return plugin_vocabulary()->refused(name, &alone, NULL);
+}
+
 static int plugins_run(const struct command_line *l)
 {
     if (command_given(l, "man"))
@@ -170,6 +177,7 @@ const struct command command_plugins = {
     .words = "[NAME]",
     .words_max = 1,
     .choices = names,
+    .why_not = why_not,
     .line = "what a Corefile may say: the plugins, or the options of one",
     .exits = "0: always",
     .options = options,

@@ -280,7 +280,8 @@ static void log_failure(struct reload *r, struct errors *errs, const char *signa
             log_error("%s: %s", form, e->text);
     }
     if (signal != NULL)
-        log_error("%s: %u errors, the old configuration stays in use", signal, errs->n);
+        log_error("%s: %u error%s, the old configuration stays in use", signal, errs->n,
+                  errs->n == 1 ? "" : "s");
     forget_failure(r);
     r->failure = *errs;
     errors_init(errs);

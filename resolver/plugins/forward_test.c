@@ -71,6 +71,8 @@ static void what_is_refused_and_why(void **unused)
         {"a..b 127.0.0.1", "", "unable to normalize 'a..b'"},
         {". not_a..name", "",
          "not an IP address, file, or valid domain: \"not_a..name\""},
+        {"127.0.0.1", "", "after '127.0.0.1': expected `forward FROM TO...`"},
+        {". 127.0.0.1", "health_check 1s domain", "expected `health_check DURATION"},
         {". /nonexistent/resolv.conf", "", "not an IP address, file, or valid domain"},
         {". dns.example.org", "resolver 127.0.0.1", "failed to resolve"},
         {". dns.example.org:53", "", "not an IP address, file, or valid domain"},

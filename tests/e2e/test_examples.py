@@ -111,6 +111,18 @@ def test_unit_starts_what_is_installed():
             check(re.search(rf'{word}\b', out + err), f'the option {word} exists', out + err)
 
 
+def test_unit_starts_the_program_wherever_it_is_installed():
+    root = harness.folder('root')
+    where = (f'DESTDIR={root}', 'PREFIX=/usr')
+    status, _, err = run(['make', '-C', ROOT, 'install', *where])
+    equal(status, 0, f'make install: {err}')
+    with open(f'{root}/usr/lib/systemd/system/isthmus.service', encoding='ascii') as file:
+        program = re.search(r'^ExecStart=(\S+)', file.read(), re.M)[1]
+    check(os.access(root + program, os.X_OK), 'the program of the unit', program)
+    run(['make', '-C', ROOT, 'uninstall', *where])
+    equal([name for _, _, names in os.walk(root) for name in names], [], 'uninstall leaves nothing')
+
+
 def test_unit_as_systemd_reads_it():
     tool = need('systemd-analyze')
     with open(f'{ROOT}/examples/isthmus.service', encoding='ascii') as file:

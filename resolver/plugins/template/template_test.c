@@ -203,7 +203,8 @@ static void what_cannot_be_meant_is_refused_with_its_place(void **unused)
     static const struct {
         const char *block, *text;
     } list[] = {
-        {"template", "Wrong argument count or unexpected line ending after 'template'"},
+        {"template", "Wrong argument count or unexpected line ending after 'template': "
+                     "expected `template CLASS TYPE [ZONE...]`"},
         {"template XX A",
          "invalid query class XX: expected IN, CH, HS or ANY, in capitals"},
         {"template in A",
@@ -218,14 +219,14 @@ static void what_cannot_be_meant_is_refused_with_its_place(void **unused)
          "could not parse regex: a(?=b), look-ahead is not in RE2's language, at "
          "character 2"},
         {"template IN A {\n match\n}",
-         "Wrong argument count or unexpected line ending after 'match'"},
+         "Wrong argument count or unexpected line ending after 'match': expected `match REGEX...`"},
         {"template IN A {\n answer \"{{ .Foo }}\"\n}",
          "could not compile template: {{ .Foo }}, .Foo is not offered here: it is asked "
          "of the data of a template"},
         {"template IN A {\n ederror 65536\n}",
          "invalid number '65536': expected 0 to 65535"},
         {"template IN A {\n ederror 1 a b\n}",
-         "Wrong argument count or unexpected line ending after 'b'"},
+         "Wrong argument count or unexpected line ending after 'b': expected `ederror CODE [TEXT]`"},
         {"template IN A {\n answers x\n}",
          "unknown property 'answers', did you mean 'answer'?"},
         {"template IN A {\n expr true\n}",
