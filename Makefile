@@ -176,7 +176,7 @@ cov: ## lines and branches of each module that the unit tests reach
 	@$(MAKE) --no-print-directory MODE=cov unit
 	@$(RUN) cov $(BUILD)/cov $(LIB_C)
 
-lint: ## layers, sizes, banned words, headers alone, format
+lint: ## layers, sizes, banned words, links, headers alone, format
 	@tests/lint/lint.py
 
 analyze: $(OUT)/flags ## gcc -fanalyzer over the modules (minutes)

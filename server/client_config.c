@@ -363,7 +363,7 @@ static struct command_words kind_names(void)
 static const struct command_option options[] = {
     {"server", "IP",
      "where clients reach isthmus, with :PORT if it is not 53; without "
-     "it the one address that `bind` names"},
+     "it the one address that `bind` names, besides loopback"},
     {"conf", "FILE", "the Corefile (./Corefile); `stdin` reads standard input"},
     {"reverse", NULL, "also the reverse names of the Service and Pod subnets"},
     {"json", NULL, "print JSON: the text, where it goes, what makes it count"},

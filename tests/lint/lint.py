@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what the compiler does not: layers, sizes, banned words, headers alone, format.
+"""Checks what the compiler does not: layers, sizes, banned words, links, headers alone, format.
 
     tests/lint/lint.py [--root DIR] [PATH...]     default: all folders
 
@@ -201,6 +201,25 @@ def check_words(path, text):
             find('words', path, number, f'names {m.group(0)}', 'the repository knows no workplace and no package host')
 
 
+def anchors_of(text):
+    """What a page's headings are called in links to them."""
+    return {re.sub(r'[^\w -]', '', m.lower()).replace(' ', '-') for m in re.findall(r'^#+ (.*)$', text, re.M)}
+
+
+def check_links(path, text):
+    """Links of a page inside the repository lead somewhere."""
+    for number, line in enumerate(text.split('\n'), 1):
+        for to in re.findall(r'\]\(([^)\s]+)\)', line):
+            if re.match(r'\w+:', to):
+                continue
+            file, _, heading = to.partition('#')
+            place = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+            if not os.path.exists(place):
+                find('links', path, number, f'leads to {to}, which is not there', 'name what is there')
+            elif heading and heading not in anchors_of(read(place) or ''):
+                find('links', path, number, f'leads to {to}, a heading that is not there', 'name one that is')
+
+
 def check_tracked(paths):
     for path in paths:
         if GENERATED.search(path):
@@ -284,6 +303,8 @@ def main():
         if text is None:
             continue
         check_words(path, text)
+        if path.endswith('.md'):
+            check_links(path, text)
         if path in c_files:
             functions = list(functions_of(path, text))
             check_includes(path, text)
@@ -294,7 +315,7 @@ def main():
     check_headers([p for p in c_files if p.endswith('.h')])
     check_format(c_files)
     report_lengths(ours)
-    checks = ['layers', 'banned', 'sizes', 'words', 'generated', 'headers', 'format']
+    checks = ['layers', 'banned', 'sizes', 'words', 'links', 'generated', 'headers', 'format']
     print(f'{sum(c not in findings for c in checks)} passed, {sum(c in findings for c in checks)} failed')
     return 1 if findings else 0
 
