@@ -42,6 +42,43 @@ static void warn_reverse(struct clusters *all, const struct cluster *c)
                     : "");
 }
 
+/* ---- the same cluster under two names ---- */
+
+static uint32_t hash_of_dns(const struct upstream *up)
+{
+    return (uint32_t)hash_bytes(&up, sizeof up);
+}
+
+static bool has_dns(const void *entry, const void *key)
+{
+    return ((const struct cluster *)entry)->group.list[0] == key;
+}
+
+/* An upstream is an address and a domain: who has both has the names of the other. That
+ * may be meant, but rarely is. */
+static void note_dns(struct clusters *all, struct cluster *c)
+{
+    const struct upstream *up = c->group.list[0];
+    const struct cluster *other = table_get(&all->dns, hash_of_dns(up), has_dns, up);
+    if (other == NULL) {
+        if (table_put(&all->dns, hash_of_dns(up), c) < 0)
+            log_debug("plugin/cluster: %s: out of memory to compare its DNS", c->label);
+        return;
+    }
+    if (++all->doubles > WARNINGS_MAX)
+        return;
+    log_warning(
+        "plugin/cluster: %s:%u: %s has the DNS and the domain of %s (%s:%u), %s: "
+        "the same cluster under two names? One with two zones would do",
+        c->at.file, c->at.line, c->label, other->label, other->at.file, other->at.line,
+        up->text);
+}
+
+static void forget_dns(struct clusters *all, const struct cluster *c)
+{
+    table_del(&all->dns, hash_of_dns(c->group.list[0]), c);
+}
+
 /* Serves what the record says, in the place of `old` if that is not NULL. The new
  * cluster, or NULL after adding an error. */
 static struct cluster *serve(struct clusters *all, const struct cluster_spec *spec,
@@ -51,7 +88,11 @@ static struct cluster *serve(struct clusters *all, const struct cluster_spec *sp
     struct cluster *c = cluster_make(all, spec, r, errs);
     if (c == NULL)
         return NULL;
+    const struct upstream *before = old == NULL ? NULL : old->group.list[0];
     if (cluster_map_put(&all->map, c, old, errs) == 0) {
+        if (old != NULL) /* by its address: it may have ended */
+            table_del(&all->dns, hash_of_dns(before), old);
+        note_dns(all, c);
         warn_reverse(all, c);
         return c;
     }
@@ -247,6 +288,7 @@ static int try_record(struct clusters_inventory *inv, struct inventory_record *r
         table_del(&inv->names, hash_of(name), old);
     if (table_put(&inv->names, hash_of(name), c) < 0) {
         error_at(errs, c->at, "plugin/inventory: out of memory");
+        forget_dns(inv->all, c);
         cluster_map_remove(&inv->all->map, c);
         return -1;
     }
@@ -272,6 +314,7 @@ static void remove_name(struct clusters_inventory *inv, const char *name)
     log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
                 c->label);
     table_del(&inv->names, hash_of(name), c);
+    forget_dns(inv->all, c);
     cluster_map_remove(&inv->all->map, c);
 }
 
@@ -526,6 +569,7 @@ void clusters_release(struct plan *p)
 {
     for (struct clusters *all = p->clusters; all != NULL; all = all->next) {
         cluster_map_release(&all->map);
+        table_release(&all->dns);
         free(all->making);
     }
     each_inventory(p, release_inventory, p);

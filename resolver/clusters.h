@@ -62,6 +62,8 @@ struct clusters {
     const struct plan_block *block;
     struct clusters_inventory *inventories, **inventories_last;
     struct making *making; /* cluster_make.c\'s own, used again and again */
+    struct table dns;      /* of struct cluster, by its first DNS: the same twice? */
+    uint32_t doubles;      /* clusters whose DNS and domain are another's too */
     uint32_t unreversed;   /* whose reverse names the block is never asked for */
     struct clusters *next; /* of the plan */
 };

@@ -174,6 +174,21 @@ static void a_change_that_cannot_be_leaves_what_was(void **unused)
     fleet_close(&f);
 }
 
+static void the_same_cluster_under_two_names_is_noticed(void **unused)
+{
+    struct fleet f;
+    fleet_open(&f, "whoami", "[" A("10.0.0.1") "," B("10.1.0.0/16") "]");
+    struct clusters *all = f.w.plan->clusters;
+    assert_int_equal(all->doubles, 0);
+    change(&f, "[" A("10.1.0.10") "," B("10.1.0.0/16") "]");
+    assert_int_equal(all->doubles, 1);
+    change(&f, "[" A("10.0.0.1") "," B("10.1.0.0/16") "]");
+    change(&f, "[" A("10.0.0.1") "," C("10.1.0.0/16") "]");
+    assert_int_equal(all->doubles, 1); /* b has left */
+    assert_int_equal(all->dns.n, 2);
+    fleet_close(&f);
+}
+
 static void a_probe_goes_on_while_others_change(void **unused)
 {
     struct fleet f;
@@ -207,6 +222,7 @@ int main(void)
         cmocka_unit_test(what_was_said_before_a_change_is_not_kept_for_after),
         cmocka_unit_test(who_is_in_the_way_stays_until_he_leaves),
         cmocka_unit_test(a_change_that_cannot_be_leaves_what_was),
+        cmocka_unit_test(the_same_cluster_under_two_names_is_noticed),
         cmocka_unit_test(a_probe_goes_on_while_others_change),
     };
     const struct CMUnitTest quick[] = {
