@@ -164,51 +164,69 @@ static int measure(struct plan *p, struct clusters_inventory *inv)
     return metrics_claim(p, METER_INVENTORY, label, inv) == NULL ? -1 : 0;
 }
 
+/* Where nobody serves it is a look, which leaves no trace. */
+static struct discovery_settings settings_of(const struct clusters *all,
+                                             const struct cluster_spec *spec,
+                                             const char *source)
+{
+    const struct outside *outside = all->plan->outside;
+    struct discovery_settings s = {.source = source,
+                                   .interval_us = spec->interval_us,
+                                   .shrink = spec->shrink,
+                                   .access = spec->access};
+    if (outside == NULL || outside->changed == NULL)
+        return s;
+    s.changed = outside->changed;
+    s.context = outside->context;
+    if (outside->use == OUTSIDE_SERVE)
+        s.state = spec->state;
+    return s;
+}
+
+static bool is_not_to_be_asked(const struct clusters *all, const char *source)
+{
+    const struct outside *outside = all->plan->outside;
+    return outside != NULL && outside->use == OUTSIDE_READ && discovery_asks(source);
+}
+
+/* 0, or -1 after adding an error. */
+static int claim_source(struct clusters_inventory *inv,
+                        const struct discovery_settings *settings, struct errors *errs)
+{
+    struct source_wish wish = {.settings = *settings, .at = inv->at, .errs = errs};
+    uint32_t before = errs->n;
+    uint8_t digest[SHA512_LEN];
+    discovery_digest(settings, digest);
+    inv->source = registry_claim(inv->all->plan->registry, &source_kind,
+                                 (struct span){digest, sizeof digest}, &wish, NULL);
+    if (inv->source == NULL && errs->n == before)
+        error_at(errs, inv->at, "plugin/inventory: out of memory");
+    if (inv->source == NULL)
+        return -1;
+    discovery_set(*inv->source, settings);
+    return 0;
+}
+
 int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec,
                            const char *source, struct errors *errs)
 {
-    const struct outside *outside = all->plan->outside;
-    bool quiet = false;
+    struct discovery_settings settings = settings_of(all, spec, source);
     struct clusters_inventory *inv = arena_alloc(&all->plan->arena, sizeof *inv);
     if (inv == NULL)
         return error_at(errs, spec->draft.at, "plugin/inventory: out of memory");
-    if (outside != NULL && outside->use == OUTSIDE_READ && discovery_asks(source)) {
+    if (is_not_to_be_asked(all, source)) {
         log_warning(
             "plugin/inventory: %s:%u: %s is not asked: its clusters are not known",
             spec->draft.at.file, spec->draft.at.line, source);
         return 0;
     }
-    struct source_wish wish = {.settings = {.source = source,
-                                            .state = spec->state,
-                                            .interval_us = spec->interval_us,
-                                            .shrink = spec->shrink,
-                                            .access = spec->access},
-                               .at = spec->draft.at,
-                               .errs = errs};
-    if (outside == NULL || outside->changed == NULL) {
-        quiet = true;
-        wish.settings.state = NULL; /* nobody serves: a look, that leaves no trace */
-    } else {
-        wish.settings.changed = outside->changed;
-        wish.settings.context = outside->context;
-        if (outside->use != OUTSIDE_SERVE)
-            wish.settings.state = NULL;
-    }
     *inv = (struct clusters_inventory){.all = all,
                                        .spec = *spec,
                                        .at = spec->draft.at,
                                        .source_text = source,
-                                       .quiet = quiet};
-    uint32_t before = errs->n;
-    uint8_t digest[SHA512_LEN];
-    discovery_digest(&wish.settings, digest);
-    inv->source = registry_claim(all->plan->registry, &source_kind,
-                                 (struct span){digest, sizeof digest}, &wish, NULL);
-    if (inv->source == NULL)
-        return errs->n > before
-                   ? -1
-                   : error_at(errs, inv->at, "plugin/inventory: out of memory");
-    discovery_set(*inv->source, &wish.settings);
+                                       .quiet = settings.changed == NULL};
+    if (claim_source(inv, &settings, errs) < 0)
+        return -1;
     *all->inventories_last = inv;
     all->inventories_last = &inv->next;
     if (all->block->measured && measure(all->plan, inv) < 0)
