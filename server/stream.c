@@ -405,7 +405,7 @@ static void look_at(struct stream *c)
 {
     if (c->state == STREAM_OPEN && stream_has_room(c) && c->paused && !c->broken)
         stream_go_on(c);
-    if (channel_has_more(&c->channel))
+    if (channel_has_more(&c->channel) && stream_listens(c) && !c->paused)
         stream_read(c, 1);
     if (c->doh != NULL && !c->broken)
         send_http(c);

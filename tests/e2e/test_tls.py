@@ -332,5 +332,25 @@ def test_who_does_not_read_is_cut_off_and_who_idles_is_let_go():
     check(is_served(server), 'others are served')
 
 
+@harness.namespace('192.0.2.1')
+def test_who_reads_slowly_what_odd_records_asked_for_holds_up_nobody():
+    write('/proc/sys/net/ipv4/tcp_wmem', '4096 16384 65536')  # as on the way to somebody far away
+    zone = write(os.path.join(harness.folder('huge'), 'zone'), '@ 60 IN SOA ns a 1 2 3 4 5\n@ 60 IN NS ns\n' + ''.join(
+        f'huge 60 IN TXT "{i:03}{"h" * 90}"\n' for i in range(600)))
+    server = TlsServer(plain(), f'    file {zone} huge.test', more='multisocket 1')
+    query = make_query('huge.huge.test', 'TXT')
+    message = struct.pack('>H', len(query)) + query
+    with TlsClient(server) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        client.sock.sendall(message[:-1])
+        for _ in range(40):  # the last octet of one, and all but that of the next
+            client.sock.sendall(message[-1:] + message[:-1])
+        big = 0
+        while big < 40 and len(client.receive() or b'') > 60000:
+            big += 1
+        equal(big, 40, 'each is answered')
+    equal(ask(server, 'huge.test', 'SOA').rcode, 'NOERROR', 'and so are others')
+
+
 if __name__ == '__main__':
     harness.main()
