@@ -295,8 +295,9 @@ bool discovery_wait(struct discovery *d, int fd, int ms)
 
 static void tell(const struct discovery *d, const char *text)
 {
-    log_error("plugin/inventory: %s: %s; all that was known stays (%u clusters)",
-              d->source, text, d->names.n);
+    log_error(
+        "plugin/inventory: %s: %s; what was known of it stays (%u clusters in all)",
+        d->source, text, d->names.n);
 }
 
 void discovery_part_error(struct discovery *d, struct discovery_part *p,

@@ -21,7 +21,10 @@
 #define LOOK_MS 1000 /* between looks, where nothing is said */
 #define YOUNG_NS                                                                       \
     1000000000 /* a file that is wrong may be in the middle of being written */
-#define RETRY_MS  200
+#define RETRY_MS 200
+/* Nothing happens for this long before what is gone is gone: `rm *.json` is one step,
+ * which `shrink` judges whole, although the kernel tells of each file. */
+#define QUIET_MS  100
 #define LOOK_COST 50 /* looks take at most one part in so many of the time */
 
 /* A file as it was when it was read. */
@@ -39,6 +42,7 @@ struct files {
     struct table known; /* by the address of the part's name, which is made once */
     uint32_t look;
     bool again;       /* something was in the middle of being written */
+    bool gone;        /* something happened, and files may be gone */
     bool all;         /* something happened that may concern any file */
     int events;       /* inotify; -1: none to be had */
     int watch;        /* of the directory; -1: none */
@@ -186,6 +190,7 @@ static void drop_gone(struct files *f)
     const struct discovery_part *p;
     const char **gone = NULL;
     uint32_t n = 0;
+    f->gone = false;
     for (p = f->d->parts; p != NULL; p = p->next)
         n += p->n > 0;
     gone = n == 0 ? NULL : calloc(n, sizeof *gone);
@@ -285,7 +290,8 @@ static void happened(struct files *f, const struct inotify_event *e)
     }
 }
 
-static void read_events(struct files *f)
+/* False: nothing has happened. */
+static bool read_events(struct files *f)
 {
     _Alignas(struct inotify_event) char room[8192];
     ssize_t len;
@@ -298,8 +304,7 @@ static void read_events(struct files *f)
             any = true;
         }
     }
-    if (any && f->directory)
-        drop_gone(f);
+    return any;
 }
 
 static uint64_t pause_ns(struct files *f)
@@ -319,10 +324,15 @@ static bool rest(struct files *f)
         uint64_t left_ms = (until_ns - now_ns) / 1000000 + 1;
         if (left_ms > RETRY_MS && f->again)
             left_ms = RETRY_MS;
+        if (left_ms > QUIET_MS && f->gone)
+            left_ms = QUIET_MS;
         bool again = f->again;
         if (!discovery_wait(f->d, f->events, (int)left_ms))
             return false;
-        read_events(f);
+        if (read_events(f))
+            f->gone = f->directory;
+        else if (f->gone)
+            drop_gone(f);
         if (again)
             break;
     }

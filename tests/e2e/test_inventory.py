@@ -154,6 +154,18 @@ def test_what_is_not_believed():
     check(answers(server, 'cluster-a.local'), 'without its file it goes on')
 
 
+def test_a_directory_that_is_emptied():
+    place = folder('emptied')
+    names = [f'x{i}' for i in range(200)]
+    for name in names:
+        put(place, f'{name}.json', {'name': name, 'zone': f'{name}.lan', 'dns': ['127.0.0.1:9']})
+    server = start(place)
+    for name in names:
+        os.unlink(f'{place}/{name}.json')
+    wait_until(lambda: 'clusters are gone at once' in server.output(), 10, 'the error')
+    check('200 of 200 clusters are gone at once' in server.output(), 'is judged whole, not file by file', server.output())
+
+
 def test_a_reload_keeps_them_and_options_count():
     place = folder('options')
     put(place, 'a.json', {'name': 'a', 'services': cluster('a')['services']})
