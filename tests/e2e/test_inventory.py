@@ -217,7 +217,7 @@ def test_members_of_serf():
         join = ['-profile', 'local'] + ([] if i == 0 else ['-retry-join', f'127.0.0.1:{bind[0]}', '-retry-interval', '1s'])
         agents.append(Process(serf('agent', '-node', f'gw-{letter}', '-bind', f'127.0.0.1:{bind[i]}', '-rpc-addr',
                                    f'127.0.0.1:{rpc[i]}', '-tag', f'cluster={letter}.k8s.lan', '-tag', f'asn=6500{i}', '-tag',
-                                   f'dns={nets[letter]}.10:{port}', '-tag', f'zone={letter}.k8s.lan', *join), f'serf-{letter}'))
+                                   f'dns={nets[letter]}.10:{port}', *join), f'serf-{letter}'))
 
     def members():
         out = harness.run(serf('members', '-format=json', f'-rpc-addr=127.0.0.1:{rpc[0]}'))[1]
@@ -225,7 +225,7 @@ def test_members_of_serf():
 
     wait_until(lambda: members().count('"alive"') == 2, 20, 'two members')
     put(place, 'members.json', members())
-    server = start(f'{place}/members.json', 'shrink 100')
+    server = start(f'{place}/members.json', 'shrink 100\n        zone {name}')
     check(answers(server, 'a.k8s.lan') and answers(server, 'b.k8s.lan'), 'what the members say is served')
     agents[1].kill()
     wait_until(lambda: '"failed"' in members(), 60, 'one fails')
