@@ -132,23 +132,29 @@ static void print_forwards(const cJSON *root)
     }
 }
 
+static void print_server(const cJSON *root)
+{
+    const cJSON *log = tree_get(root, "log");
+    char span[40];
+    printf("isthmus    %s, pid %.0f, %s for %s, %.0f workers, log level %s\n",
+           tree_text_of(root, "version"), tree_number_of(root, "pid"),
+           tree_text_of(root, "state"),
+           span_print(tree_number_of(root, "uptime_s"), span),
+           tree_number_of(root, "workers"), tree_text_of(log, "level"));
+    if (tree_number_of(log, "lost") > 0)
+        printf("LOST       %.0f lines of the log\n", tree_number_of(log, "lost"));
+    print_config(root);
+    print_listeners(root);
+    print_caches(root);
+    print_forwards(root);
+}
+
 static int status_run(const struct command_line *l)
 {
     struct control_reply r;
-    char span[40];
     if (ask(l, &r)) {
-        const cJSON *log = tree_get(r.root, "log");
-        printf("isthmus    %s, pid %.0f, %s for %s, %.0f workers, log level %s\n",
-               tree_text_of(r.root, "version"), tree_number_of(r.root, "pid"),
-               tree_text_of(r.root, "state"),
-               span_print(tree_number_of(r.root, "uptime_s"), span),
-               tree_number_of(r.root, "workers"), tree_text_of(log, "level"));
-        if (tree_number_of(log, "lost") > 0)
-            printf("LOST       %.0f lines of the log\n", tree_number_of(log, "lost"));
-        print_config(r.root);
-        print_listeners(r.root);
-        print_caches(r.root);
-        print_forwards(r.root);
+        if (l->words_n == 0)
+            print_server(r.root);
         print_clusters(r.root);
     }
     return finish(&r);
@@ -156,11 +162,13 @@ static int status_run(const struct command_line *l)
 
 const struct command command_status = {
     .name = "status",
+    .words = "[ZONE]",
+    .words_max = 1,
     .line = "what the running server is doing, cluster by cluster",
     .help =
         "Asks the running server: its configuration, and the errors of a file that was\n"
         "refused; its listeners and caches; each cluster with its DNS addresses, and\n"
-        "whether they answer.",
+        "whether they answer. With ZONE only that cluster.",
     .exits = EXITS,
     .options = options,
     .run = status_run,

@@ -263,7 +263,17 @@ static cJSON *log_level(struct tree *t, struct reload *r, const struct control_w
 
 static cJSON *status(struct tree *t, struct reload *r, const struct control_words *w)
 {
-    return status_all(t, r, turn_clock_us());
+    if (w->n < 2)
+        return status_all(t, r, turn_clock_us());
+    struct search s = {.word = w->list[1]};
+    if (read_zone(s.word, &s.zone) < 0)
+        return control_error(t, "'%s' is no zone", s.word);
+    find_cluster(r->plan, &s);
+    if (s.found == NULL)
+        return no_cluster(t, &s);
+    cJSON *root = tree_object(t);
+    tree_put(t, root, "clusters", status_clusters(t, r->plan, s.found->label));
+    return root;
 }
 
 /* explain NAME TYPE FROM; "-" for what is left out. */
@@ -291,7 +301,7 @@ static const struct {
     unsigned least, most;
     cJSON *(*run)(struct tree *t, struct reload *r, const struct control_words *w);
 } commands[] = {
-    {"status", "status", 1, 1, status},
+    {"status", "status [ZONE]", 1, 2, status},
     {"flush", "flush ZONE [NAME]", 2, 3, flush},
     {"cached", "cached ZONE", 2, 2, cached},
     {"drain", "drain ZONE [ADDRESS]", 2, 3, drain},

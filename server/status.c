@@ -122,6 +122,7 @@ struct listing {
     struct tree *tree;
     cJSON *list;
     const struct plan_block *block;
+    const char *only; /* the cluster of this label; NULL: all */
     uint64_t now_us;
 };
 
@@ -142,6 +143,8 @@ static void add_cluster(const struct cluster *c, void *context)
 {
     const struct listing *l = context;
     struct tree *t = l->tree;
+    if (l->only != NULL && strcmp(l->only, c->label) != 0)
+        return;
     cJSON *to = tree_object(t);
     tree_text(t, to, "name", "%s", c->label);
     put_zones(t, to, &c->zones);
@@ -158,9 +161,10 @@ static void add_cluster(const struct cluster *c, void *context)
     tree_add(t, l->list, to);
 }
 
-cJSON *status_clusters(struct tree *t, const struct plan *plan, uint64_t now_us)
+cJSON *status_clusters(struct tree *t, const struct plan *plan, const char *only)
 {
-    struct listing l = {.tree = t, .list = tree_array(t), .now_us = now_us};
+    struct listing l = {
+        .tree = t, .list = tree_array(t), .only = only, .now_us = turn_clock_us()};
     for (uint32_t i = 0; i < plan->blocks_n; i++) {
         l.block = &plan->blocks[i];
         if (l.block->clusters != NULL)
@@ -173,7 +177,7 @@ char *status_clusters_page(const struct plan *plan, size_t *len)
 {
     struct tree t = {0};
     cJSON *root = tree_object(&t);
-    tree_put(&t, root, "clusters", status_clusters(&t, plan, turn_clock_us()));
+    tree_put(&t, root, "clusters", status_clusters(&t, plan, NULL));
     tree_put(&t, root, "inventories", status_inventories(&t, plan));
     char *text = tree_print(&t, root);
     tree_free(root);
@@ -319,7 +323,7 @@ cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us)
     tree_put(t, root, "listeners", listeners(t, r->plan));
     tree_put(t, root, "caches", caches(t, r->plan));
     tree_put(t, root, "forwards", forwards(t, r->plan, now_us));
-    tree_put(t, root, "clusters", status_clusters(t, r->plan, now_us));
+    tree_put(t, root, "clusters", status_clusters(t, r->plan, NULL));
     tree_put(t, root, "inventories", status_inventories(t, r->plan));
     return root;
 }

@@ -7,9 +7,9 @@
 #include "base/tree.h"
 #include "server/reload.h"
 
-/* The clusters of all blocks, each with what is known of its addresses. `now_us` is the
- * clock of the workers (turn_clock_us). */
-cJSON *status_clusters(struct tree *t, const struct plan *plan, uint64_t now_us);
+/* The clusters of all blocks, each with what is known of its addresses; with `only` the
+ * one of that label. */
+cJSON *status_clusters(struct tree *t, const struct plan *plan, const char *only);
 
 /* All of it. */
 cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us);

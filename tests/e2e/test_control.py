@@ -213,6 +213,11 @@ def test_status():
     equal([(f['zone'], f['dns'], f['servers'][0]['state']) for f in found['forwards']], [('.', [f'{up.address}:{up.port}'], 'up')], 'forward')
     equal((clusters['c.lan']['state'], clusters['c.lan']['servers'][0]['error']), ('down', 'connection refused'), 'one that is down')
     equal([found['caches'][0][k] for k in ('success', 'denial')][0], 2, 'what is cached')
+    one = told(server, 'status', 'b.lan')
+    equal([list(one), one['clusters'][0]['name'], len(one['clusters'])], [['clusters'], 'b.lan', 1], 'a cluster by itself')
+    check(said(server, 'status', 'b.lan').startswith('cluster    b.lan  '), 'in words')
+    status, _, err = run('status', 'nope.lan', path=server.path)
+    check(status == 1 and 'no cluster nope.lan: there is ' in err, 'one that is not there', err)
     text = said(server, 'status')
     as_lines([r'isthmus    .*, pid \d+, serving for \d+ s, \d+ workers, log level info', r'config     .*Corefile, loaded \d+ s ago',
               r'cache      \.: 2 answers, .*', r'forward    \.   .*Corefile:\d+', r' +127\S+ +up  \d+\.\d ms', r'cluster    b\.lan  up  domain cluster\.local  10\.97\.0\.0/16', r' +127\S+ +up  \d+\.\d ms',
