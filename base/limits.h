@@ -138,7 +138,7 @@
     LIMIT(FETCH_TOTAL_S, 1800, "s",                                                    \
           "of one transfer: who sends an octet a second must not hold its place")      \
     LIMIT(ZONE_OCTETS_MAX, 256 * 1024 * 1024, "octets",                                \
-          "of the messages of one transfer: an endless one ends")                      \
+          "of one transfer, and of its records in full: fifty times more, compressed") \
     LIMIT(NOTIFY_RUNNING_MAX, 64, "messages",                                          \
           "of all NOTIFYs without an answer: thousands of zones are told in turn")
 

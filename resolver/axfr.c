@@ -15,7 +15,7 @@ struct axfr {
     struct arena scratch;
     uint8_t *soa; /* RDATA of the first record */
     size_t soa_len;
-    size_t octets; /* of all messages */
+    size_t octets; /* of all messages, and of their records written in full */
     uint32_t records, outside;
     bool done;
     char text[64]; /* for `reason` */
@@ -104,6 +104,7 @@ static int keep(struct axfr *a, const struct rr *rr, const struct name *owner)
     if (len > sizeof a->rdata)
         return -1;
     rdata_expand(rr, a->rdata);
+    a->octets += owner->len + len;
     struct zone_record record = {.owner = owner->wire,
                                  .type = rr->type,
                                  .ttl = rr->ttl > INT32_MAX ? 0 : rr->ttl,
