@@ -12,7 +12,8 @@
 
 #define OUTPUT_MAX  (256 * 1024)
 #define PATIENCE_MS 60000
-#define WORDS_MAX   256 /* arguments, or variables that the kubeconfig adds */
+#define LEAVE_MS    5000 /* to end, once all is said */
+#define WORDS_MAX   256  /* arguments, or variables that the kubeconfig adds */
 
 struct run {
     struct arena *arena;
@@ -180,14 +181,33 @@ static int hear(struct run *r)
     }
 }
 
+/* Whether it has ended by itself. */
+static bool has_left(struct run *r, int *status)
+{
+    struct pollfd stop = {.fd = r->stop_fd, .events = POLLIN};
+    int64_t until_ms = now_ms() + LEAVE_MS;
+    for (int ms = 1; now_ms() < until_ms; ms = ms < 64 ? ms * 2 : ms) {
+        if (waitpid(r->pid, status, WNOHANG) != 0)
+            return true;
+        if (poll(&stop, 1, ms) > 0)
+            return false;
+    }
+    return false;
+}
+
+static void end(struct run *r, int *status)
+{
+    kill(-r->pid, SIGKILL);
+    while (waitpid(r->pid, status, 0) < 0 && errno == EINTR)
+        continue;
+}
+
 static int finish(struct run *r, int rc)
 {
     int status = 0;
     char what[64];
-    if (rc < 0)
-        kill(-r->pid, SIGKILL);
-    while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    if (rc < 0 || !has_left(r, &status))
+        end(r, &status);
     close(r->fd);
     if (rc < 0 || status == 0)
         return rc;

@@ -206,6 +206,10 @@ echo "{{\\"kind\\":\\"ExecCredential\\",\\"status\\":{{\\"token\\":\\"$(cat {hom
     wait_until(lambda: open(f'{home}/told', encoding='utf-8').read().count('\n') > 1, 10, 'when the token is not accepted it runs again')
     server.stop()
     check(SECRET not in server.log(), 'the token is in no log')
+    write(program, f'#!/bin/sh\ntouch {home}/ran\nexec sleep 1000 >&-\n')
+    server = start('kubernetes:a', path, 'zone a.lan\n exec')
+    wait_until(lambda: os.path.exists(f'{home}/ran'), 10, 'a program that closes its output and goes on')
+    server.stop()  # whoever waited for it would not end
     server = start('kubernetes:a', path, f'zone a.lan\n token_file {token}')
     check(answers(server, 'a.lan'), 'a token file instead of the program')
     write(token, 'third')
