@@ -198,9 +198,11 @@ void check_print(const struct check *k)
             print_cluster(k, &k->clusters[i], width);
         print_summary(k);
     } else if (k->findings.n[FINDING_ERROR] == 0) {
-        printf("%s: no errors, %u warnings; %u clusters%s\n",
-               k->conf == NULL ? "Corefile" : k->conf, k->findings.n[FINDING_WARNING],
-               k->clusters_n, k->asked ? "" : ", not asked");
+        uint32_t warnings = k->findings.n[FINDING_WARNING];
+        printf("%s: no errors, %u warning%s; %u cluster%s%s\n",
+               k->conf == NULL ? "Corefile" : k->conf, warnings,
+               warnings == 1 ? "" : "s", k->clusters_n, k->clusters_n == 1 ? "" : "s",
+               k->asked ? "" : ", not asked");
     }
 }
 

@@ -308,8 +308,11 @@ static int read_plan(struct client_config *c, const struct plan *p,
             cluster_map_each(p->blocks[i].clusters, add_cluster, c);
     }
     if (c->failed || c->zones.n == 0) {
-        fprintf(stderr, "isthmus client-config: %s\n",
-                c->failed ? "out of memory" : "the Corefile has no `cluster` lines");
+        fprintf(
+            stderr, "isthmus client-config: %s\n",
+            c->failed
+                ? "out of memory"
+                : "the Corefile has no `cluster` lines, and no inventory that brings any");
         return 1;
     }
     if (server != NULL && addr_parse(&c->server, text_of(server), 53) < 0)

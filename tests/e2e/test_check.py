@@ -55,7 +55,7 @@ ALL_WELL = '''. {
 def test_a_file_without_faults_has_nothing_said_of_it():
     status, out = checked(ALL_WELL, '--offline')
     equal(status, 0, 'status')
-    check(re.fullmatch(r'\S+/Corefile: no errors, 0 warnings; 1 clusters, not asked\n', out), 'one line', out)
+    check(re.fullmatch(r'\S+/Corefile: no errors, 0 warnings; 1 cluster, not asked\n', out), 'one line', out)
 
 
 def test_every_error_is_told_with_its_line():
