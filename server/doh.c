@@ -373,10 +373,12 @@ static int begin_http2(struct doh *d)
                        .free = h2_free,
                        .calloc = h2_calloc,
                        .realloc = h2_realloc};
-    d->kind = DOH_HTTP2;
     if (d->shared->nghttp2_session_server_new3(&d->session, d->shared->callbacks, d,
-                                               NULL, &mem) != 0)
+                                               NULL, &mem) != 0) {
+        d->http1.state = HTTP1_ENDED; /* there is nothing to say it in */
         return -1;
+    }
+    d->kind = DOH_HTTP2;
     return d->shared->nghttp2_submit_settings(d->session, NGHTTP2_FLAG_NONE, settings,
                                               1) == 0
                ? 0
