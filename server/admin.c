@@ -2,11 +2,11 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "server/library.h"
 #include "server/listen.h"
 #include "server/status.h"
 
 #include <assert.h>
-#include <dlfcn.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,37 +30,24 @@
 /* Its functions that we call, each by its own name. */
 struct admin_library {
     void *handle;
-#define FIELD(name) __typeof__(&name) name;
-    CALLS(FIELD)
-#undef FIELD
+    CALLS(LIBRARY_FIELD)
 };
-
-/* ISO C has no cast from what dlsym() gives to a function. */
-static bool find(void *handle, const char *name, void *out, size_t len)
-{
-    void *at = dlsym(handle, name);
-    memcpy(out, &at, len);
-    return at != NULL;
-}
 
 static int load(struct admin *a, struct errors *errs)
 {
+#define CALL(name) {#name, offsetof(struct admin_library, name)},
+    static const struct library_call calls[] = {CALLS(CALL)};
+#undef CALL
     if (a->library != NULL)
         return 0;
     struct admin_library *l = calloc(1, sizeof *l);
     if (l == NULL)
         return error_at(errs, (struct where){0}, "out of memory");
-    l->handle = dlopen(LIBRARY_FILE, RTLD_NOW | RTLD_LOCAL);
-    bool found = l->handle != NULL;
-#define FIND(name) found = found && find(l->handle, #name, &l->name, sizeof l->name);
-    CALLS(FIND)
-#undef FIND
-    if (found) {
+    l->handle = library_open(LIBRARY_FILE, calls, sizeof calls / sizeof *calls, l);
+    if (l->handle != NULL) {
         a->library = l;
         return 0;
     }
-    if (l->handle != NULL)
-        dlclose(l->handle);
     free(l);
     return error_at(errs, (struct where){0},
                     "pages over HTTP need " LIBRARY_FILE ", which cannot be loaded: "
@@ -399,7 +386,7 @@ void admin_release(struct admin *a)
     }
     uv_close((uv_handle_t *)&a->timer, NULL);
     if (a->library != NULL)
-        dlclose(a->library->handle);
+        library_close(a->library->handle);
     free(a->library);
     a->library = NULL;
 }
