@@ -63,6 +63,16 @@ static void cut_line_end(const char *text)
         ((char *)(uintptr_t)text)[strcspn(text, "\r\n")] = '\0';
 }
 
+const char *access_password(struct arena *arena, const struct discovery_access *a,
+                            char *why)
+{
+    const char *text;
+    if (read_text(arena, a->password_file, &text, why) < 0)
+        return NULL;
+    cut_line_end(text);
+    return text == NULL ? "" : text;
+}
+
 /* What the access does not say stays as it is in `s`. */
 static int read_all(struct arena *arena, const struct discovery_access *a,
                     struct http_settings *s, char *why)

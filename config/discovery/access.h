@@ -18,6 +18,10 @@ struct http *access_open(const struct discovery_access *a, int stop_fd, char *wh
 struct http *access_open_with(const struct discovery_access *a,
                               const struct http_settings *more, char *why);
 
+/* What the password file says now, in the arena. NULL: there is none to be had. */
+const char *access_password(struct arena *arena, const struct discovery_access *a,
+                            char *why);
+
 /* All that it says; nothing is added when it says nothing. */
 void access_digest(const struct discovery_access *a, struct sha512 *s);
 

@@ -15,7 +15,8 @@
 
 /* The one that takes any path stands last. */
 static const struct discovery_source *const sources[] = {
-    &discovery_https, &discovery_http, &discovery_kubernetes, &discovery_file};
+    &discovery_https, &discovery_http, &discovery_kubernetes,
+    &discovery_capi,  &discovery_etcd, &discovery_file};
 
 uint64_t discovery_now_ns(void)
 {
@@ -127,8 +128,8 @@ struct discovery *discovery_new(const struct discovery_settings *settings,
     if (kind == NULL) {
         error_at(
             errs, at,
-            "plugin/inventory: '%s' is no source: expected a file, a directory, a URL "
-            "or kubernetes:CONTEXT",
+            "plugin/inventory: '%s' is no source: expected a file, a directory, a URL, "
+            "kubernetes:CONTEXT, capi:CONTEXT or etcd:PREFIX",
             settings->source);
         return NULL;
     }

@@ -13,6 +13,7 @@ struct discovery_part {
     struct inventory_record **list; /* in the order of the text */
     uint32_t n;
     uint32_t kept, wrong; /* for the status */
+    uint32_t stamp;       /* the source's own: when it was listed last */
     bool away;            /* not there any more, and kept on doubt */
     char *error;          /* of its last listing; NULL: none */
     char name[];
@@ -70,6 +71,13 @@ void discovery_part_error(struct discovery *d, struct discovery_part *p,
 struct inventory_record *discovery_find(const struct discovery *d, const char *name);
 struct discovery_part *discovery_part_of(struct discovery *d, const char *name);
 
+/* Whoever tells of changes is there, and there are none. */
+void discovery_quiet(struct discovery *d);
+
+/* Ends a look at single parts: those with another stamp are gone. -1: none has it,
+ * though clusters are known, which is not believed: nothing goes. */
+int discovery_unstamped_gone(struct discovery *d, uint32_t stamp);
+
 /* The last known map: read before the first look, written some time after a change. */
 void discovery_restore(struct discovery *d);
 uint64_t discovery_save(struct discovery *d,
@@ -79,6 +87,6 @@ uint64_t discovery_save(struct discovery *d,
 int discovery_restore_record(struct discovery *d, struct inventory_record *r);
 
 extern const struct discovery_source discovery_file, discovery_http, discovery_https,
-    discovery_kubernetes;
+    discovery_kubernetes, discovery_capi, discovery_etcd;
 
 #endif

@@ -287,7 +287,10 @@ static bool add_token(struct exchange *x)
     struct errors errs;
     struct text text = {0};
     if (s->token_file == NULL)
-        return s->token == NULL || add_header(x, "Authorization: Bearer ", s->token);
+        return s->token == NULL ||
+               add_header(x,
+                          s->bare_token ? "Authorization: " : "Authorization: Bearer ",
+                          s->token);
     errors_init(&errs);
     arena_init(&a, NULL, 0);
     bool good = source_read(&a, s->token_file, (struct where){0}, &text, &errs) == 0 &&

@@ -25,6 +25,7 @@ struct http_settings {
     const char *ca;         /* NULL: those the system trusts */
     const char *cert, *key; /* of the client */
     const char *user, *password;
+    bool bare_token;         /* without the word Bearer, as etcd wants it */
     const char *token;       /* bearer */
     const char *token_file;  /* likewise, read again before each request; wins */
     const char *proxy;       /* its URL; NULL: none, whatever the environment says */

@@ -39,6 +39,15 @@ struct kubeconfig *kube_config(const struct discovery_access *a, struct errors *
     return kubeconfig_read(usual, errs);
 }
 
+void kube_first_error(const struct errors *errs, char *why)
+{
+    const struct error *e = errs->n > 0 ? errs->list : NULL;
+    if (e != NULL && e->file != NULL)
+        snprintf(why, HTTP_WHY_MAX, "%.100s:%u: %.130s", e->file, e->at.line, e->text);
+    else
+        snprintf(why, HTTP_WHY_MAX, "%.250s", e == NULL ? "out of memory" : e->text);
+}
+
 /* ---- opening ---- */
 
 /* The context of a Pod: what its environment and its files say. */
@@ -69,9 +78,7 @@ static int find_context(struct kube_api *api, struct kubeconfig *k, const char *
     errors_init(&errs);
     int rc = kubeconfig_context(k, context, &api->context, &errs);
     if (rc < 0)
-        snprintf(why, HTTP_WHY_MAX, "%.100s: %.150s",
-                 errs.n > 0 && errs.list[0].file != NULL ? errs.list[0].file : "",
-                 errs.n > 0 ? errs.list[0].text : "out of memory");
+        kube_first_error(&errs, why);
     errors_release(&errs);
     if (rc == 0 && api->context.insecure && !api->access.insecure) {
         snprintf(why, HTTP_WHY_MAX,

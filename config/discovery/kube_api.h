@@ -13,6 +13,9 @@ struct kube_api;
  * after adding an error. */
 struct kubeconfig *kube_config(const struct discovery_access *a, struct errors *errs);
 
+/* The first of them, with its place; HTTP_WHY_MAX. */
+void kube_first_error(const struct errors *errs, char *why);
+
 /* Opens what a context names; `k` (NULL: the Pod's own service account) must outlive
  * it. What the access says comes before what the kubeconfig does. NULL: `why`
  * (HTTP_WHY_MAX) says what is wrong. */

@@ -214,6 +214,32 @@ int kube_read_node(struct text text, char *address, size_t cap)
     return address[0] == '\0' ? -1 : 0;
 }
 
+/* ---- Cluster API ---- */
+
+static int read_blocks(struct arena *a, const cJSON *blocks, struct inventory_draft *d,
+                       draft_word *draft, char *why)
+{
+    const cJSON *list = child(blocks, "cidrBlocks");
+    for (; list != NULL; list = list->next) {
+        if (draft(a, d, word_of(list), why) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int kube_draft_capi(struct arena *a, const cJSON *object, struct inventory_draft *d,
+                    char *why)
+{
+    const cJSON *network = tree_get(tree_get(object, "spec"), "clusterNetwork");
+    const char *domain = tree_text_of(network, "serviceDomain");
+    if (draft_name(a, d, tree_text_of(tree_get(object, "metadata"), "name"), why) < 0 ||
+        read_blocks(a, tree_get(network, "services"), d, draft_services, why) < 0 ||
+        read_blocks(a, tree_get(network, "pods"), d, draft_pods, why) < 0 ||
+        (domain[0] != '\0' && draft_domain(a, d, domain, why) < 0))
+        return -1;
+    return draft_check(d, why);
+}
+
 /* ---- names ---- */
 
 void kube_name_cluster(const char *context, char *out, size_t cap)

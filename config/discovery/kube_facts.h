@@ -34,6 +34,10 @@ int kube_read_openshift(struct arena *a, struct text text, struct kube_facts *f)
 int kube_read_service_cidrs(struct arena *a, struct text text, struct kube_facts *f);
 int kube_read_kubeadm(struct arena *a, struct text text, struct kube_facts *f);
 
+/* What a Cluster object of Cluster API says. 0, or -1 with the reason. */
+int kube_draft_capi(struct arena *a, const cJSON *object, struct inventory_draft *d,
+                    char *why);
+
 /* The first InternalIP of a list of nodes; "": none. */
 int kube_read_node(struct text text, char *address, size_t cap);
 

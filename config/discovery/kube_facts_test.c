@@ -1,6 +1,7 @@
 #include "config/discovery/kube_facts.h"
 
 #include "base/hash.h"
+#include "config/inventory_draft.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,6 +95,37 @@ static void objects_and_what_they_tell(void **unused)
     }
 }
 
+static void clusters_of_cluster_api(void **unused)
+{
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"{\"metadata\":{\"name\":\"b\"},\"spec\":{\"clusterNetwork\":{\"services\":{"
+         "\"cidrBlocks\":[\"10.97.0.0/16\"]},\"serviceDomain\":\"k8s.lan\"}}}",
+         NULL},
+        {"{\"metadata\":{\"name\":\"b\"},\"spec\":{\"clusterNetwork\":{\"services\":{"
+         "\"cidrBlocks\":[\"10.97.0.0\"]}}}}",
+         "no subnet"},
+        {"{\"metadata\":{\"name\":\"b\"},\"spec\":{}}", "neither services nor dns"},
+        {"{}", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct arena a;
+        struct inventory_draft d = {0};
+        char why[INVENTORY_WRONG_MAX];
+        arena_init(&a, NULL, 0);
+        cJSON *tree = tree_parse(cases[i].text, strlen(cases[i].text));
+        int rc = kube_draft_capi(&a, tree, &d, why);
+        assert_int_equal(rc, cases[i].why == NULL ? 0 : -1);
+        if (rc < 0)
+            assert_non_null(strstr(why, cases[i].why));
+        else
+            assert_true(d.services.n == 1 && d.domain.len > 0 && text_is(d.name, "b"));
+        tree_free(tree);
+        arena_release(&a);
+    }
+}
+
 static void names_of_contexts(void **unused)
 {
     static const char *const cases[][2] = {
@@ -126,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_and_what_they_tell),
+        cmocka_unit_test(clusters_of_cluster_api),
         cmocka_unit_test(names_of_contexts),
         cmocka_unit_test(the_address_of_a_node),
     };

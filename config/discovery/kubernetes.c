@@ -32,7 +32,8 @@ struct kubernetes {
     struct kubeconfig *config;
     struct context *contexts;
     struct rest rest;
-    uint32_t good; /* of this look */
+    uint32_t good;  /* of this look */
+    uint32_t stamp; /* of the contexts that there are */
     char why[HTTP_WHY_MAX];
 };
 
@@ -99,11 +100,7 @@ static int read_config(struct kubernetes *k, const struct discovery_access *acce
     errors_init(&errs);
     struct kubeconfig *config = own ? NULL : kube_config(access, &errs);
     if (config == NULL && !own)
-        snprintf(k->why, sizeof k->why, "%.100s:%u: %.120s",
-                 errs.n > 0 && errs.list[0].file != NULL ? errs.list[0].file
-                                                         : "kubeconfig",
-                 errs.n > 0 ? errs.list[0].at.line : 0,
-                 errs.n > 0 ? errs.list[0].text : "out of memory");
+        kube_first_error(&errs, k->why);
     errors_release(&errs);
     if (config == NULL && !own)
         return -1;
@@ -168,7 +165,7 @@ static int put(struct kubernetes *k, struct context *c, struct kube_facts *facts
         return wrong_name(k, name, why);
     if (old != NULL && old->file == c->part)
         keep_known(&facts->draft, old);
-    facts->draft.at = (struct where){.file = c->part};
+    facts->draft.at = (struct where){.file = c->part, .line = 1};
     if (facts->draft.dns.n == 0 && facts->draft.services.n == 0) {
         snprintf(
             k->why, sizeof k->why,
@@ -222,8 +219,10 @@ static void look_at(struct kubernetes *k, struct context *c)
     snprintf(text, sizeof text, "%s%.64s%s%.180s", why[0] == '\0' ? "" : "context ",
              why[0] == '\0' ? "" : c->name, why[0] == '\0' ? "" : ": ", why);
     struct discovery_part *p = discovery_part_of(k->d, c->part);
-    if (p != NULL)
+    if (p != NULL) {
+        p->stamp = k->stamp;
         discovery_part_error(k->d, p, text);
+    }
     k->good += rc == 0;
     if (facts.retry_after_s > k->rest.wait_s)
         k->rest.wait_s = facts.retry_after_s;
@@ -232,30 +231,12 @@ static void look_at(struct kubernetes *k, struct context *c)
 
 /* ---- all of them ---- */
 
-/* Contexts that the kubeconfig does not have any more. */
-static void drop_gone(struct kubernetes *k)
-{
-    struct discovery_part *p;
-    uint32_t n = 0, all = 0;
-    for (p = k->d->parts; p != NULL; p = p->next)
-        all++;
-    const char **gone = calloc(all + 1, sizeof *gone);
-    for (p = k->d->parts; gone != NULL && p != NULL; p = p->next) {
-        const struct context *c = k->contexts;
-        while (c != NULL && (c->name == NULL || c->part != p->name))
-            c = c->next;
-        if (c == NULL && p->n > 0)
-            gone[n++] = p->name;
-    }
-    discovery_parts_gone(k->d, gone, n);
-    free(gone);
-}
-
 static void look(struct kubernetes *k)
 {
     struct discovery_settings s = discovery_settings(k->d);
     uint64_t before = k->d->changed;
     k->good = 0;
+    k->stamp++;
     k->rest.wait_s = 0;
     if (read_config(k, &s.access) < 0) {
         k->rest.failures++;
@@ -268,7 +249,7 @@ static void look(struct kubernetes *k)
     }
     k->rest.failures = k->good > 0 ? 0 : k->rest.failures + 1;
     if (k->good > 0)
-        drop_gone(k);
+        discovery_unstamped_gone(k->d, k->stamp);
     else
         discovery_report(k->d, "", before);
 }

@@ -322,11 +322,30 @@ static void note_look(struct discovery *d, uint64_t before)
     if (d->changed != before)
         d->status.changed_s = now_s;
     d->status.stale = false;
+}
+
+/* Under the lock: what all parts have to say for the status. Each listing only counts
+ * its own anew: there may be as many as clusters. */
+static void count_parts(struct discovery *d)
+{
     d->status.kept = d->status.wrong = 0;
     for (const struct discovery_part *p = d->parts; p != NULL; p = p->next) {
         d->status.kept += p->away ? p->n : p->kept;
         d->status.wrong += p->wrong;
     }
+}
+
+/* Before and after a listing. */
+static void count_part(struct discovery *d, bool after)
+{
+    const struct discovery_part *p = d->listing.part;
+    if (p == NULL)
+        return;
+    uint32_t kept = p->away ? p->n : p->kept, wrong = p->wrong;
+    pthread_mutex_lock(&d->lock);
+    d->status.kept += after ? kept : -kept;
+    d->status.wrong += after ? wrong : -wrong;
+    pthread_mutex_unlock(&d->lock);
 }
 
 static void commit(struct discovery *d, enum inventory_result result)
@@ -380,12 +399,14 @@ void discovery_end(struct discovery *d, enum inventory_result result,
     struct listing *l = &d->listing;
     char text[DISCOVERY_ERROR_MAX];
     uint64_t before = d->changed;
+    count_part(d, false);
     if (errs != NULL && l->part != NULL)
         l->part->wrong = result == INVENTORY_WHOLE ? 0 : errs->n;
     if (l->part == NULL || result == INVENTORY_BAD)
         forget(l);
     else
         commit(d, result);
+    count_part(d, true);
     if (errs != NULL && l->part != NULL) {
         describe(d, result, errs, text);
         discovery_part_error(d, l->part, text);
@@ -428,7 +449,35 @@ void discovery_parts_gone(struct discovery *d, const char *const *parts, uint32_
     pthread_mutex_lock(&d->lock);
     if (!held)
         drop_parts(d, parts, n);
+    count_parts(d);
     note_look(d, before);
     pthread_mutex_unlock(&d->lock);
     discovery_report(d, text, before);
+}
+
+void discovery_quiet(struct discovery *d)
+{
+    pthread_mutex_lock(&d->lock);
+    note_look(d, d->changed);
+    pthread_mutex_unlock(&d->lock);
+}
+
+int discovery_unstamped_gone(struct discovery *d, uint32_t stamp)
+{
+    uint32_t n = 0, old = 0, listed = 0;
+    struct discovery_part *p;
+    for (p = d->parts; p != NULL; p = p->next) {
+        listed += p->stamp == stamp;
+        old += p->stamp != stamp && p->n > 0;
+    }
+    if (listed == 0 && old > 0)
+        return -1;
+    const char **gone = calloc(old + 1, sizeof *gone);
+    for (p = d->parts; gone != NULL && p != NULL; p = p->next) {
+        if (p->stamp != stamp && p->n > 0)
+            gone[n++] = p->name;
+    }
+    discovery_parts_gone(d, gone, n);
+    free(gone);
+    return 0;
 }

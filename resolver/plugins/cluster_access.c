@@ -47,6 +47,23 @@ int access_parse_kubeconfig(struct reader *rd, void *spec)
     return reader_one(rd, &access_of(spec)->kubeconfig);
 }
 
+/* All, with blanks between them. */
+int access_parse_endpoint(struct reader *rd, void *spec)
+{
+    const char **all = &access_of(spec)->endpoints, *word;
+    bool any = false;
+    while (reader_arg(rd, &word)) {
+        if (strncmp(word, "http://", 7) != 0 && strncmp(word, "https://", 8) != 0)
+            return reader_error(rd, "'%s' is no endpoint: expected http:// or https://",
+                                word);
+        *all = *all == NULL ? word : arena_printf(rd->arena, "%s %s", *all, word);
+        if (*all == NULL)
+            return reader_error(rd, "out of memory");
+        any = true;
+    }
+    return any ? 0 : reader_error_args(rd);
+}
+
 /* ---- what they mean ---- */
 
 /* Each of several paths with colons between them. */

@@ -9,11 +9,12 @@
 int access_parse_tls(struct reader *rd, void *spec);
 int access_parse_user(struct reader *rd, void *spec);
 int access_parse_token_file(struct reader *rd, void *spec);
+int access_parse_endpoint(struct reader *rd, void *spec);
 int access_parse_kubeconfig(struct reader *rd, void *spec);
 
 #define ACCESS_FIELD(name) offsetof(struct cluster_spec, access.name)
 
-#define ACCESS_OPTIONS_N 6
+#define ACCESS_OPTIONS_N 7
 #define ACCESS_OPTIONS                                                                 \
     {.name = "tls",                                                                    \
      .kind = OPTION_CUSTOM,                                                            \
@@ -42,9 +43,14 @@ int access_parse_kubeconfig(struct reader *rd, void *spec);
          .args = "FILE[:FILE...]",                                                     \
          .fallback = "$KUBECONFIG, else ~/.kube/config",                               \
          .help = "how to reach APIs of Kubernetes, and as whom"},                      \
+        {.name = "exec",                                                               \
+         .kind = OPTION_FLAG,                                                          \
+         .offset = ACCESS_FIELD(exec),                                                 \
+         .help = "run the programs by which a kubeconfig gets its credentials"},       \
     {                                                                                  \
-        .name = "exec", .kind = OPTION_FLAG, .offset = ACCESS_FIELD(exec),             \
-        .help = "run the programs by which a kubeconfig gets its credentials"          \
+        .name = "endpoint", .kind = OPTION_CUSTOM, .parse = access_parse_endpoint,     \
+        .args = "URL...", .fallback = "http://127.0.0.1:2379",                         \
+        .help = "members of etcd, asked in turn"                                       \
     }
 
 /* After all options: file names as they are for the process, and a word about what is

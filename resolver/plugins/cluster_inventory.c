@@ -11,8 +11,9 @@
 const struct plugin plugin_inventory = {
     .name = "inventory",
     .help =
-        "clusters of files, a URL or APIs of Kubernetes, kept up to date, as `cluster` lines",
-    .synopsis = "inventory FILE|DIRECTORY|URL|kubernetes:CONTEXT",
+        "clusters of files, a URL, an API or etcd, kept up to date, as `cluster` lines",
+    .synopsis =
+        "inventory FILE|DIRECTORY|URL|kubernetes:CONTEXT|capi:CONTEXT|etcd:PREFIX",
     .options = inventory_options,
     .options_n = INVENTORY_OPTIONS_N,
     .setup = inventory_setup,

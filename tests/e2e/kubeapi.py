@@ -15,6 +15,7 @@ import http.server
 import itertools
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -76,7 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(int(api.fault), b'{"kind":"Status"}', **({'Retry_After': '1'} if api.fault == '429' else {}))
         elif api.fault == 'slow':
             api.hold.wait(30)
-        elif 'watch=1' in self.path:
+        elif 'watch=true' in self.path:
             with contextlib.suppress(OSError):
                 self.watch()
         else:
@@ -194,12 +195,24 @@ class Api:
 
     def tell(self, event):
         """An event of our own to all watchers."""
-        for handler, _, _ in list(self.watches):
-            handler.wfile.write(json.dumps(event).encode() + b'\n')
-            handler.wfile.flush()
+        for handler, _, _ in self.live():
+            with contextlib.suppress(OSError):
+                handler.wfile.write(json.dumps(event).encode() + b'\n')
+                handler.wfile.flush()
+
+    def live(self):
+        """The watches whose client is still there."""
+        def is_there(watch):
+            try:
+                return watch[0].connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b''
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+        return [watch for watch in list(self.watches) if is_there(watch)]
 
     def end_watches(self):
-        for handler, _, gone in list(self.watches):
+        for handler, _, gone in self.live():
             gone.set()
             with contextlib.suppress(OSError):
                 handler.connection.shutdown(2)

@@ -2,6 +2,7 @@
  * or it is refused, in bounded time. */
 #include "base/hash.h"
 #include "config/discovery/kube_facts.h"
+#include "config/inventory_draft.h"
 #include "config/yaml.h"
 
 #include <assert.h>
@@ -29,6 +30,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         int rc = readers[i](&a, text, &f);
         assert(rc >= -1 && rc <= 1);
     }
+    struct inventory_draft draft = {0};
+    char why[INVENTORY_WRONG_MAX];
+    cJSON *object = tree_parse(text.at, text.len);
+    kube_draft_capi(&a, object, &draft, why);
+    tree_free(object);
     kube_read_node(text, address, sizeof address);
     errors_init(&errs);
     cJSON *tree = yaml_parse("f", text, &errs);

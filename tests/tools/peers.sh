@@ -10,9 +10,10 @@ cd "$(dirname "$0")/../.."
 stage=${1:-test}
 case $stage in
 test)
-    servers='nsd unbound bind9 knot knot-dnsutils prometheus dnsmasq-base systemd-resolved serf'
+    servers='nsd unbound bind9 knot knot-dnsutils prometheus dnsmasq-base systemd-resolved serf
+        etcd-server'
     programs='nsd nsd-checkconf nsd-checkzone nsd-control unbound unbound-checkconf named
-        named-checkconf named-checkzone knotd knotc kdig promtool dnsmasq systemd-resolved serf'
+        named-checkconf named-checkzone knotd knotc kdig promtool dnsmasq systemd-resolved serf etcd'
     ;;
 bench)
     tests/tools/peers.sh test
