@@ -23,6 +23,15 @@ struct subnets {
     uint32_t n, cap;
 };
 
+static inline bool subnets_contain(const struct subnets *s, const struct addr *a)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (cidr_contains(&s->list[i], a))
+            return true;
+    }
+    return false;
+}
+
 struct addrs {
     struct addr *list; /* port 0: the default */
     uint32_t n, cap;

@@ -232,6 +232,7 @@ static struct cluster *allocate(const struct making *m)
     c->domain.wire = m->domain->dns_version + DNS_VERSION_LABEL;
     c->domain.len = m->domain->len;
     c->pod_names = m->spec->pod_names;
+    c->search_misses = m->spec->search_misses;
     c->mapping = mapping_of(m);
     c->zones.list = (struct cluster_zone *)(void *)(block + zones_at);
     c->prefixes = (struct cluster_prefix *)(void *)(block + prefixes_at);

@@ -67,6 +67,14 @@ static struct cluster_zone *zone_exact(const struct sharedtab_slots *s, uint32_t
     return NULL;
 }
 
+/* Whether there may be a zone of so many labels. */
+static bool has_labels(const struct cluster_map *map, unsigned n)
+{
+    return (atomic_load_explicit(&map->labels_used[n / 64], memory_order_relaxed) >>
+                (n % 64) &
+            1) != 0;
+}
+
 /* The longest zone at or above the name. */
 static struct cluster_zone *zone_above(const struct cluster_map *map,
                                        const struct name_key *key)
@@ -75,10 +83,7 @@ static struct cluster_zone *zone_above(const struct cluster_map *map,
     if (s == NULL)
         return NULL;
     for (unsigned i = 0; i <= key->labels; i++) {
-        unsigned left = key->labels - i;
-        uint64_t word =
-            atomic_load_explicit(&map->labels_used[left / 64], memory_order_relaxed);
-        if ((word >> (left % 64) & 1) == 0)
+        if (!has_labels(map, key->labels - i))
             continue;
         struct cluster_zone *z =
             zone_exact(s, key->hash[i], key->lower + key->offset[i]);
@@ -518,4 +523,92 @@ const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
     const struct cluster_prefix *e = prefix_above(map, asked, asked.bits);
     *reverse = e != NULL;
     return e == NULL ? NULL : &e->cluster->zones.list[0];
+}
+
+/* ---- names that a search list has made longer ---- */
+
+/* A name with what may be a cluster's domain at its end. */
+struct searched {
+    const struct cluster_map *map;
+    const struct name_key *key;
+    unsigned domain; /* index of its first label */
+};
+
+static bool is_label(const struct name_key *key, unsigned at, const char *word)
+{
+    const uint8_t *label = key->lower + key->offset[at];
+    return label[0] == strlen(word) && memcmp(label + 1, word, label[0]) == 0;
+}
+
+/* The longest names that the DNS specification of Kubernetes has under D are
+ * _port._protocol.service.namespace.svc.D; beside svc and pod there are dns-version.D
+ * and ns.dns.D. */
+static bool may_exist(const struct name_key *key, unsigned domain)
+{
+    bool section = is_label(key, domain - 1, "svc") || is_label(key, domain - 1, "pod");
+    return domain <= (section ? 5 : 2);
+}
+
+static bool is_domain_of(const struct searched *s, const struct cluster *c)
+{
+    const uint8_t *wire = s->key->lower + s->key->offset[s->domain];
+    return name_equal(wire, c->domain.wire) ||
+           zone_exact(sharedtab_slots(&s->map->zones), s->key->hash[s->domain], wire) !=
+               NULL;
+}
+
+/* The labels from `first` to before `end`, as a zone. */
+static const struct cluster_zone *zone_between(const struct searched *s, unsigned first,
+                                               unsigned end)
+{
+    struct name middle;
+    const uint8_t *offset = s->key->offset;
+    static const uint8_t root[1];
+    if (name_join(&middle, s->key->lower + offset[first],
+                  (size_t)(offset[end] - offset[first]), root) < 0)
+        return NULL;
+    return zone_exact(sharedtab_slots(&s->map->zones), name_hash(middle.wire),
+                      middle.wire);
+}
+
+static const struct cluster_zone *zone_ending(const struct searched *s, unsigned end)
+{
+    for (unsigned first = 0; first < end; first++) {
+        const struct cluster_zone *z =
+            has_labels(s->map, end - first) ? zone_between(s, first, end) : NULL;
+        if (z != NULL && is_domain_of(s, z->cluster))
+            return z;
+    }
+    return NULL;
+}
+
+/* In front of D, of svc.D or of NAMESPACE.svc.D. */
+static const struct cluster_zone *zone_before_suffix(const struct searched *s)
+{
+    unsigned end = s->domain;
+    const struct cluster_zone *z = zone_ending(s, end);
+    if (z != NULL || end < 3 || !is_label(s->key, end - 1, "svc"))
+        return z;
+    z = zone_ending(s, end - 1);
+    return z != NULL ? z : zone_ending(s, end - 2);
+}
+
+const struct cluster_zone *cluster_map_find_searched(const struct cluster_map *map,
+                                                     const struct name_key *key,
+                                                     const struct cluster_zone *own,
+                                                     unsigned *domain)
+{
+    unsigned end = key->labels;
+    if (own != NULL)
+        end = end + 1 - name_labels(own->wire);
+    for (unsigned at = 1; at < end; at++) {
+        struct searched s = {.map = map, .key = key, .domain = at};
+        const struct cluster_zone *z =
+            may_exist(key, at) ? NULL : zone_before_suffix(&s);
+        if (z == NULL)
+            continue;
+        *domain = at;
+        return z;
+    }
+    return NULL;
 }

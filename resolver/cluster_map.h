@@ -63,6 +63,7 @@ struct cluster {
     struct subnets services, pods;
     struct cluster_prefix *prefixes; /* services.n, then pods.n */
     unsigned pod_names; /* which names of Pods exist: enum cluster_pod_names */
+    struct subnets search_misses; /* clients; the plan's arena has the list */
     uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
     struct upstream_group group;
 
@@ -122,6 +123,17 @@ void cluster_map_each(const struct cluster_map *map,
  * tells which. Valid as long as the query. */
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
                                             const struct name_key *key, bool *reverse);
+
+/* The zone in the middle of a name that a search list has made longer, as
+ * `app.web.svc.cluster-b.local` by `default.svc.cluster.local`; NULL: it is no such
+ * name. Behind the zone stands D, svc.D or NAMESPACE.svc.D, D being the domain of the
+ * zone's cluster or another zone of the map, the longest that `own` (the zone that the
+ * name lies in, or NULL) leaves; *domain is its first label's index. No Service or Pod
+ * of D has such a name. */
+const struct cluster_zone *cluster_map_find_searched(const struct cluster_map *map,
+                                                     const struct name_key *key,
+                                                     const struct cluster_zone *own,
+                                                     unsigned *domain);
 
 /* zone -> domain, for questions; and back, for answers. */
 static inline struct name_map cluster_inward(const struct cluster_zone *z)

@@ -23,6 +23,7 @@ struct cluster_spec {
     struct inventory_draft draft;
     struct upstream_group group; /* without addresses */
     unsigned pod_names;
+    struct subnets search_misses; /* as long as the plan when it is given over */
 
     /* of an inventory */
     const char *zones[CLUSTER_TEMPLATES_MAX]; /* `{name}.k8s.lan` */
@@ -64,6 +65,7 @@ struct clusters {
     struct making *making; /* cluster_make.c\'s own, used again and again */
     struct table dns;      /* of struct cluster, by its first DNS: the same twice? */
     uint32_t doubles;      /* clusters whose DNS and domain are another's too */
+    bool search_misses;    /* some directive has the option */
     uint32_t unreversed;   /* whose reverse names the block is never asked for */
     struct clusters *next; /* of the plan */
 };

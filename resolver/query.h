@@ -64,6 +64,7 @@ struct response {
     struct msg msg; /* flags: AA TC RA AD CD and rcode count, the rest is respond's */
     struct span options; /* EDNS options to send besides our own, already filtered */
     uint16_t opt_len;    /* of the OPT it has for CoreDNS, told in sizes; 0 = none */
+    bool unshared;       /* not for every client: `cache` does not keep it */
     bool ede;            /* an extended error goes along when the client speaks EDNS */
     uint16_t ede_code;
     const char *ede_text; /* <= 60 ASCII characters; in the arena or static */

@@ -389,7 +389,8 @@ static bool keep(struct query *q, const struct cache_plugin *c,
     struct resolver *r = q->r;
     const struct msg *m = &q->response.msg;
     enum cache_kind kind = worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL;
-    if (life_s == 0 || is_disabled(&c->bounds[kind], &q->request))
+    if (life_s == 0 || q->response.unshared ||
+        is_disabled(&c->bounds[kind], &q->request))
         return false;
     uint8_t question[NAME_WIRE_MAX + 4];
     memcpy(question, q->request.lower, q->request.name_len);

@@ -31,7 +31,7 @@ struct frame {
 /* ---- answers made here ---- */
 
 /* The SOA that makes a negative answer cacheable for 5 s (RFC 2308). */
-static int add_soa(struct query *q, const struct cluster_zone *zone)
+static int add_soa(struct query *q, const struct name_ref *zone)
 {
     static const uint8_t mname[] = "\2ns\3dns", rname[] = "\12hostmaster";
     uint8_t rdata[2 * NAME_WIRE_MAX + 20 + 32];
@@ -55,11 +55,11 @@ static int add_soa(struct query *q, const struct cluster_zone *zone)
     return msg_add(&q->response.msg, &q->arena, &soa);
 }
 
-static enum verdict negative(struct query *q, const struct cluster_zone *z,
+static enum verdict negative(struct query *q, const struct name_ref *zone,
                              uint16_t rcode, uint16_t ede, const char *why)
 {
     query_respond(q, rcode, true, 1);
-    if (q->response.failed || add_soa(q, z) < 0)
+    if (q->response.failed || add_soa(q, zone) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     query_set_ede(q, ede, why);
     return DONE;
@@ -142,11 +142,12 @@ static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
                                bool reverse)
 {
     const char *no_pod = reverse ? NULL : cluster_pods_refuse(z, q->request.lower);
+    const struct name_ref zone = {.wire = z->wire, .len = z->len};
     if (z->renamed && is_signature_type(q->request.type))
-        return negative(q, z, DNS_NOERROR, EDE_SYNTHESIZED,
+        return negative(q, &zone, DNS_NOERROR, EDE_SYNTHESIZED,
                         "no DNSSEC where names are renamed");
     if (no_pod != NULL)
-        return negative(q, z, DNS_NXDOMAIN, EDE_BLOCKED, no_pod);
+        return negative(q, &zone, DNS_NXDOMAIN, EDE_BLOCKED, no_pod);
     if (!z->renamed)
         return ask(q, z, q->request.name); /* not a byte changes */
     if (reverse)
@@ -154,7 +155,7 @@ static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
     struct name inside;
     struct name_map inward = cluster_inward(z);
     if (rename_name(&inward, q->request.lower, &inside) < 0)
-        return negative(q, z, DNS_NXDOMAIN, EDE_SYNTHESIZED,
+        return negative(q, &zone, DNS_NXDOMAIN, EDE_SYNTHESIZED,
                         "name too long inside the cluster");
     return ask(q, z, inside.wire);
 }
@@ -171,11 +172,45 @@ static void explain(const struct query *q, const struct cluster_zone *z, bool re
         trace_text(q, s, "at", "%s:%u", z->cluster->at.file, z->cluster->at.line);
 }
 
+/* The zone whose search misses this client need not have asked about, or NULL. */
+static const struct cluster_zone *find_searched(struct query *q,
+                                                const struct clusters *all,
+                                                const struct cluster_zone *own,
+                                                unsigned *domain)
+{
+    if (!all->search_misses || q->request.class != DNS_IN)
+        return NULL;
+    const struct cluster_zone *z =
+        cluster_map_find_searched(&all->map, query_key(q), own, domain);
+    bool wanted =
+        z != NULL && subnets_contain(&z->cluster->search_misses, &q->client.peer);
+    return wanted ? z : NULL;
+}
+
+static enum verdict miss(struct query *q, const struct cluster_zone *z, unsigned domain)
+{
+    const uint8_t *wire = q->request.lower + query_key(q)->offset[domain];
+    const struct name_ref zone = {.wire = wire, .len = (uint8_t)name_len(wire)};
+    const char *label = z->cluster->label;
+    if (q->client.trace != NULL)
+        trace_text(q, trace_step(q, "cluster"), "search_miss", "%s", label);
+    enum verdict v = negative(
+        q, &zone, DNS_NXDOMAIN, EDE_SYNTHESIZED,
+        arena_printf(&q->arena, "a search suffix behind a name of %.27s", label));
+    q->response.unshared = true;
+    return v;
+}
+
 enum verdict cluster_on_query(struct query *q, const void *state)
 {
     const struct clusters *all = state;
     bool reverse;
     const struct cluster_zone *z = cluster_map_find(&all->map, query_key(q), &reverse);
+    unsigned domain;
+    const struct cluster_zone *searched =
+        find_searched(q, all, reverse ? NULL : z, &domain);
+    if (searched != NULL)
+        return miss(q, searched, domain);
     if (z == NULL)
         return PASS;
     if (q->request.class != DNS_IN) /* nor is the name for others to see */

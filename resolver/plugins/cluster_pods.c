@@ -26,15 +26,6 @@ static int read_address(const uint8_t *label, struct addr *out)
     return addr_parse_ip(out, (struct text){.at = text, .len = len});
 }
 
-static bool in_subnets(const struct subnets *s, const struct addr *a)
-{
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (cidr_contains(&s->list[i], a))
-            return true;
-    }
-    return false;
-}
-
 /* Labels in front of the zone when the last of them is `pod`; 0: it is not. */
 static unsigned labels_before_pod(const struct cluster_zone *z, const uint8_t *name)
 {
@@ -57,7 +48,7 @@ const char *cluster_pods_refuse(const struct cluster_zone *z, const uint8_t *nam
     if (c->pod_names == POD_NAMES_OFF)
         return "pod_names off";
     if (labels < 3 || c->pods.n == 0 || read_address(name, &a) < 0 ||
-        in_subnets(&c->pods, &a))
+        subnets_contain(&c->pods, &a))
         return NULL;
     return "not in a Pod subnet of the cluster";
 }

@@ -54,6 +54,11 @@ static int parse_pods(struct reader *rd, void *state)
     return parse_subnets(rd, &((struct cluster_spec *)state)->draft.pods);
 }
 
+static int parse_search_misses(struct reader *rd, void *state)
+{
+    return parse_subnets(rd, &((struct cluster_spec *)state)->search_misses);
+}
+
 static int parse_dns(struct reader *rd, void *state)
 {
     struct inventory_draft *d = &((struct cluster_spec *)state)->draft;
@@ -123,6 +128,14 @@ static int parse_domain(struct reader *rd, void *state)
          .help =                                                                            \
              "which names of Pods by address exist (10-244-0-9.web.pod.ZONE): none, those " \
              "of the Pod subnets if there are any, or all that the cluster knows"},         \
+        {.name = "search_misses",                                                           \
+         .kind = OPTION_CUSTOM,                                                             \
+         .parse = parse_search_misses,                                                      \
+         .args = "CIDR...",                                                                 \
+         .help =                                                                            \
+             "clients whose search lists are not asked about: a name under the zone with "  \
+             "D, svc.D or NAMESPACE.svc.D behind it (D: the cluster's domain or a mapped "  \
+             "zone) is NXDOMAIN here, and no server is asked"},                             \
         {.name = "policy",                                                                  \
          .kind = OPTION_WORD,                                                               \
          .offset = FIELD(group.policy),                                                     \
@@ -318,6 +331,21 @@ static int read_cluster(struct reader *rd, struct cluster_spec *spec)
                     zone, zone);
 }
 
+/* What clusters go on pointing to moves to the plan. */
+static int settle_search(struct clusters *all, struct cluster_spec *spec,
+                         struct arena *plan)
+{
+    struct subnets found = spec->search_misses;
+    if (found.n == 0)
+        return 0;
+    all->search_misses = true;
+    spec->search_misses.list = arena_array(plan, found.n, sizeof *found.list);
+    if (spec->search_misses.list == NULL)
+        return -1;
+    memcpy(spec->search_misses.list, found.list, found.n * sizeof *found.list);
+    return 0;
+}
+
 static int set_up_one(struct clusters *all, struct reader *rd)
 {
     struct arena scratch; /* the record has copies of what counts */
@@ -327,6 +355,8 @@ static int set_up_one(struct clusters *all, struct reader *rd)
     arena_init(&scratch, NULL, 0);
     own.arena = &scratch;
     int rc = read_cluster(&own, &spec);
+    if (rc == 0 && settle_search(all, &spec, rd->arena) < 0)
+        rc = reader_error(&own, "out of memory");
     if (rc == 0)
         rc = clusters_add_line(all, &spec, rd->errs);
     arena_release(&scratch);
@@ -378,6 +408,8 @@ static int read_inventory(struct setup *s, struct clusters *all, struct reader *
         return reader_error(rd, "out of memory");
     if (check_zones(s, &spec, source) < 0 || access_settle(s, &spec) < 0)
         return -1;
+    if (settle_search(all, &spec, s->arena) < 0)
+        return reader_error(rd, "out of memory");
     return clusters_add_inventory(all, &spec, source, s->errs);
 }
 

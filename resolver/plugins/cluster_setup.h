@@ -7,8 +7,8 @@
 #include "resolver/plugin.h"
 #include "resolver/plugins/cluster_access.h"
 
-#define CLUSTER_OPTIONS_N   14
-#define INVENTORY_OPTIONS_N (15 + ACCESS_OPTIONS_N)
+#define CLUSTER_OPTIONS_N   15
+#define INVENTORY_OPTIONS_N (16 + ACCESS_OPTIONS_N)
 extern const struct option cluster_options[CLUSTER_OPTIONS_N];
 extern const struct option inventory_options[INVENTORY_OPTIONS_N];
 

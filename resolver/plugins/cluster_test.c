@@ -210,6 +210,101 @@ static void names_of_pods_are_off_or_any_when_told(void **unused)
     pod_is_asked(PODS("any"), "192-0-2-1.web.pod");
 }
 
+#define VM "192.0.2.0/24" /* where clients of world.h are */
+#define B_FOR(net)                                                                     \
+    "cluster b.test 10.97.0.0/16 {\n max_fails 0\n search_misses " net "\n}\n"
+#define HOME "cluster cluster.local 10.96.0.0/16 {\n max_fails 0\n}\n"
+#define A_MISS(name, domain)                                                           \
+    {                                                                                  \
+        name "." domain, DNS_A, NULL, NULL, NULL,                                      \
+            "NXDOMAIN aa\nNS " domain ". 5 IN SOA ns.dns." domain                      \
+            ". hostmaster." domain ". 0 7200 1800 86400 5\n"                           \
+    }
+
+static void what_a_search_list_adds_is_known_not_to_exist(void **unused)
+{
+    static const struct story list[] = {
+        A_MISS("app.web.svc.b.test.default.svc", "cluster.local"),
+        A_MISS("app.web.svc.b.test.svc", "cluster.local"),
+        A_MISS("app.web.svc.b.test", "cluster.local"),
+        A_MISS("x.b.test", "cluster.local"),
+        A_MISS("_http._tcp.app.web.svc.b.test.default.svc", "cluster.local"),
+        A_MISS("app.web.svc.b.test.default.svc", "b.test"),
+    };
+    TELL(B_FOR("10.9.0.0/16 " VM), list);
+    TELL(HOME B_FOR(VM), list);
+}
+
+/* The name goes to `cluster` of its zone, or on to whoami. */
+static void a_name_that_may_exist_or_does_not_fit_is_asked(void **unused)
+{
+    static const char *const names[] = {
+        "b.test.default.svc", /* Pod b of the headless Service test */
+        "_x._tcp.b.test.svc",
+        "app.b.test.default.svc",
+        "app.web.svc.b.tests.default.svc",
+        "app.web.svc.xb.test.default.svc",
+        "app.web.svc.b.test.x.default.svc",
+        "app.web.svc.b.test.default.pod",
+        "b.test",
+        "test.x",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct world w;
+        char name[100], question[110];
+        snprintf(name, sizeof name, "%s.cluster.local", names[i]);
+        snprintf(question, sizeof question, "%s. 1", name);
+        load(&w, HOME B_FOR(VM));
+        world_ask(&w, name);
+        assert_string_equal(asked(world_expect(&w, "10.96.0.10:53", TRANSPORT_UDP)),
+                            question);
+        world_close(&w);
+        load(&w, B_FOR(VM));
+        assert_int_equal(world_rcode(&w, world_ask(&w, name)), DNS_NOERROR);
+        world_close(&w);
+    }
+}
+
+#define GROWN "app.web.svc.b.test.default.svc.cluster.local"
+
+static void search_misses_of_other_clients_are_asked(void **unused)
+{
+    static const char *const lines[] = {HOME B_FOR("10.9.0.0/16"), HOME B};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct world w;
+        load(&w, lines[i]);
+        world_ask(&w, GROWN);
+        world_expect(&w, "10.96.0.10:53", TRANSPORT_UDP);
+        world_close(&w);
+    }
+}
+
+static void a_search_miss_says_why_and_is_not_kept_for_others(void **unused)
+{
+    struct world w;
+    char text[80];
+    load(&w, "cache 30\n" HOME B_FOR(VM));
+    struct world_question ours = {.name = GROWN, .edns = true},
+                          others = {.name = GROWN, .peer = "198.51.100.1"};
+    uint64_t client = world_ask_as(&w, &ours);
+    assert_int_equal(world_ede(&w, client, text, sizeof text), EDE_SYNTHESIZED);
+    assert_string_equal(text, "a search suffix behind a name of b.test");
+    world_ask_as(&w, &others);
+    world_expect(&w, "10.96.0.10:53", TRANSPORT_UDP);
+    world_close(&w);
+}
+
+/* The name lies in a zone below the domain: that cluster's names are another matter. */
+static void the_longest_zone_is_the_search_domain(void **unused)
+{
+    struct world w;
+    load(&w, "cluster test.cluster.local 10.98.0.0/16 {\n max_fails 0\n}\n" B_FOR(VM));
+    world_ask(&w, "app.web.svc.b.test.cluster.local");
+    assert_string_equal(asked(world_expect(&w, "10.98.0.10:53", TRANSPORT_UDP)),
+                        "app.web.svc.b.cluster.local. 1");
+    world_close(&w);
+}
+
 static void an_external_name_is_followed_through_the_listener(void **unused)
 {
 #define EXTERNAL                                                                       \
@@ -325,6 +420,8 @@ static void what_cannot_be_meant_is_refused(void **unused)
         {"cluster b.test 10.96.0.0/12 {\n index 0\n}", "index"},
         {"cluster b.test 10.96.0.0/12 {\n policy best\n}", "best"},
         {"cluster b.test 10.96.0.0/12 {\n pod_names on\n}", "off, in-subnet"},
+        {"cluster b.test 10.96.0.0/12 {\n search_misses\n}", "search_misses"},
+        {"cluster b.test 10.96.0.0/12 {\n search_misses 10.0.0.1\n}", "is no subnet"},
         {"cluster b.test 10.96.0.0/12 {\n nds 10.0.0.1\n}", "nds"},
         {"cluster b.test 10.96.0.0/12\ncluster b.test 10.112.0.0/12", "b.test"},
         {"cluster b.test 10.96.0.0/12\ncluster c.test 10.96.0.0/16", "10.96.0.0/16"},
@@ -359,6 +456,11 @@ int main(void)
         TEST(a_name_too_long_for_the_cluster_does_not_exist),
         TEST(names_of_pods_exist_inside_the_pod_subnets),
         TEST(names_of_pods_are_off_or_any_when_told),
+        TEST(what_a_search_list_adds_is_known_not_to_exist),
+        TEST(a_name_that_may_exist_or_does_not_fit_is_asked),
+        TEST(search_misses_of_other_clients_are_asked),
+        TEST(a_search_miss_says_why_and_is_not_kept_for_others),
+        TEST(the_longest_zone_is_the_search_domain),
         TEST(an_external_name_is_followed_through_the_listener),
         TEST(an_external_name_that_leads_nowhere_is_still_told),
         TEST(clusters_do_not_mix),

@@ -102,6 +102,34 @@ def test_negative_answers_made_here_are_kept():
         equal(client.complaints(), [], f'{who}: nothing to complain of')
 
 
+def test_misses_of_the_search_list_ask_nobody():
+    """A VM with the search list of a pod: three names that cannot exist, then the right one."""
+    own, other, net = '127.0.0.1', f'{loopback_net()}.41', loopback_net()
+    home = peers.Bind(world.standard_a().zones(), [own], free_port())
+    b = peers.Nsd(world.standard_b().zones(), [f'{net}.42'], free_port())
+    mapped = f'    cluster cluster.local 10.100.0.0/19 {{\n        dns {own}:{home.port}\n    }}\n'
+    for where, line in (('mapped', mapped), ('forwarded', f'    forward . {own}:{home.port}\n')):
+        server = isthmus(f'''
+    cache 30
+    cluster {ZONE} 10.101.0.0/19 {{
+        dns {b.address}:{b.port}
+        search_misses {own}/32
+    }}
+{line}''')
+        for suffix in ('default.svc.cluster.local', 'svc.cluster.local', 'cluster.local'):
+            name = f'app.web.svc.{ZONE}.{suffix}'
+            before = len(home.questions(name))
+            for rdtype in ('A', 'AAAA'):
+                reply = ask(server, name, rdtype)
+                equal((reply.rcode, [text.split()[0] for text in reply.authority]), ('NXDOMAIN', ['cluster.local.']),
+                      f'{where}: {name} {rdtype}')
+            equal(len(home.questions(name)), before, f'{where}: {name}: nobody is asked')
+        equal(ask(server, f'app.web.svc.{ZONE}').data, ['10.101.7.21'], f'{where}: the name itself')
+        equal(ask(server, 'app.web.svc.cluster.local').data, ['10.100.7.21'], f'{where}: a name of the home cluster')
+        check('NXDOMAIN' in harness.dig(server, '-b', other, name), f'{where}: another client: NXDOMAIN too')
+        equal(len(home.questions(name)) - before, 1, f'{where}: another client: the cluster is asked')
+
+
 def test_large_answers_are_fetched_by_tcp():
     for who, client in clients().items():
         reply = ask(client, f'_pg._tcp.many.web.svc.{ZONE}', 'SRV', tcp=True)
