@@ -21,6 +21,7 @@
 enum client_state {
     CLIENT_READING,    /* a command */
     CLIENT_EXPLAINING, /* a worker has its question */
+    CLIENT_RELOADING,  /* waits for the end of it */
     CLIENT_WRITING,    /* an answer */
     CLIENT_CLOSING,
 };
@@ -131,13 +132,29 @@ static void split(char *line, struct control_words *words)
     }
 }
 
+/* At once where a bad file was refused. */
+static void answer_reloaded(struct control_client *client)
+{
+    struct reload *r = client->control->reload;
+    struct tree t = {0};
+    if (!reload_is_going_on(r))
+        answer(client, &t, control_reloaded(&t, r));
+}
+
 static void run_line(struct control_client *client, char *line)
 {
     struct control *c = client->control;
     struct control_words words;
     struct tree t = {0};
     split(line, &words);
-    cJSON *root = control_run(&t, c->reload, &words, &client->explain);
+    struct control_later later;
+    cJSON *root = control_run(&t, c->reload, &words, &later);
+    if (later.reload) {
+        client->state = CLIENT_RELOADING;
+        answer_reloaded(client);
+        return;
+    }
+    client->explain = later.explain;
     if (client->explain == NULL) {
         answer(client, &t, root);
         return;
@@ -167,6 +184,16 @@ void control_poll(struct control *c)
             explained(client);
         else if (client->closed)
             forget(client);
+    }
+}
+
+void control_follow(struct control *c)
+{
+    struct control_client *next;
+    for (struct control_client *client = c->clients; client != NULL; client = next) {
+        next = client->next;
+        if (client->state == CLIENT_RELOADING)
+            answer_reloaded(client);
     }
 }
 

@@ -1,9 +1,10 @@
 /* A hand on the running server: a Unix socket at which `isthmus status`, `flush`,
- * `drain`, `undrain`, `log-level` and `explain` speak to it.
+ * `drain`, `undrain`, `log-level`, `reload` and `explain` speak to it.
  *
  *     control_init(&c, &reload);
  *     control_open(&c, path, &errs);   // serves on the loop of reload.wake
  *     control_poll(&c);                // whenever `wake` fires
+ *     control_follow(&c);              // behind reload_poll()
  *     control_close(&c);               // takes no more
  *     control_release(&c);             // once the workers have been joined
  *
@@ -40,6 +41,9 @@ int control_open(struct control *c, const char *path, struct errors *errs)
     __attribute__((warn_unused_result));
 
 void control_poll(struct control *c);
+
+/* Answers those who wait for a reload that has ended. */
+void control_follow(struct control *c);
 void control_close(struct control *c);
 void control_release(struct control *c);
 

@@ -1,4 +1,4 @@
-/* `isthmus status`, `flush`, `drain`, `undrain` and `log-level`. */
+/* `isthmus status`, `flush`, `drain`, `undrain`, `log-level` and `reload`. */
 #include "server/control_client.h"
 
 #define EXITS "0: done\n1: not done, or no server there"
@@ -291,4 +291,35 @@ const struct command command_log_level = {
     .exits = EXITS,
     .options = options,
     .run = log_level_run,
+};
+
+/* ---- reload ---- */
+
+static int reload_run(const struct command_line *l)
+{
+    struct control_reply r;
+    const cJSON *line;
+    bool people = ask(l, &r), done = tree_is(r.root, "reloaded");
+    if (people && done)
+        printf("%s: reloaded\n", tree_text_of(r.root, "file"));
+    if (people && !done) {
+        cJSON_ArrayForEach(line, tree_get(r.root, "refused"))
+            fprintf(stderr, "%s\n", line->valuestring);
+        fputs("isthmus reload: refused; the old configuration stays in use\n", stderr);
+    }
+    if (!done)
+        r.status = 1;
+    return finish(&r);
+}
+
+const struct command command_reload = {
+    .name = "reload",
+    .line = "have the Corefile loaded anew, and say how it went",
+    .help =
+        "The running server loads its Corefile anew, as on SIGHUP, and this waits for\n"
+        "it. Of a file with errors each is told, with file and line, and the old\n"
+        "configuration stays in use.",
+    .exits = "0: the Corefile as it is now is in use\n1: it is not, or no server there",
+    .options = options,
+    .run = reload_run,
 };

@@ -276,9 +276,35 @@ static cJSON *status(struct tree *t, struct reload *r, const struct control_word
     return root;
 }
 
+/* ---- reload ---- */
+
+static cJSON *reload(struct tree *t, struct reload *r, const struct control_words *w,
+                     struct control_later *later)
+{
+    if (r->admin.leaving)
+        return control_error(t, "the server is about to end, and reloads no more");
+    log_info("control: Reloading");
+    reload_begin(r, "isthmus reload");
+    later->reload = true;
+    return NULL;
+}
+
+cJSON *control_reloaded(struct tree *t, const struct reload *r)
+{
+    if (r->failure.n == 0 && r->left_behind > 0)
+        return control_error(t, "%u workers could not go over: out of memory",
+                             r->left_behind);
+    cJSON *root = tree_object(t);
+    tree_text(t, root, "file", "%s", r->plan->config->file);
+    tree_bool(t, root, "reloaded", r->failure.n == 0);
+    if (r->failure.n > 0)
+        tree_put(t, root, "refused", status_errors(t, &r->failure));
+    return root;
+}
+
 /* explain NAME TYPE FROM; "-" for what is left out. */
 static cJSON *explain(struct tree *t, struct reload *r, const struct control_words *w,
-                      struct explain **out)
+                      struct control_later *later)
 {
     struct errors errs;
     cJSON *root = NULL;
@@ -289,8 +315,8 @@ static cJSON *explain(struct tree *t, struct reload *r, const struct control_wor
     if (strcmp(what.from, "-") == 0)
         what.from = "";
     errors_init(&errs);
-    *out = explain_new(r->plan, &what, &errs);
-    if (*out == NULL)
+    later->explain = explain_new(r->plan, &what, &errs);
+    if (later->explain == NULL)
         root = error_of(t, &errs);
     errors_release(&errs);
     return root;
@@ -300,27 +326,30 @@ static const struct {
     const char *name, *words;
     unsigned least, most;
     cJSON *(*run)(struct tree *t, struct reload *r, const struct control_words *w);
+    cJSON *(*begin)(struct tree *t, struct reload *r, const struct control_words *w,
+                    struct control_later *later);
 } commands[] = {
-    {"status", "status [ZONE]", 1, 2, status},
-    {"flush", "flush ZONE [NAME]", 2, 3, flush},
-    {"cached", "cached ZONE", 2, 2, cached},
-    {"drain", "drain ZONE [ADDRESS]", 2, 3, drain},
-    {"undrain", "undrain ZONE [ADDRESS]", 2, 3, drain},
-    {"log-level", "log-level LEVEL", 2, 2, log_level},
-    {"explain", "explain NAME [TYPE [FROM]]", 2, 4, NULL},
+    {"status", "status [ZONE]", 1, 2, status, NULL},
+    {"flush", "flush ZONE [NAME]", 2, 3, flush, NULL},
+    {"cached", "cached ZONE", 2, 2, cached, NULL},
+    {"drain", "drain ZONE [ADDRESS]", 2, 3, drain, NULL},
+    {"undrain", "undrain ZONE [ADDRESS]", 2, 3, drain, NULL},
+    {"log-level", "log-level LEVEL", 2, 2, log_level, NULL},
+    {"reload", "reload", 1, 1, NULL, reload},
+    {"explain", "explain NAME [TYPE [FROM]]", 2, 4, NULL, explain},
 };
 
 cJSON *control_run(struct tree *t, struct reload *r, const struct control_words *words,
-                   struct explain **out)
+                   struct control_later *later)
 {
-    *out = NULL;
+    *later = (struct control_later){0};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, words->list[0]) != 0)
             continue;
         if (words->n < commands[i].least || words->n > commands[i].most)
             return control_error(t, "expected %s", commands[i].words);
-        if (commands[i].run == NULL)
-            return explain(t, r, words, out);
+        if (commands[i].begin != NULL)
+            return commands[i].begin(t, r, words, later);
         return commands[i].run(t, r, words);
     }
     return control_error(t, "unknown command '%.60s'", words->list[0]);

@@ -185,6 +185,7 @@ static void on_wake(uv_async_t *async)
     control_poll(&p->control);
     if (p->state != PROCESS_ENDING) {
         reload_poll(&p->reload);
+        control_follow(&p->control);
         watch_follow(&p->watch);
         look_at_files(&p->files);
         systemd_follow(&p->systemd);

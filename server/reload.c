@@ -360,6 +360,7 @@ static void finish(struct reload *r)
     listen_free(r->listeners);
     r->plan = r->order.plan;
     r->loaded_us = turn_clock_us();
+    r->left_behind = failed;
     forget_failure(r);
     admin_commit(&r->admin, r->plan);
     r->listeners = r->listeners_next;

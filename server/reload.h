@@ -46,6 +46,7 @@ struct reload {
     bool busy;                /* workers are going over */
     const char *again;        /* asked for meanwhile, by this signal; NULL = not */
     struct reload_text tried; /* last */
+    unsigned left_behind;     /* workers without memory to go over, last time */
     struct errors failure;    /* why the last reload was refused; none: it was not */
     struct drains drains;
     struct inherited inherited;
@@ -73,7 +74,8 @@ int reload_first(struct reload *r, struct errors *errs)
 int reload_start_workers(struct reload *r, struct errors *errs)
     __attribute__((warn_unused_result));
 
-/* Loads anew because of a signal; logs how it went. */
+/* Loads anew because of a signal, or of what else is said in its place; logs how it
+ * went. */
 void reload_begin(struct reload *r, const char *signal);
 
 /* Whether workers are going over to another plan, or will at once. */

@@ -274,7 +274,7 @@ static cJSON *caches(struct tree *t, const struct plan *plan)
     return list;
 }
 
-static cJSON *failure(struct tree *t, const struct errors *errs)
+cJSON *status_errors(struct tree *t, const struct errors *errs)
 {
     cJSON *list = tree_array(t);
     for (uint32_t i = 0; i < errs->n && i < ERRORS_MAX && errs->list != NULL; i++) {
@@ -299,7 +299,7 @@ static cJSON *config(struct tree *t, const struct reload *r, uint64_t now_us)
     tree_bool(t, to, "reloading", r->busy);
     tree_number(t, to, "reload_failures", (double)r->facts.reload_failures);
     if (r->failure.n > 0)
-        tree_put(t, to, "refused", failure(t, &r->failure));
+        tree_put(t, to, "refused", status_errors(t, &r->failure));
     return to;
 }
 

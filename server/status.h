@@ -11,6 +11,9 @@
  * one of that label. */
 cJSON *status_clusters(struct tree *t, const struct plan *plan, const char *only);
 
+/* "FILE:LINE - TEXT" of each. */
+cJSON *status_errors(struct tree *t, const struct errors *errs);
+
 /* All of it. */
 cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # e2e: tsan
-"""A hand on the running server: status, explain, flush, drain and log-level over the control
+"""A hand on the running server: status, explain, flush, drain, log-level and reload over the control
 socket, hostile clients of it, and many at a time while questions are answered and Corefiles
 change."""
 import functools
@@ -333,6 +333,33 @@ def test_log_level():
     check(status == 2 and out == '' and 'loud' in err, 'a wrong word', (status, err))
 
 
+# ---- reload ----
+
+def test_reload():
+    server = served('    whoami')
+    with open(server.corefile, encoding='ascii') as file:
+        good = file.read()
+    equal(said(server, 'reload'), f'{server.corefile}: reloaded\n', 'a good file')
+    write(server.corefile, good.replace('whoami', 'template ANY ANY {\n        rcode NXDOMAIN\n    }'))
+    equal(told(server, 'reload'), {'file': server.corefile, 'reloaded': True}, 'a changed one')
+    equal(ask(server, 'x.test').rcode, 'NXDOMAIN', 'is in use at once')
+    write(server.corefile, good.replace('whoami', 'nonsense') + 'x.test {\n    nothing\n}\n')
+    status, out, err = run('reload', path=server.path)
+    equal((status, out), (1, ''), 'a bad one')
+    check(err.count('Corefile:') == 2 and 'nonsense' in err and 'the old configuration stays in use' in err, 'every error with its line', err)
+    status, out, err = run('reload', '--json', path=server.path)
+    check((status, err) == (1, '') and len(json.loads(out)['refused']) == 2, 'as JSON', (out, err))
+    equal(ask(server, 'x.test').rcode, 'NXDOMAIN', 'the old serves on')
+    write(server.corefile, good)
+    lines = [Line(server.path) for _ in range(4)]
+    for line in lines:
+        line.sock.sendall(b'reload\nreload\n')
+    equal([json.loads(line.file.readline())['reloaded'] for line in lines * 2], [True] * 8, 'many at a time')
+    for line in lines:
+        line.close()
+    equal(run('reload', path=server.path + 'x')[0], 1, 'no server')
+
+
 # ---- the socket ----
 
 def test_file():
@@ -443,7 +470,7 @@ def test_many_hands_at_a_time():
                 if ask(server, f'n{n % 50}.{zone}').rcode != 'NOERROR':
                     errors.append((n, zone))
     hands = ([b'status\n', b'flush b.lan\n'], [b'drain b.lan\n', b'undrain b.lan\n', b'flush . \n'],
-             [b'explain n1.b.lan\n', b'explain n2.test A 10.0.0.1\n'], [b'explain n3.b.lan\n', b'log-level info\n', b'status\n'])
+             [b'explain n1.b.lan\n', b'explain n2.test A 10.0.0.1\n'], [b'explain n3.b.lan\n', b'log-level info\n', b'reload\n', b'status\n'])
     threads = [threading.Thread(target=hand, args=(words,)) for words in hands] + [threading.Thread(target=load) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -451,7 +478,7 @@ def test_many_hands_at_a_time():
         text = file.read()
     for n in range(6):
         count = server.output().count('Reloading complete')
-        write(server.corefile, text + f'# {n}\n')
+        os.replace(write(server.corefile + '.new', text + f'# {n}\n'), server.corefile)
         server.signal(signal.SIGHUP)
         wait_until(lambda c=count: server.output().count('Reloading complete') > c, 20, 'a reload')
     stop.set()

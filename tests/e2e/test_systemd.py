@@ -381,7 +381,7 @@ def test_program_under_the_rights_of_the_unit():
     server.address, server.port = '10.0.0.53', 53
     equal([ask(server, 'x.test').data, ask(server, 'x.test', tcp=True).data], [['192.0.2.1']] * 2, 'answers')
     equal([ask(server, 'y.b.lan').rcode, ask(server, 'a.old.test').rcode, ask(server, 'y.test').rcode], ['SERVFAIL'] * 3, 'asks')
-    for words in (('status',), ('explain', 'x.test'), ('drain', 'b.lan'), ('flush', '.'), ('log-level', 'info')):
+    for words in (('status',), ('explain', 'x.test'), ('drain', 'b.lan'), ('flush', '.'), ('log-level', 'info'), ('reload',)):
         done = subprocess.run([ISTHMUS, *words, '--control', f'{home}/run/control'], capture_output=True, text=True, check=False)
         equal((done.returncode, done.stderr), (0, ''), words[0])
     check(os.path.exists(f'{home}/state/drained'), 'the drain is kept')
