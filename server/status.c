@@ -23,14 +23,20 @@ static bool is_drained(const struct upstream *up)
     return atomic_load_explicit(&up->drained, memory_order_relaxed);
 }
 
+/* Whether it has been asked, or has answered a probe. */
+static bool is_known(const struct upstream *up)
+{
+    return atomic_load_explicit(&up->used_us, memory_order_relaxed) != 0 ||
+           load(&up->srtt_us) > 0;
+}
+
 static const char *state_of(const struct upstream_group *g, const struct upstream *up)
 {
-    bool asked = atomic_load_explicit(&up->used_us, memory_order_relaxed) != 0;
     if (health_down(g, up))
         return "down";
     if (load(&up->fails) > 0)
         return "failing";
-    return asked || load(&up->srtt_us) > 0 ? "up" : "not asked yet";
+    return is_known(up) ? "up" : "not asked yet";
 }
 
 /* Of one that fails: for how long, and why. */
@@ -67,14 +73,18 @@ static cJSON *address(struct tree *t, const struct upstream_group *g,
 
 static const char *cluster_state(const struct upstream_group *g)
 {
-    uint32_t down = 0;
-    for (uint32_t i = 0; i < g->n; i++)
+    uint32_t down = 0, known = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
         down += health_down(g, g->list[i]);
+        known += is_known(g->list[i]);
+    }
     if (down == g->n)
         return "down";
     if (health_drained(g))
         return "drained";
-    return down > 0 ? "degraded" : "up";
+    if (down > 0)
+        return "degraded";
+    return known > 0 ? "up" : "not asked yet";
 }
 
 static void put_name(struct tree *t, cJSON *to, const char *key, const uint8_t *name)

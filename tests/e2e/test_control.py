@@ -199,6 +199,9 @@ def test_status():
     server = served(f'    prometheus 127.0.0.1:{page}\n    cache\n    cluster b.lan b2.lan 10.97.0.0/16 {{\n        dns {up.address}:{up.port}\n    }}\n'
                     f'    cluster c.lan {{\n        dns 127.0.0.1:1\n    }}\n    forward . {up.address}:{up.port}')
     check(not loads_json(server), 'no JSON, no library for it')
+    equal([c['state'] for c in json.loads(get(page, '/clusters')[1])['clusters']], ['not asked yet'] * 2, 'nothing is known yet')
+    check('\nisthmus_cluster_up{cluster="c.lan"} 1\n' in get(page, '/metrics')[1], 'an alert keeps still')
+    check('cluster    c.lan  not asked yet  domain' in said(server, 'status', 'c.lan'), 'in words')
     ask(server, 'www.test')
     for name in ('www.b.lan', 'nxdomain.b.lan', 'x.c.lan', 'y.c.lan', 'z.c.lan'):
         ask(server, name)
