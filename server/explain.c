@@ -3,10 +3,13 @@
 #include "base/cursor.h"
 #include "resolver/cluster_map.h"
 #include "resolver/edns.h"
+#include "resolver/health.h"
 #include "resolver/rdata.h"
 #include "resolver/trace.h"
 #include "resolver/wire.h"
+#include "server/near.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,13 +195,14 @@ static cJSON *renames(struct tree *t, const struct trace_record *was,
     return list;
 }
 
-static bool is_field(const struct trace_step *s, const char *key, const char *value)
+/* "": none, or a number. */
+static const char *field(const struct trace_step *s, const char *key)
 {
     for (const struct trace_field *f = s->fields; f != NULL; f = f->next) {
         if (strcmp(f->key, key) == 0)
-            return f->text != NULL && strcmp(f->text, value) == 0;
+            return f->text == NULL ? "" : f->text;
     }
-    return false;
+    return "";
 }
 
 static cJSON *steps(struct tree *t, const struct trace *trace)
@@ -210,7 +214,7 @@ static cJSON *steps(struct tree *t, const struct trace *trace)
         if (strcmp(s->kind, "answer") == 0)
             answer = s;
         bool renamed = answer != NULL && answer->depth == s->depth && s->has_records &&
-                       is_field(s, "on", "wake");
+                       strcmp(field(s, "on"), "wake") == 0;
         if (renamed) /* by `cluster` or `inventory` */
             tree_put(t, to, "renames", renames(t, answer->records, s->records));
         tree_add(t, list, to);
@@ -265,6 +269,53 @@ static void add_owner(struct tree *t, cJSON *list, const struct rr *rr,
         tree_text(t, to, "subnet", "%s", cidr_print(found.range, text));
     }
     tree_add(t, list, to);
+}
+
+/* ---- drained ---- */
+
+static void add_drained(struct tree *t, cJSON *list, const struct cluster *c)
+{
+    const struct upstream_group *g = &c->group;
+    cJSON *to = tree_object(t), *addresses = tree_array(t);
+    bool some = false;
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (!atomic_load_explicit(&g->list[i]->drained, memory_order_relaxed))
+            continue;
+        some = true;
+        tree_add_text(t, addresses, g->list[i]->text);
+    }
+    tree_text(t, to, "cluster", "%s", c->label);
+    tree_bool(t, to, "whole", health_drained(g));
+    tree_put(t, to, "addresses", addresses);
+    if (some)
+        tree_add(t, list, to);
+    else
+        tree_free(to);
+}
+
+/* Of the clusters that were come to, or of the one that the name is of: what the cache
+ * has comes to none. */
+static void put_drained(struct tree *t, cJSON *root, const struct explain *e,
+                        const struct plan *plan)
+{
+    cJSON *list = tree_array(t);
+    const struct cluster *c = NULL, *last = NULL;
+    struct name name = e->name;
+    for (const struct trace_step *s = e->trace->first; s != NULL; s = s->next) {
+        if (strcmp(s->kind, "cluster") != 0 ||
+            name_parse(&name, text_of(field(s, "cluster"))) < 0)
+            continue;
+        name_lower(name.wire, name.wire, name.len);
+        c = cluster_of_name(plan, &name);
+        if (c != NULL && c != last)
+            add_drained(t, list, c);
+        last = c == NULL ? last : c;
+    }
+    name = e->name;
+    name_lower(name.wire, name.wire, name.len);
+    if (last == NULL && (c = cluster_of_name(plan, &name)) != NULL)
+        add_drained(t, list, c);
+    tree_put(t, root, "drained", list);
 }
 
 /* ---- the result ---- */
@@ -332,6 +383,7 @@ cJSON *explain_json(struct tree *t, const struct explain *e, const struct plan *
     tree_put(t, root, "steps", steps(t, e->trace));
     if (e->trace->cut)
         tree_bool(t, root, "cut", true);
+    put_drained(t, root, e, plan);
     tree_put(t, root, "result", result(t, e, plan));
     return root;
 }

@@ -254,10 +254,33 @@ static void print_addresses(const cJSON *root)
     }
 }
 
+static void print_drained(const cJSON *root)
+{
+    const cJSON *one, *address;
+    cJSON_ArrayForEach(one, tree_get(root, "drained"))
+    {
+        const char *cluster = tree_text_of(one, "cluster");
+        if (tree_is(one, "whole")) {
+            head(NULL, "drained");
+            printf("%s is asked only what the cache does not have (`isthmus undrain "
+                   "%s`)\n",
+                   cluster, cluster);
+            continue;
+        }
+        cJSON_ArrayForEach(address, tree_get(one, "addresses"))
+        {
+            head(NULL, "drained");
+            printf("%s of %s is asked only when the others are down or fail\n",
+                   address->valuestring, cluster);
+        }
+    }
+}
+
 static void print_all(const cJSON *root)
 {
     print_question(root);
     print_steps(tree_get(root, "steps"));
+    print_drained(root);
     if (tree_is(root, "cut"))
         puts("... and further steps that were not written down");
     print_result(root);
@@ -332,7 +355,8 @@ const struct command command_explain = {
         "Has the running server answer the question as if a client had asked it, and\n"
         "prints its way: the block and its plugins, the cluster and why it is that one,\n"
         "the question as it was asked and of whom, what the answer was renamed to, what\n"
-        "the cache had or kept. It is a real question: it counts, and is cached.\n"
+        "the cache had or kept, and what is drained. It is a real question: it counts,\n"
+        "and is cached.\n"
         "\n"
         "TYPE is A without it; an address for NAME asks for its reverse name. With --conf no server is needed: the Corefile is read\n"
         "and the question answered in this process, which sends to the addresses that\n"

@@ -282,6 +282,7 @@ def test_drain_an_address():
     equal(asked_of('a.b.lan'), [first], 'the first is asked')
     equal(said(server, 'drain', 'b.lan', first), f'b.lan {first}: drained until it is undrained or the server ends\n', 'drained')
     equal(asked_of('b.b.lan'), [second], 'then the other')
+    as_lines([rf'drained    {first} of b\.lan is asked only when the others are down or fail'], said(server, 'explain', 'b2.b.lan'), 'explain says so')
     count = server.output().count('Reloading complete')
     with open(server.corefile, 'a', encoding='ascii') as file:
         file.write(f'x.test:{server.port} {{\n    bind 127.0.0.1\n    whoami\n}}\n')
@@ -307,6 +308,8 @@ def test_drain_a_cluster():
     equal(ask(server, 'www.b.lan').rcode, 'NOERROR', 'an answer to keep')
     equal(said(server, 'drain', 'b.lan'), 'b.lan: drained\n', 'drained')
     equal(told(server, 'status')['clusters'][0]['state'], 'drained', 'as status says')
+    for name in ('www.b.lan', 'other.b.lan'):
+        as_lines([r'drained    b\.lan is asked only what the cache does not have .*', r'result     NOERROR .*'], said(server, 'explain', name), 'explain says so')
     stale = wait_until(lambda: (r := ask(server, 'www.b.lan', edns=1232)).ede and r, 10, 'an answer that has expired')
     equal((stale.rcode, stale.ede), ('NOERROR', [(3, 'drained')]), 'is given as it is')
     within(stale.ms, 50, 'at once')
@@ -315,6 +318,7 @@ def test_drain_a_cluster():
     again = served(directives, server.path, env={'STATE_DIRECTORY': state})
     equal(told(again, 'status')['clusters'][0]['drained'], True, 'over a restart')
     said(again, 'undrain', 'b.lan')
+    equal(told(again, 'explain', 'www.b.lan')['drained'], [], 'nothing is drained')
     equal(told(again, 'status')['clusters'][0]['drained'], False, 'until it is put back')
     again.stop()
     up.close()
