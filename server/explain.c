@@ -271,7 +271,32 @@ static void add_owner(struct tree *t, cJSON *list, const struct rr *rr,
     tree_add(t, list, to);
 }
 
-/* ---- drained ---- */
+/* ---- its cluster ---- */
+
+static const struct cluster *cluster_of(const struct explain *e,
+                                        const struct plan *plan)
+{
+    struct name lower = e->name;
+    name_lower(lower.wire, lower.wire, lower.len);
+    return cluster_of_name(plan, &lower);
+}
+
+/* Where the name is under no cluster, and became none of one: the one it may be. */
+static void put_near(struct tree *t, cJSON *root, const struct explain *e,
+                     const struct plan *plan)
+{
+    char name[NAME_TEXT_MAX];
+    for (const struct trace_step *s = e->trace->first; s != NULL; s = s->next) {
+        if (strcmp(s->kind, "cluster") == 0)
+            return;
+    }
+    if (cluster_of(e, plan) != NULL)
+        return;
+    name_print(e->name.wire, name);
+    const char *near = cluster_near(plan, name);
+    if (near != NULL)
+        tree_text(t, root, "near", "%s", near);
+}
 
 static void add_drained(struct tree *t, cJSON *list, const struct cluster *c)
 {
@@ -300,7 +325,7 @@ static void put_drained(struct tree *t, cJSON *root, const struct explain *e,
 {
     cJSON *list = tree_array(t);
     const struct cluster *c = NULL, *last = NULL;
-    struct name name = e->name;
+    struct name name;
     for (const struct trace_step *s = e->trace->first; s != NULL; s = s->next) {
         if (strcmp(s->kind, "cluster") != 0 ||
             name_parse(&name, text_of(field(s, "cluster"))) < 0)
@@ -311,9 +336,7 @@ static void put_drained(struct tree *t, cJSON *root, const struct explain *e,
             add_drained(t, list, c);
         last = c == NULL ? last : c;
     }
-    name = e->name;
-    name_lower(name.wire, name.wire, name.len);
-    if (last == NULL && (c = cluster_of_name(plan, &name)) != NULL)
+    if (last == NULL && (c = cluster_of(e, plan)) != NULL)
         add_drained(t, list, c);
     tree_put(t, root, "drained", list);
 }
@@ -383,6 +406,7 @@ cJSON *explain_json(struct tree *t, const struct explain *e, const struct plan *
     tree_put(t, root, "steps", steps(t, e->trace));
     if (e->trace->cut)
         tree_bool(t, root, "cut", true);
+    put_near(t, root, e, plan);
     put_drained(t, root, e, plan);
     tree_put(t, root, "result", result(t, e, plan));
     return root;

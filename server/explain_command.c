@@ -280,6 +280,10 @@ static void print_all(const cJSON *root)
 {
     print_question(root);
     print_steps(tree_get(root, "steps"));
+    if (tree_get(root, "near") != NULL) {
+        head(NULL, "zone");
+        printf("no cluster has this zone; near: %s\n", tree_text_of(root, "near"));
+    }
     print_drained(root);
     if (tree_is(root, "cut"))
         puts("... and further steps that were not written down");

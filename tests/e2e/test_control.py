@@ -144,6 +144,14 @@ def test_it_does_not_work_find_out_why():
 
 
 @namespace(*STORY)
+def test_a_name_under_no_cluster():
+    server = story()
+    for name, near in (('app.web.svc.clustr-b.local', 'cluster-b.local'), ('app.web.svc.cluster-a', 'cluster-a.local'), ('www.example.test', None)):
+        text = said(server, 'explain', name, '--from', '10.8.0.5')
+        equal(re.findall(r'\nzone       no cluster has this zone; near: (.*)\n', text), [near] if near else [], name)
+
+
+@namespace(*STORY)
 def test_explain_without_a_server():
     server = story()
     status, out, err = run('explain', 'app.web.svc.cluster-b.local', '--from', '10.8.0.5', '--conf', server.corefile)
