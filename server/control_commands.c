@@ -185,6 +185,9 @@ static int flush_run(const struct command_line *l)
         printf("%s: %.0f answer%s flushed\n",
                name[0] != '\0' ? name : tree_text_of(r.root, "zone"), n,
                n > 0.5 && n < 1.5 ? "" : "s");
+        if (tree_get(r.root, "near") != NULL)
+            printf("no cluster %s, did you mean %s?\n", l->words[0],
+                   tree_text_of(r.root, "near"));
     }
     return finish(&r);
 }

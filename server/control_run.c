@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "resolver/cachestore.h"
 #include "resolver/health.h"
+#include "server/near.h"
 #include "server/status.h"
 #include "server/turn.h"
 
@@ -33,7 +34,6 @@ struct search {
     struct name zone; /* lower case */
     const struct cluster *found;
     const char *word;
-    const struct cluster *near; /* its zone begins with the word */
     struct text_list {
         char text[400];
         size_t len;
@@ -55,9 +55,7 @@ static void look_at(const struct cluster *c, void *context)
     struct search *s = context;
     if (is_zone_of(c, &s->zone))
         s->found = c;
-    size_t len = strlen(s->word), room = sizeof s->known.text - s->known.len;
-    if (strncmp(c->label, s->word, len) == 0 && c->label[len] == '.')
-        s->near = c;
+    size_t room = sizeof s->known.text - s->known.len;
     if (strlen(c->label) + 3 >= room)
         s->known.more++;
     else
@@ -150,6 +148,11 @@ static cJSON *flush(struct tree *t, struct reload *r, const struct control_words
     cJSON *root = tree_object(t);
     tree_text(t, root, one ? "name" : "zone", "%s", text);
     tree_number(t, root, "flushed", (double)n);
+    const char *near = n > 0 || cluster_of_name(r->plan, &zone) != NULL
+                           ? NULL
+                           : cluster_near(r->plan, w->list[1]);
+    if (near != NULL)
+        tree_text(t, root, "near", "%s", near);
     return root;
 }
 
@@ -205,12 +208,13 @@ static cJSON *set_drain(struct tree *t, struct reload *r, const struct cluster *
     return root;
 }
 
-static cJSON *no_cluster(struct tree *t, const struct search *s)
+static cJSON *no_cluster(struct tree *t, const struct plan *plan,
+                         const struct search *s)
 {
     char more[32] = "";
-    if (s->near != NULL)
-        return control_error(t, "no cluster %s, did you mean %s?", s->word,
-                             s->near->label);
+    const char *near = cluster_near(plan, s->word);
+    if (near != NULL)
+        return control_error(t, "no cluster %s, did you mean %s?", s->word, near);
     if (s->known.more > 0)
         snprintf(more, sizeof more, " and %u more", s->known.more);
     return control_error(t, "no cluster %s: there is %s%s", s->word,
@@ -226,7 +230,7 @@ static cJSON *drain(struct tree *t, struct reload *r, const struct control_words
         return control_error(t, "'%s' is no zone", w->list[1]);
     find_cluster(r->plan, &s);
     if (s.found == NULL)
-        return no_cluster(t, &s);
+        return no_cluster(t, r->plan, &s);
     if (one && addr_parse(&addr, text_of(w->list[2]), 53) < 0)
         return control_error(t, "'%s' is no address: expected ADDRESS or ADDRESS:PORT",
                              w->list[2]);
@@ -270,7 +274,7 @@ static cJSON *status(struct tree *t, struct reload *r, const struct control_word
         return control_error(t, "'%s' is no zone", s.word);
     find_cluster(r->plan, &s);
     if (s.found == NULL)
-        return no_cluster(t, &s);
+        return no_cluster(t, r->plan, &s);
     cJSON *root = tree_object(t);
     tree_put(t, root, "clusters", status_clusters(t, r->plan, s.found->label));
     return root;

@@ -272,6 +272,15 @@ def test_flush():
     check(len(up.seen) > asked, 'and is asked anew')
     equal(told(server, 'flush', '.')['flushed'] > 0, True, 'everything')
     equal(kept(), 0, 'nothing is left')
+    home = folder('inventory')
+    write(os.path.join(home, 'c.json'), '{"name": "c000", "zone": "c.example", "dns": ["127.0.0.1:1"]}')
+    named = served(f'    cache\n    inventory {home}')
+    wait_until(lambda: told(named, 'status')['clusters'], 10, 'the cluster of the inventory')
+    for zone in ('c000', 'c.exmaple'):
+        equal(said(named, 'flush', zone), f'{zone}.: 0 answers flushed\nno cluster {zone}, did you mean c.example?\n', zone)
+        check(f'no cluster {zone}, did you mean c.example?' in run('drain', zone, path=named.path)[2], 'drain says the same')
+    for zone in ('web.svc.c.example', 'x.test', '.'):
+        check('near' not in told(named, 'flush', zone), zone)
     status, _, err = run('flush', 'b.lan', 'www.other.test.', path=server.path)
     check(status == 1 and 'no name under' in err, 'a name of another zone', err)
     up.close()
@@ -301,7 +310,7 @@ def test_drain_an_address():
     equal(ask(server, 'd.b.lan').rcode, 'NOERROR', 'it is asked when the other fails')
     equal(told(server, 'undrain', 'b.lan')['whole'], False, 'put back')
     equal(asked_of('e.b.lan'), [first], 'and asked first again')
-    for words, reason in ((('drain', 'b.lan', '192.0.2.1'), 'is no DNS address of b.lan'), (('drain', 'c.lan'), 'no cluster c.lan: there is b.lan'),
+    for words, reason in ((('drain', 'b.lan', '192.0.2.1'), 'is no DNS address of b.lan'), (('drain', 'other.test'), 'no cluster other.test: there is b.lan'),
                           (('drain', 'b'), 'no cluster b, did you mean b.lan?'), (('drain', 'b.lan', 'x'), 'is no address')):
         status, _, err = run(*words, path=server.path)
         check(status == 1 and reason in err, reason, err)
