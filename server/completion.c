@@ -185,6 +185,6 @@ const struct command command_completion = {
     .help = "For this shell only:\n\n"
             "  source <(isthmus completion bash)\n\n"
             "`make install` puts both where the shells look for them.",
-    .exits = "0: always",
+    .exits = "0: it is printed",
     .run = completion_run,
 };

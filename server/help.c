@@ -21,19 +21,26 @@ static void roff_option(const struct command_option *o)
     fputs(".\n", stdout);
 }
 
+/* A paragraph for each status, with that of a wrong line at the end: 2 may be one of
+ * the command's own too. */
 static void roff_exits(const char *exits)
 {
-    fputs(".TP\nExit status\n", stdout);
+    static const char wrong[] = "the command line was not understood";
+    char number = '\0';
+    puts(".PP\nExit status:\n.RS");
     while (*exits != '\0') {
         size_t len = strcspn(exits, "\n");
         char line[200];
-        snprintf(line, sizeof line, "%.*s", (int)len, exits);
-        fputs("\\&", stdout);
+        number = exits[0];
+        snprintf(line, sizeof line, "%.*s", (int)len - 3, exits + 3);
+        printf(".TP\n\\fB%c\\fR\n\\&", number);
         roff_text(line, stdout);
-        fputs(";\n", stdout);
+        fputs(number == '0' + COMMAND_EXIT_WRONG ? ", or " : ".\n", stdout);
         exits += len + (exits[len] == '\n');
     }
-    printf("%d: the command line was not understood.\n", COMMAND_EXIT_WRONG);
+    if (number != '0' + COMMAND_EXIT_WRONG)
+        printf(".TP\n\\fB%d\\fR\n\\&", COMMAND_EXIT_WRONG);
+    printf("%s.\n.RE\n", wrong);
 }
 
 static void roff_command(const struct command *c)
@@ -97,7 +104,7 @@ const struct command command_help = {
     .words_max = 1,
     .choices = command_names,
     .line = "what there is, or how a command is used",
-    .exits = "0: always",
+    .exits = "0: it is printed",
     .options = options,
     .run = help_run,
 };

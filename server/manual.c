@@ -179,7 +179,7 @@ const struct command command_plugins = {
     .choices = names,
     .why_not = why_not,
     .line = "what a Corefile may say: the plugins, or the options of one",
-    .exits = "0: always",
+    .exits = "0: it is printed",
     .options = options,
     .run = plugins_run,
 };

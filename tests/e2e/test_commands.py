@@ -107,6 +107,9 @@ def test_the_manual_holds_every_command():
     equal((status, err), (0, ''), 'help --man')
     for name in commands():
         check('.SS \\fB' + name.replace('-', '\\-') + '\\fR' in out, f'{name} has its section', out[:200])
+    ends = [re.findall(r'^\.TP\n\\fB(\d)\\fR\n', part.split('.RE\n')[0], re.M) for part in out.split('Exit status:\n.RS\n')[1:]]
+    equal(len(ends), len(commands()), 'each tells how it ends')
+    check(all(one == sorted(set(one)) and one[-1] == '2' for one in ends), 'each status once', ends)
 
 
 if __name__ == '__main__':
