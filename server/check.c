@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- which clusters, which addresses ---- */
 
@@ -213,13 +214,37 @@ static void check(struct check *k, const struct command_line *l)
     offline_release(&o);
 }
 
+#define INSTALLED "/etc/isthmus/Corefile"
+
+/* *live is the caller's to free. */
+static void choose_file(struct check *k, const struct command_line *l, char **live)
+{
+    k->conf = command_value(l, "conf");
+    if (k->conf == NULL && l->words_n > 0)
+        k->conf = l->words[0];
+    if (k->conf != NULL)
+        return;
+    *live = command_given(l, "offline") ? NULL : check_live_file(l);
+    if (*live != NULL) {
+        k->conf = *live;
+        k->whose = "the running server's";
+    } else if (access("Corefile", F_OK) == 0) {
+        k->conf = "Corefile";
+        k->whose = "of this folder";
+    } else if (access(INSTALLED, F_OK) == 0) {
+        k->conf = INSTALLED;
+        k->whose = "as none is in this folder";
+    }
+}
+
 static int check_run(const struct command_line *l)
 {
-    const char *conf = command_value(l, "conf");
-    struct check k = {.conf = conf == NULL && l->words_n > 0 ? l->words[0] : conf,
-                      .problems = command_given(l, "problems")};
+    struct check k = {.problems = command_given(l, "problems")};
+    char *live = NULL;
     findings_init(&k.findings);
+    choose_file(&k, l, &live);
     check(&k, l);
+    free(live);
     findings_release(&k.findings);
     free(k.clusters);
     free(k.questions);
@@ -229,8 +254,7 @@ static int check_run(const struct command_line *l)
 
 static const struct command_option options[] = {
     {"conf", "FILE",
-     "the Corefile (./Corefile), as FILE without --conf; `stdin` reads "
-     "standard input"},
+     "the Corefile, as FILE without --conf; `stdin` reads standard input"},
     {"offline", NULL, "only read the file: nothing is asked of anybody"},
     {"fcrdns", NULL,
      "also see that the names of the PTRs lead back to their addresses"},
@@ -247,6 +271,8 @@ const struct command command_check = {
     .words_max = 1,
     .line = "what is wrong with a Corefile, and with each cluster it names",
     .help =
+        "Without FILE it is the Corefile of the running server, when one answers and\n"
+        "without --offline; else ./Corefile; else " INSTALLED ". It says which.\n\n"
         "Tells every error of the file with its line and how to mend it, and warns of\n"
         "what may not do what was meant: a block that anybody may ask, reverse names\n"
         "that are never asked of their block, caches that never hold anything, zones\n"

@@ -30,6 +30,7 @@ struct check_refused {
 
 struct check {
     const char *conf;
+    const char *whose; /* said of a file that was not named; NULL: it was */
     struct findings findings;
     struct check_cluster *clusters;
     uint32_t clusters_n, clusters_cap;

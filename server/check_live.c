@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the configuration ---- */
 
@@ -25,13 +26,22 @@ static bool is_loaded(const struct plan *plan, const char *sha512)
     return strcmp(text, sha512) == 0;
 }
 
+char *check_live_file(const struct command_line *l)
+{
+    cJSON *status = control_try(l, (const char *const[]){"status", NULL});
+    const char *path = tree_text_of(tree_get(status, "config"), "path");
+    char *file = access(path, F_OK) < 0 ? NULL : strdup(path);
+    tree_free(status);
+    return file;
+}
+
 /* A server that has refused a new file serves on with the old one. */
 static void tell_config(struct check *k, const struct plan *plan, const cJSON *status)
 {
     const cJSON *config = tree_get(status, "config"), *refused;
     const char *file = tree_text_of(config, "file");
     struct where at = {.file = file};
-    if (!is_same_file(file, k->conf == NULL ? "Corefile" : k->conf))
+    if (!is_same_file(file, k->conf))
         return;
     refused = tree_get(config, "refused");
     if (refused != NULL)

@@ -191,6 +191,8 @@ static void print_summary(const struct check *k)
 void check_print(const struct check *k)
 {
     unsigned width = (unsigned)zones_width(k);
+    if (k->whose != NULL)
+        printf("checks %s, %s\n", k->conf, k->whose);
     print_findings(&k->findings);
     print_refused(k, width);
     if (k->asked && k->clusters_n > 0) {

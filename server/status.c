@@ -303,7 +303,11 @@ cJSON *status_errors(struct tree *t, const struct errors *errs)
 static cJSON *config(struct tree *t, const struct reload *r, uint64_t now_us)
 {
     cJSON *to = tree_object(t);
+    char *path = realpath(r->plan->config->file, NULL); /* for who is elsewhere */
     tree_text(t, to, "file", "%s", r->plan->config->file);
+    if (path != NULL)
+        tree_text(t, to, "path", "%s", path);
+    free(path);
     tree_text(t, to, "sha512", "%s", r->digest);
     tree_number(t, to, "age_s", (double)((now_us - r->loaded_us) / 1000000));
     tree_bool(t, to, "reloading", r->busy);

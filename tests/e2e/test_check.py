@@ -111,6 +111,23 @@ def test_nothing_is_asked_offline():
     equal((done.returncode, done.stdout), (2, 'there is no Corefile in this folder: name one with --conf FILE\n'), 'none')
 
 
+def test_without_a_file_it_is_that_of_the_server():
+    path, here = os.path.join(folder('control'), 'socket'), folder('here')
+    write(os.path.join(here, 'Corefile'), '. {\n whoami\n}\n')
+    server = harness.isthmus('    whoami', ('-control', path))
+    wait_until(lambda: os.path.exists(path), 10, 'the control socket')
+
+    def first(*words):
+        done = subprocess.run([ISTHMUS, 'check', '--control', path, *words], cwd=here, capture_output=True, text=True, check=False)
+        return done.stdout.split('\n')[0]
+    of_server, of_folder = f"checks {os.path.realpath(server.corefile)}, the running server's", 'checks Corefile, of this folder'
+    equal(first(), of_server, 'of the server')
+    equal(first('--offline'), of_folder, 'nobody is asked')
+    check(not first('Corefile').startswith('checks'), 'one that is named')
+    server.stop()
+    equal(first(), of_folder, 'no server')
+
+
 # ---- the network of the rest ----
 
 def ip(*words):
