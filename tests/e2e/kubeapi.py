@@ -77,6 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(int(api.fault), b'{"kind":"Status"}', **({'Retry_After': '1'} if api.fault == '429' else {}))
         elif api.fault == 'slow':
             api.hold.wait(30)
+            self.close_connection = True
         elif 'watch=true' in self.path:
             with contextlib.suppress(OSError):
                 self.watch()
