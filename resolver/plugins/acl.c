@@ -13,6 +13,7 @@
 #include "resolver/metrics.h"
 #include "resolver/plan.h"
 #include "resolver/rdata.h"
+#include "resolver/trace.h"
 
 enum action {
     ACL_NONE, /* nothing fits */
@@ -24,6 +25,7 @@ enum action {
 
 struct policy {
     enum action action;
+    struct where at;
     bool any_type;
     uint16_t *types;
     uint32_t types_n;
@@ -143,7 +145,7 @@ static int add_policy(struct reader *rd, struct rules *r, enum action action)
     if (grow(rd->arena, &list, r->n, &r->cap, sizeof *r->list) < 0)
         return reader_error(rd, "out of memory");
     r->list = list;
-    r->list[r->n] = (struct policy){.action = action};
+    r->list[r->n] = (struct policy){.action = action, .at = reader_token(rd)->at};
     return read_policy(rd, &r->list[r->n++]);
 }
 
@@ -282,6 +284,7 @@ static bool fits(const struct policy *p, const struct face *f)
 /* What is done, and the counter of the zone that says so. */
 struct judgement {
     enum action action;
+    const struct where *at;
     uint32_t counter;
 };
 
@@ -296,10 +299,11 @@ static struct judgement judge(const struct acl *a, const struct face *f)
         for (uint32_t n = 0; n < r->n; n++) {
             uint32_t place = r->everywhere ? 0 : (uint32_t)(zone - r->zones.list);
             if (fits(&r->list[n], f))
-                return (struct judgement){r->list[n].action, r->counter + place};
+                return (struct judgement){r->list[n].action, &r->list[n].at,
+                                          r->counter + place};
         }
     }
-    return (struct judgement){ACL_NONE, 0};
+    return (struct judgement){0};
 }
 
 static bool denies(struct judgement j)
@@ -346,6 +350,8 @@ static struct judgement judge_all(const struct acl *a, struct query *q)
 static enum verdict on_query(struct query *q, const void *state)
 {
     struct judgement j = judge_all(state, q);
+    if (denies(j) && q->client.trace != NULL)
+        trace_note(q, "denied", "by acl   %s:%u", j.at->file, j.at->line);
     switch (j.action) {
     case ACL_BLOCK:
         query_count(q, j.counter, ACL_BLOCKED);
