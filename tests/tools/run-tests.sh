@@ -16,7 +16,7 @@ jobs=$(nproc)
 signals=handle_segv=2:handle_sigill=2:handle_sigfpe=2:handle_abort=2
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:$signals}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tools/tsan.supp}
 passed=0
 failed=0
 
