@@ -140,6 +140,13 @@ char *addr_print(const struct addr *a, char *out)
     return out;
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+    if (a->family == 4)
+        return a->ip[0] == 127;
+    return a->family == 6 && memcmp(a->ip, &in6addr_loopback, sizeof a->ip) == 0;
+}
+
 bool addr_equal(const struct addr *a, const struct addr *b)
 {
     return a->family == b->family && a->port == b->port && a->scope == b->scope &&

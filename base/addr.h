@@ -40,6 +40,9 @@ char *addr_print(const struct addr *a, char *out);
 /* The same without port and brackets. */
 char *addr_print_ip(const struct addr *a, char *out);
 
+/* 127.0.0.0/8 or ::1. */
+bool addr_is_loopback(const struct addr *a);
+
 bool addr_equal(const struct addr *a, const struct addr *b);
 
 /* To and from the kernel's form, octet for octet (IPv4 mapped into IPv6 stays IPv6).

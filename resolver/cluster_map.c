@@ -525,6 +525,18 @@ const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
     return e == NULL ? NULL : &e->cluster->zones.list[0];
 }
 
+void cluster_map_look(const struct cluster_map *map,
+                      bool (*fn)(const struct cluster *c, void *context), void *context)
+{
+    const struct sharedtab_slots *s = sharedtab_slots(&map->zones);
+    for (uint32_t i = 0; s != NULL && i <= s->mask; i++) {
+        void *e = atomic_load_explicit(&s->list[i].entry, memory_order_acquire);
+        const struct cluster_zone *z = e == sharedtab_gone ? NULL : e;
+        if (z != NULL && z == z->cluster->zones.list && !fn(z->cluster, context))
+            return;
+    }
+}
+
 /* ---- names that a search list has made longer ---- */
 
 /* A name with what may be a cluster's domain at its end. */

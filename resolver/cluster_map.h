@@ -124,6 +124,11 @@ void cluster_map_each(const struct cluster_map *map,
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
                                             const struct name_key *key, bool *reverse);
 
+/* Calls `fn` for each cluster, in no order, until it returns false. */
+void cluster_map_look(const struct cluster_map *map,
+                      bool (*fn)(const struct cluster *c, void *context),
+                      void *context);
+
 /* The zone in the middle of a name that a search list has made longer, as
  * `app.web.svc.cluster-b.local` by `default.svc.cluster.local`; NULL: it is no such
  * name. Behind the zone stands D, svc.D or NAMESPACE.svc.D, D being the domain of the

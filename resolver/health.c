@@ -98,6 +98,28 @@ bool health_drained(const struct upstream_group *g)
     return g->n > 0;
 }
 
+bool health_known(const struct upstream *up)
+{
+    return atomic_load_explicit(&up->used_us, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&up->srtt_us, memory_order_relaxed) > 0;
+}
+
+const char *health_state(const struct upstream_group *g)
+{
+    uint32_t down = 0, known = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        down += health_down(g, g->list[i]);
+        known += health_known(g->list[i]);
+    }
+    if (down == g->n)
+        return "down";
+    if (health_drained(g))
+        return "drained";
+    if (down > 0)
+        return "degraded";
+    return known > 0 ? "up" : "not asked yet";
+}
+
 bool health_spares(const struct upstream_group *g)
 {
     bool drained = false, up = false;

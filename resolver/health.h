@@ -36,6 +36,12 @@ bool health_all_down(const struct upstream_group *g);
  * asked all the same for what nobody else knows. */
 bool health_drained(const struct upstream_group *g);
 
+/* Whether it has been asked, or has answered a probe. */
+bool health_known(const struct upstream *up);
+
+/* "up", "degraded" (some address is down), "drained", "down" or "not asked yet". */
+const char *health_state(const struct upstream_group *g);
+
 /* Whether some address is drained and another is up: the former is then passed over. */
 bool health_spares(const struct upstream_group *g);
 

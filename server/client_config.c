@@ -230,21 +230,14 @@ static void add_cluster(const struct cluster *cluster, void *context)
     add_subnets(c, &cluster->pods);
 }
 
-static bool is_loopback(const struct addr *a)
-{
-    struct cidr c;
-    return cidr_parse(&c, text_of(a->family == 4 ? "127.0.0.0/8" : "::1/128"), NULL) ==
-               0 &&
-           cidr_contains(&c, a);
-}
-
 /* The one address that the Corefile says clients reach; false: none, or several. */
 static bool find_server(const struct plan *p, struct addr *out)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->servers_n; i++) {
         const struct plan_server *s = &p->servers[i];
-        if (s->scheme != SCHEME_DNS || s->addr.family == 0 || is_loopback(&s->addr))
+        if (s->scheme != SCHEME_DNS || s->addr.family == 0 ||
+            addr_is_loopback(&s->addr))
             continue;
         *out = s->addr;
         n++;

@@ -23,20 +23,13 @@ static bool is_drained(const struct upstream *up)
     return atomic_load_explicit(&up->drained, memory_order_relaxed);
 }
 
-/* Whether it has been asked, or has answered a probe. */
-static bool is_known(const struct upstream *up)
-{
-    return atomic_load_explicit(&up->used_us, memory_order_relaxed) != 0 ||
-           load(&up->srtt_us) > 0;
-}
-
 static const char *state_of(const struct upstream_group *g, const struct upstream *up)
 {
     if (health_down(g, up))
         return "down";
     if (load(&up->fails) > 0)
         return "failing";
-    return is_known(up) ? "up" : "not asked yet";
+    return health_known(up) ? "up" : "not asked yet";
 }
 
 /* Of one that fails: for how long, and why. */
@@ -70,22 +63,6 @@ static cJSON *address(struct tree *t, const struct upstream_group *g,
 }
 
 /* ---- clusters ---- */
-
-static const char *cluster_state(const struct upstream_group *g)
-{
-    uint32_t down = 0, known = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        down += health_down(g, g->list[i]);
-        known += is_known(g->list[i]);
-    }
-    if (down == g->n)
-        return "down";
-    if (health_drained(g))
-        return "drained";
-    if (down > 0)
-        return "degraded";
-    return known > 0 ? "up" : "not asked yet";
-}
 
 static void put_name(struct tree *t, cJSON *to, const char *key, const uint8_t *name)
 {
@@ -161,7 +138,7 @@ static void add_cluster(const struct cluster *c, void *context)
     put_name(t, to, "domain", c->domain.wire);
     put_subnets(t, to, "services", &c->services);
     put_subnets(t, to, "pods", &c->pods);
-    tree_text(t, to, "state", "%s", cluster_state(&c->group));
+    tree_text(t, to, "state", "%s", health_state(&c->group));
     tree_bool(t, to, "drained", health_drained(&c->group));
     put_addresses(l, to, &c->group);
     tree_number(t, to, "in_flight", load(&c->group.shared->in_flight));

@@ -389,8 +389,7 @@ static bool keep(struct query *q, const struct cache_plugin *c,
     struct resolver *r = q->r;
     const struct msg *m = &q->response.msg;
     enum cache_kind kind = worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL;
-    if (life_s == 0 || q->response.unshared ||
-        is_disabled(&c->bounds[kind], &q->request))
+    if (life_s == 0 || is_disabled(&c->bounds[kind], &q->request))
         return false;
     uint8_t question[NAME_WIRE_MAX + 4];
     memcpy(question, q->request.lower, q->request.name_len);
@@ -447,7 +446,7 @@ static void refresh_failed(struct query *q, const struct cache_plugin *c,
 static bool settle(struct query *q, const struct cache_plugin *c,
                    const struct cluster_zone *cluster)
 {
-    if (q->response.failed)
+    if (q->response.failed || q->response.unshared)
         return false;
     struct msg *m = &q->response.msg;
     struct content content = look_at(q, m);

@@ -10,6 +10,7 @@
 #include "resolver/core.h"
 #include "resolver/edns.h"
 #include "resolver/plan.h"
+#include "resolver/plugins/cluster_list.h"
 #include "resolver/plugins/cluster_pods.h"
 #include "resolver/plugins/cluster_setup.h"
 #include "resolver/trace.h"
@@ -205,6 +206,8 @@ enum verdict cluster_on_query(struct query *q, const void *state)
 {
     const struct clusters *all = state;
     bool reverse;
+    if (cluster_list_asked(&q->request))
+        return cluster_list(q, all);
     const struct cluster_zone *z = cluster_map_find(&all->map, query_key(q), &reverse);
     unsigned domain;
     const struct cluster_zone *searched =

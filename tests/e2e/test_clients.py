@@ -130,6 +130,25 @@ def test_misses_of_the_search_list_ask_nobody():
         equal(len(home.questions(name)) - before, 1, f'{where}: another client: the cluster is asked')
 
 
+@harness.namespace('192.0.2.7')
+def test_the_map_is_told_to_this_host():
+    """On a listener of both families, so that addresses of IPv4 come as IPv6 has them."""
+    server = harness.Isthmus(f'''.:@PORT@ {{
+    cluster {ZONE} 10.101.0.0/19
+    cluster cluster-a.local 10.100.0.0/19
+    forward . 127.0.0.9
+}}''')
+    want = [f'"zone={zone}" "domain=cluster.local" "services=10.{net}.0.0/19" "dns=10.{net}.0.10:53" "state=not asked yet"'
+            for zone, net in (('cluster-a.local', 100), (ZONE, 101))]
+    words = ('-p', str(server.port), 'CH', 'TXT', 'clusters.isthmus')
+    for address in ('127.0.0.1', '::1'):
+        for how in ('+notcp', '+tcp'):
+            found = harness.run([harness.need('dig'), f'@{address}', how, '+short', *words])[1]
+            equal(sorted(found.splitlines()), want, f'{address} {how}')
+    refused = harness.run(['dig', '@192.0.2.7', '-b', '192.0.2.7', *words])[1]
+    check('REFUSED' in refused and 'this host only' in refused, 'others are refused, and told why', refused)
+
+
 def test_large_answers_are_fetched_by_tcp():
     for who, client in clients().items():
         reply = ask(client, f'_pg._tcp.many.web.svc.{ZONE}', 'SRV', tcp=True)
