@@ -228,6 +228,7 @@ atexit.register(shutil.rmtree, FOLDER, True)
 # Named before a namespace changes who we seem to be.
 LOCKS = os.environ.setdefault('ISTHMUS_E2E_LOCKS', f'{tempfile.gettempdir()}/isthmus-e2e-ports-{os.getuid()}')
 PROCESSES = []
+NETS = set()
 PORT_LOCKS = []
 HOLES = []
 PR_SET_PDEATHSIG = 1
@@ -275,8 +276,11 @@ def free_port():
 
 
 def loopback_net():
-    """The first three numbers of a /24 of loopback addresses for this process: `127.34.9`."""
-    return f'127.{random.randrange(16, 200)}.{random.randrange(1, 250)}'
+    """The first three numbers of a /24 of loopback addresses for this process, another each time: `127.34.9`."""
+    while (net := f'127.{random.randrange(16, 200)}.{random.randrange(1, 250)}') in NETS:
+        pass
+    NETS.add(net)
+    return net
 
 
 def die_with_parent():

@@ -11,7 +11,7 @@ import shutil
 from collections import namedtuple
 
 import wire
-from harness import Process, exchange_tcp, exchange_udp, folder, need, wait_until, write
+from harness import Process, exchange_tcp, exchange_udp, folder, is_free, need, wait_until, write
 
 Asked = namedtuple('Asked', 'name rdtype flags port')
 PEERS_ROOT = os.path.dirname(os.path.dirname(shutil.which('nsd') or '/x/x')) + '/root'
@@ -30,7 +30,16 @@ class Server(Process):
             write(self.zone_file(name), text)
         self.config = write(f'{self.home}/{self.program}.conf', self.configuration(**more))
         super().__init__([path, *self.arguments()], self.program, cwd=self.home)
-        wait_until(self.answers, 20, f'{self.program} answers on {self.address}')
+        try:
+            wait_until(self.answers, 20, f'{self.program} answers on {self.address}')
+        except AssertionError:
+            if 'already in use' not in self.output() + self.errors():
+                raise
+            # Whoever had one of the ports for a moment is not ours: once more, when it is free.
+            self.stop()
+            wait_until(lambda: all(is_free(a, port) for a in self.addresses if ':' not in a), 10, 'free ports')
+            super().__init__([path, *self.arguments()], self.program, cwd=self.home)
+            wait_until(self.answers, 20, f'{self.program} answers on {self.address}')
 
     def zone_file(self, name):
         return f'{self.home}/{name or "root"}.zone'
