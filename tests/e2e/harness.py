@@ -340,7 +340,7 @@ class Process:
         if self.alive:
             self.popen.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(5 * slack())
+                self.popen.wait(8 * slack())  # the program itself is patient for 5 s
         self.signal(signal.SIGKILL)
         self.popen.wait()
         if self in PROCESSES:
@@ -398,7 +398,9 @@ class Isthmus(Process):
         if not self.alive:
             super().stop()
             raise StartFailed(self.errors() or self.output())
-        return is_served(self.port, self.address)
+        # The banner comes last: pages and the control socket are open by then, too.
+        told = '-quiet' in self.popen.args or re.search(r'^isthmus-\d', self.output(), re.M) is not None
+        return told and is_served(self.port, self.address)
 
     def log(self):
         return self.output() + self.errors()
