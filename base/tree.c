@@ -1,6 +1,7 @@
 #include "base/tree.h"
 
-#include <dlfcn.h>
+#include "base/library.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,28 +26,16 @@
 static struct {
     pthread_once_t once;
     bool ready;
-#define FIELD(name) __typeof__(&name) name;
-    CALLS(FIELD)
-#undef FIELD
+    CALLS(LIBRARY_FIELD)
 } library = {.once = PTHREAD_ONCE_INIT};
-
-/* ISO C has no cast from what dlsym() gives to a function. */
-static bool find(void *handle, const char *name, void *out, size_t len)
-{
-    void *at = dlsym(handle, name);
-    memcpy(out, &at, len);
-    return at != NULL;
-}
 
 static void load(void)
 {
-    void *handle = dlopen("libcjson.so.1", RTLD_NOW | RTLD_LOCAL);
-    library.ready = handle != NULL;
-#define FIND(name)                                                                     \
-    library.ready =                                                                    \
-        library.ready && find(handle, #name, &library.name, sizeof library.name);
-    CALLS(FIND)
-#undef FIND
+#define CALL(name) {#name, offsetof(__typeof__(library), name)},
+    static const struct library_call calls[] = {CALLS(CALL)};
+#undef CALL
+    library.ready = library_open("libcjson.so.1", calls, sizeof calls / sizeof *calls,
+                                 &library) != NULL;
 }
 
 bool tree_ready(void)

@@ -1,8 +1,8 @@
 #include "config/yaml.h"
 
+#include "base/library.h"
 #include "base/limits.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,28 +20,16 @@
 static struct {
     pthread_once_t once;
     bool ready;
-#define FIELD(name) __typeof__(&name) name;
-    CALLS(FIELD)
-#undef FIELD
+    CALLS(LIBRARY_FIELD)
 } library = {.once = PTHREAD_ONCE_INIT};
-
-/* ISO C has no cast from what dlsym() gives to a function. */
-static bool find(void *handle, const char *name, void *out, size_t len)
-{
-    void *at = dlsym(handle, name);
-    memcpy(out, &at, len);
-    return at != NULL;
-}
 
 static void load(void)
 {
-    void *handle = dlopen("libyaml-0.so.2", RTLD_NOW | RTLD_LOCAL);
-    library.ready = handle != NULL;
-#define FIND(name)                                                                     \
-    library.ready =                                                                    \
-        library.ready && find(handle, #name, &library.name, sizeof library.name);
-    CALLS(FIND)
-#undef FIND
+#define CALL(name) {#name, offsetof(__typeof__(library), name)},
+    static const struct library_call calls[] = {CALLS(CALL)};
+#undef CALL
+    library.ready = library_open("libyaml-0.so.2", calls, sizeof calls / sizeof *calls,
+                                 &library) != NULL;
 }
 
 /* ---- as JSON: the tree is made by who makes all trees ---- */

@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "server/library.h"
+#include "base/library.h"
 #include "server/listen.h"
 #include "server/status.h"
 

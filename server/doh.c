@@ -1,7 +1,7 @@
 #include "server/doh.h"
 
 #include "base/limits.h"
-#include "server/library.h"
+#include "base/library.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>

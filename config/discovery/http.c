@@ -1,9 +1,9 @@
 #include "config/discovery/http.h"
 
+#include "base/library.h"
 #include "config/source.h"
 
 #include <curl/curl.h>
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,67 +17,57 @@
 
 /* ---- the library ---- */
 
-#define FUNCTIONS(F)                                                                   \
-    F(curl_global_init)                                                                \
-    F(curl_easy_init)                                                                  \
-    F(curl_easy_setopt)                                                                \
-    F(curl_easy_getinfo)                                                               \
-    F(curl_easy_reset)                                                                 \
-    F(curl_easy_cleanup)                                                               \
-    F(curl_easy_strerror)                                                              \
-    F(curl_url)                                                                        \
-    F(curl_url_get)                                                                    \
-    F(curl_url_set)                                                                    \
-    F(curl_url_cleanup)                                                                \
-    F(curl_free)                                                                       \
-    F(curl_slist_append)                                                               \
-    F(curl_slist_free_all)                                                             \
-    F(curl_multi_init)                                                                 \
-    F(curl_multi_cleanup)                                                              \
-    F(curl_multi_add_handle)                                                           \
-    F(curl_multi_remove_handle)                                                        \
-    F(curl_multi_perform)                                                              \
-    F(curl_multi_poll)                                                                 \
-    F(curl_multi_info_read)
+#define CALLS(CALL)                                                                    \
+    CALL(curl_global_init)                                                             \
+    CALL(curl_easy_init)                                                               \
+    CALL(curl_easy_setopt)                                                             \
+    CALL(curl_easy_getinfo)                                                            \
+    CALL(curl_easy_reset)                                                              \
+    CALL(curl_easy_cleanup)                                                            \
+    CALL(curl_easy_strerror)                                                           \
+    CALL(curl_url)                                                                     \
+    CALL(curl_url_get)                                                                 \
+    CALL(curl_url_set)                                                                 \
+    CALL(curl_url_cleanup)                                                             \
+    CALL(curl_free)                                                                    \
+    CALL(curl_slist_append)                                                            \
+    CALL(curl_slist_free_all)                                                          \
+    CALL(curl_multi_init)                                                              \
+    CALL(curl_multi_cleanup)                                                           \
+    CALL(curl_multi_add_handle)                                                        \
+    CALL(curl_multi_remove_handle)                                                     \
+    CALL(curl_multi_perform)                                                           \
+    CALL(curl_multi_poll)                                                              \
+    CALL(curl_multi_info_read)
 
 /* curl.h makes macros of these to check their arguments. */
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 
-#define MEMBER(name) __typeof__(name) *name;
 static struct {
-    FUNCTIONS(MEMBER)
-    bool loaded;
-    char why[HTTP_WHY_MAX];
+    const char *why; /* it cannot be used; NULL: it can */
+    CALLS(LIBRARY_FIELD)
 } lib;
 
 static void load(void)
 {
-    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        snprintf(lib.why, sizeof lib.why,
-                 "libcurl is not installed (Debian: libcurl4): %s", dlerror());
-        return;
-    }
-#define FIND(name)                                                                     \
-    *(void **)&lib.name = dlsym(handle, #name);                                        \
-    if (lib.name == NULL) {                                                            \
-        snprintf(lib.why, sizeof lib.why, "libcurl is too old: it has no " #name);     \
-        return;                                                                        \
-    }
-    FUNCTIONS(FIND)
-    lib.loaded = lib.curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-    if (!lib.loaded)
-        snprintf(lib.why, sizeof lib.why, "libcurl does not start");
+#define CALL(name) {#name, offsetof(__typeof__(lib), name)},
+    static const struct library_call calls[] = {CALLS(CALL)};
+#undef CALL
+    if (library_open("libcurl.so.4", calls, sizeof calls / sizeof *calls, &lib) == NULL)
+        lib.why = "HTTP needs libcurl.so.4 (7.85 or later), which cannot be loaded: "
+                  "install libcurl4";
+    else if (lib.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        lib.why = "libcurl does not start";
 }
 
 static bool loaded(char *why)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, load);
-    if (!lib.loaded)
+    if (lib.why != NULL)
         snprintf(why, HTTP_WHY_MAX, "%s", lib.why);
-    return lib.loaded;
+    return lib.why == NULL;
 }
 
 /* ---- life ---- */

@@ -27,6 +27,7 @@ HEADERS = [
     (r'uv\.h|sys/epoll\.h|linux/(?:udp|errqueue)\.h', ['server/', 'config/discovery/', 'tests/']),
     (r'sys/socket\.h|netdb\.h|netinet/(?:tcp|udp)\.h', ['server/', 'config/discovery/', 'tests/', 'base/addr.']),
     (r'ldns/.*', ['resolver/rdata.', 'resolver/zonefile', 'resolver/tsig_test.', 'tests/']),
+    (r'dlfcn\.h', ['base/library.']),
     (r'curl/.*', ['config/discovery/http.']),
     (r'cjson/.*', ['base/tree.']),
     (r'yaml\.h', ['config/yaml.']),

@@ -8,8 +8,8 @@
  *     t->handle = library_open("libx.so.1", calls, n, t);   // NULL: it cannot be had
  *     t->MHD_run(...);
  *     library_close(t->handle); */
-#ifndef ISTHMUS_SERVER_LIBRARY_H
-#define ISTHMUS_SERVER_LIBRARY_H
+#ifndef ISTHMUS_BASE_LIBRARY_H
+#define ISTHMUS_BASE_LIBRARY_H
 
 #include <stddef.h>
 
