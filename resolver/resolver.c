@@ -334,16 +334,25 @@ void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
     metrics_add(&r->desk, m, cell, n);
 }
 
-void resolver_writable(struct resolver *r, uint64_t handle)
+/* Also who waits for its turn sees that the client takes something. */
+bool resolver_writable(struct resolver *r, uint64_t handle)
 {
-    for (struct query *q = r->writers, *next; q != NULL; q = next) {
-        next = q->writer_next;
+    struct query *oldest = NULL;
+    bool others = false;
+    for (struct query *q = r->writers; q != NULL; q = q->writer_next) {
         if (q->client.handle != handle)
             continue;
-        query_leave_writers(q);
-        query_wake(r, query_ticket(q));
+        q->deadline_us = r->now_us + (uint64_t)TRANSFER_STALL_MS * 1000;
+        timers_arm(&r->timers, &q->timer, q->deadline_us);
+        others = oldest != NULL;
+        oldest = q; /* the last to join stands first */
+    }
+    if (oldest != NULL) {
+        query_leave_writers(oldest);
+        query_wake(r, query_ticket(oldest));
     }
     query_run_ready(r);
+    return others;
 }
 
 uint64_t resolver_oldest_epoch(const struct resolver *r)

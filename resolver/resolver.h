@@ -52,8 +52,10 @@ void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
                     uint64_t n);
 
 /* The client of a stream, to whom io->reply_part() was called, has taken what waited
- * for it, or has gone. */
-void resolver_writable(struct resolver *r, uint64_t handle);
+ * for it, or has gone. Of several replies to it only one goes on, that which has waited
+ * longest, so that what waits for a client never grows with what it asks for. True:
+ * others wait, and are to be told in turn. */
+bool resolver_writable(struct resolver *r, uint64_t handle);
 
 /* When resolver_tick() is needed next; UINT64_MAX: not at all. */
 uint64_t resolver_next_us(const struct resolver *r);

@@ -136,8 +136,8 @@ void stream_close(struct stream *c)
     quota_give(s->quota, &c->who.peer);
     quota_leave(s->quota, c->place);
     s->open--;
-    if (c->partial && s->turn->resolver != NULL)
-        resolver_writable(s->turn->resolver, c->who.handle);
+    while (c->partial && s->turn->resolver != NULL)
+        c->partial = resolver_writable(s->turn->resolver, c->who.handle);
 }
 
 static void watch(struct stream *c)
@@ -452,7 +452,8 @@ static void on_writable(struct stream *c)
     if (!c->partial || c->out.len > 0 || c->broken)
         return;
     c->partial = false;
-    resolver_writable(c->streams->turn->resolver, c->who.handle);
+    if (resolver_writable(c->streams->turn->resolver, c->who.handle))
+        c->partial = true;
 }
 
 /* Whether the turn has room for more questions; if not, the kernel reports the

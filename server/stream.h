@@ -14,9 +14,10 @@
  *
  * What a client may do is in base/limits.h. Reading from it pauses while
  * TCP_PIPELINE_MAX questions are unanswered or it does not take its answers; it is cut
- * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it. With
- * TLS the handshake counts to the time of the first question, and handshakes of one
- * turn may take TLS_TURN_US: the rest has the kernel report them again; of more than
+ * off when it takes none of them for TCP_WRITE_MS, or when too much waits for it;
+ * replies of many messages go on one by one, whenever nothing waits. With TLS the
+ * handshake counts to the time of the first question, and handshakes of one turn may
+ * take TLS_TURN_US: the rest has the kernel report them again; of more than
  * TLS_GREETING_MAX that are under way the oldest gives up its place. A message has a
  * deadline as a whole, so that one octet a second gains no time. A client that
  * half-closes still gets its answers. `timeouts` of a Corefile changes some of the

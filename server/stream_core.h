@@ -47,7 +47,7 @@ struct stream {
     uint32_t header_seen;
     bool paused;   /* not watched for reading until there is room again */
     bool attended; /* in the list of those to be looked at */
-    bool partial;  /* a reply goes on when the client has taken what waits */
+    bool partial;  /* replies go on when the client has taken what waits */
     bool broken;   /* to be closed at the end of the turn */
     bool no_more;  /* the client has ended its side */
 };

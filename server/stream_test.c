@@ -40,11 +40,13 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
 
 static unsigned writable_n;
 static uint64_t writable; /* the last connection with room */
+static bool others_wait;  /* what the resolver says then */
 
-void resolver_writable(struct resolver *r, uint64_t handle)
+bool resolver_writable(struct resolver *r, uint64_t handle)
 {
     writable = handle;
     writable_n++;
+    return others_wait;
 }
 
 struct fixture {
@@ -67,6 +69,7 @@ static int set_up(void **state)
     f->turn.number = 1;
     f->turn.resolver = (struct resolver *)f; /* never looked into */
     asked_n = writable_n = 0;
+    others_wait = false;
     return 0;
 }
 
@@ -398,6 +401,32 @@ static void next_part_is_for_when_the_client_took_the_last(void **state)
     assert_int_equal(writable_n, full + 1); /* also one that goes is told of */
 }
 
+/* Of two replies that go on, one ends with the first event and the other does not. */
+static void a_connection_is_asked_again_while_others_wait(void **state)
+{
+    struct fixture *f = *state;
+    int fd = admit(f);
+    ask(f, fd);
+    ask(f, fd);
+    answer_part(f, 100);
+    answer_part(f, 100);
+    others_wait = true;
+    while (writable_n < 2) {
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+        end_turn(f);
+    }
+    others_wait = false;
+    while (writable_n < 3) {
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+        end_turn(f);
+    }
+    run_until_swept(f);
+    assert_int_equal(writable_n, 3);
+    answer(f, 5);
+    answer(f, 5);
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -414,6 +443,7 @@ int main(void)
         TEST(listener_that_goes_takes_its_connections_along),
         TEST(limits_of_a_corefile_replace_ours),
         TEST(next_part_is_for_when_the_client_took_the_last),
+        TEST(a_connection_is_asked_again_while_others_wait),
         TEST(a_connection_ends_with_the_last_question_it_may_ask),
     };
     if (hash_seed() < 0)

@@ -142,8 +142,9 @@ void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
 {
 }
 
-void resolver_writable(struct resolver *r, uint64_t handle)
+bool resolver_writable(struct resolver *r, uint64_t handle)
 {
+    return false;
 }
 
 uint64_t resolver_next_us(const struct resolver *r)

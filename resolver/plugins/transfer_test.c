@@ -163,6 +163,36 @@ static void large_zone_goes_out_as_the_client_takes_it(void **unused)
     end(&r);
 }
 
+/* Each time that the client takes something one message goes out, whoever's it is, and
+ * nobody stalls meanwhile. */
+static void replies_on_one_connection_take_turns(void **unused)
+{
+    struct rig r;
+    struct capture c;
+    unsigned messages, before = 3;
+    bool others = true;
+    begin(&r, 10000, OPEN);
+    capture_start(&c);
+    uint64_t client = ask(&r, "test", DNS_AXFR, -1, TRANSPORT_TCP);
+    for (unsigned i = 1; i < before; i++) {
+        r.w.client = client - 1;
+        ask(&r, "test", DNS_AXFR, -1, TRANSPORT_TCP);
+    }
+    uint32_t records = count(&r, client, &messages);
+    assert_int_equal(messages, before);
+    while (resolver_in_flight(r.w.r) > 0) {
+        world_run(&r.w, TRANSFER_STALL_MS / 2);
+        assert_true(others);
+        others = resolver_writable(r.w.r, client);
+        records = count(&r, client, &messages);
+        assert_int_equal(messages, ++before);
+    }
+    capture_stop(&c);
+    assert_false(others);
+    assert_int_equal(records, 3 * 10004);
+    end(&r);
+}
+
 /* The zone that goes out is the one of the beginning, and lives as long. */
 static void zone_that_is_replaced_goes_out_whole(void **unused)
 {
@@ -288,6 +318,7 @@ int main(void)
         cmocka_unit_test(zone_goes_out_between_two_soas),
         cmocka_unit_test(ixfr_is_the_zone_or_its_soa),
         cmocka_unit_test(large_zone_goes_out_as_the_client_takes_it),
+        cmocka_unit_test(replies_on_one_connection_take_turns),
         cmocka_unit_test(zone_that_is_replaced_goes_out_whole),
         cmocka_unit_test(client_that_goes_or_stalls_ends_the_transfer),
         cmocka_unit_test(others_get_nothing),

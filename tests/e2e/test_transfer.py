@@ -109,5 +109,21 @@ def test_clients_that_do_not_read():
     check(kilobytes < 250000 or 'asan' in harness.ISTHMUS, 'memory is bounded', f'{kilobytes} kB')
 
 
+def test_many_transfers_on_one_connection():
+    """More than the client has room for: none is cut off, and all are whole."""
+    _, server = serve()
+    with harness.TcpClient(server, 60) as client:
+        client.send(*(wire.query('big.test', 'AXFR', ident) for ident in range(60)))
+        records = {}
+        while not records or min(records.values()) < RECORDS or len(records) < 60:
+            message = client.receive(60)
+            if not check(message is not None, 'the connection stays', records):
+                return
+            ident, _, _, answers = struct.unpack('!4H', message[:8])
+            check(message[3] & 15 == 0, 'NOERROR', message[:12].hex())
+            records[ident] = records.get(ident, 0) + answers
+    equal(set(records.values()), {RECORDS}, 'records of each')
+
+
 if __name__ == '__main__':
     harness.main()
