@@ -566,6 +566,36 @@ void clusters_each_report(const struct plan *p,
     }
 }
 
+/* A relative path was made absolute when the Corefile was read. */
+static bool is_source(const char *source, const char *word)
+{
+    size_t len = strlen(source), n = strlen(word);
+    return strcmp(source, word) == 0 ||
+           (source[0] == '/' && n > 0 && n < len && source[len - n - 1] == '/' &&
+            strcmp(source + len - n, word) == 0);
+}
+
+const char *clusters_accept(const struct plan *p, const char *word, uint32_t *held)
+{
+    struct discovery_status status;
+    const struct discovery *last = NULL; /* several blocks may have the same */
+    const char *found = NULL;
+    *held = 0;
+    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        const struct clusters_inventory *inv = all->inventories;
+        for (; inv != NULL; inv = inv->next) {
+            if (!is_source(inv->source_text, word) || *inv->source == last)
+                continue;
+            last = *inv->source;
+            found = inv->source_text;
+            discovery_status(*inv->source, &status);
+            *held += status.held;
+            discovery_accept(*inv->source);
+        }
+    }
+    return found;
+}
+
 /* ---- the end ---- */
 
 static void release_inventory(struct clusters_inventory *inv, void *context)

@@ -115,6 +115,11 @@ void clusters_each_report(const struct plan *p,
                           void (*fn)(const struct clusters_report *r, void *context),
                           void *context);
 
+/* Believes the inventory `word`, as the Corefile or `status` says it, wherever it
+ * stands (discovery_accept()). *held: how many clusters go for it. Returns its source;
+ * NULL: there is no such inventory. */
+const char *clusters_accept(const struct plan *p, const char *word, uint32_t *held);
+
 /* Ends those of all blocks. */
 void clusters_release(struct plan *p);
 

@@ -1,5 +1,5 @@
 /* A hand on the running server: a Unix socket at which `isthmus status`, `flush`,
- * `drain`, `undrain`, `log-level`, `reload` and `explain` speak to it.
+ * `drain`, `undrain`, `accept`, `log-level`, `reload` and `explain` speak to it.
  *
  *     control_init(&c, &reload);
  *     control_open(&c, path, &errs);   // serves on the loop of reload.wake

@@ -1,4 +1,4 @@
-/* `isthmus status`, `flush`, `drain`, `undrain`, `log-level` and `reload`. */
+/* `isthmus status`, `flush`, `drain`, `undrain`, `accept`, `log-level` and `reload`. */
 #include "server/control_client.h"
 
 #define EXITS "0: done\n1: not done, or no server there"
@@ -262,6 +262,36 @@ const struct command command_undrain = {
     .exits = EXITS,
     .options = options,
     .run = drain_run,
+};
+
+/* ---- accept ---- */
+
+static int accept_run(const struct command_line *l)
+{
+    struct control_reply r;
+    if (ask(l, &r)) {
+        double n = tree_number_of(r.root, "accepted");
+        printf("%s: %.0f cluster%s that it does not list any more go%s\n",
+               tree_text_of(r.root, "source"), n, n > 1.5 ? "s" : "",
+               n > 1.5 ? "" : "es");
+    }
+    return finish(&r);
+}
+
+const struct command command_accept = {
+    .name = "accept",
+    .words = "SOURCE",
+    .words_min = 1,
+    .words_max = 1,
+    .line = "believe an inventory that has lost many clusters at once",
+    .help =
+        "When the source of an `inventory` lists `shrink` percent fewer clusters than\n"
+        "before, or none at all, that is not believed: they are served on, and `status`\n"
+        "and the log say so. This says that it is right: what is held for that reason\n"
+        "goes. The next such list is held again. SOURCE is as the Corefile has it.",
+    .exits = EXITS,
+    .options = options,
+    .run = accept_run,
 };
 
 /* ---- log-level ---- */

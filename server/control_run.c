@@ -2,9 +2,11 @@
 
 #include "base/log.h"
 #include "resolver/cachestore.h"
+#include "resolver/clusters.h"
 #include "resolver/health.h"
 #include "server/near.h"
 #include "server/status.h"
+#include "server/status_inventory.h"
 #include "server/turn.h"
 
 #include <stdarg.h>
@@ -240,6 +242,41 @@ static cJSON *drain(struct tree *t, struct reload *r, const struct control_words
     return set_drain(t, r, s.found, one ? &addr : NULL, on);
 }
 
+/* ---- accept ---- */
+
+static cJSON *no_inventory(struct tree *t, const struct plan *plan, const char *word)
+{
+    cJSON *list = status_inventories(t, plan), *one;
+    char known[400] = "";
+    size_t len = 0;
+    cJSON_ArrayForEach(one, list)
+    {
+        if (len < sizeof known)
+            len += (size_t)snprintf(known + len, sizeof known - len, "%s%s",
+                                    len == 0 ? "" : ", ", tree_text_of(one, "source"));
+    }
+    tree_free(list);
+    return control_error(t, "no inventory %s: there is %s", word,
+                         len == 0 ? "none" : known);
+}
+
+static cJSON *accept_source(struct tree *t, struct reload *r,
+                            const struct control_words *w)
+{
+    uint32_t held = 0;
+    const char *source = clusters_accept(r->plan, w->list[1], &held);
+    if (source == NULL)
+        return no_inventory(t, r->plan, w->list[1]);
+    if (held == 0)
+        return control_error(t, "nothing of %s is held: all it serves it lists",
+                             source);
+    log_info("control: inventory %s accepted: %u clusters go", source, held);
+    cJSON *root = tree_object(t);
+    tree_text(t, root, "source", "%s", source);
+    tree_number(t, root, "accepted", held);
+    return root;
+}
+
 /* ---- the others ---- */
 
 static cJSON *log_level(struct tree *t, struct reload *r, const struct control_words *w)
@@ -338,6 +375,7 @@ static const struct {
     {"cached", "cached ZONE", 2, 2, cached, NULL},
     {"drain", "drain ZONE [ADDRESS]", 2, 3, drain, NULL},
     {"undrain", "undrain ZONE [ADDRESS]", 2, 3, drain, NULL},
+    {"accept", "accept SOURCE", 2, 2, accept_source, NULL},
     {"log-level", "log-level LEVEL", 2, 2, log_level, NULL},
     {"reload", "reload", 1, 1, NULL, reload},
     {"explain", "explain NAME [TYPE [FROM]]", 2, 4, NULL, explain},

@@ -42,6 +42,7 @@ static void add(const struct clusters_report *r, void *context)
     tree_text(t, to, "at", "%s:%u", r->at.file, r->at.line);
     tree_number(t, to, "clusters", r->served);
     tree_number(t, to, "kept", s->kept);
+    tree_number(t, to, "held", s->held);
     tree_number(t, to, "wrong", s->wrong);
     tree_bool(t, to, "stale", s->stale);
     put_age(l, to, "age_s", s->looked_s);

@@ -106,10 +106,11 @@ static int open_parts(struct discovery *d, const struct discovery_settings *s)
     pthread_cond_init(&d->settled, NULL);
     d->changes_end = &d->changes;
     d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    d->accept_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     d->source = strdup(s->source);
     if (s->state != NULL)
         d->state_file = state_path(s);
-    if (d->stop_fd < 0 || d->source == NULL ||
+    if (d->stop_fd < 0 || d->accept_fd < 0 || d->source == NULL ||
         (s->state != NULL && d->state_file == NULL))
         return -1;
     d->settings = *s;
@@ -136,7 +137,7 @@ struct discovery *discovery_new(const struct discovery_settings *settings,
     struct discovery *d = calloc(1, sizeof *d);
     if (d != NULL) {
         d->kind = kind;
-        d->stop_fd = -1;
+        d->stop_fd = d->accept_fd = -1;
         if (open_parts(d, settings) == 0 && start_thread(d) == 0)
             return d;
         discovery_free(d);
@@ -179,6 +180,8 @@ void discovery_free(struct discovery *d)
     pthread_mutex_destroy(&d->lock);
     if (d->stop_fd >= 0)
         close(d->stop_fd);
+    if (d->accept_fd >= 0)
+        close(d->accept_fd);
     access_release(&d->settings.access);
     free(d->state_file);
     free(d->source);
@@ -263,6 +266,11 @@ void discovery_status(struct discovery *d, struct discovery_status *out)
     pthread_mutex_unlock(&d->lock);
 }
 
+void discovery_accept(struct discovery *d)
+{
+    eventfd_write(d->accept_fd, 1);
+}
+
 /* ---- sources ---- */
 
 struct discovery_settings discovery_settings(struct discovery *d)
@@ -281,7 +289,9 @@ int discovery_stop_fd(const struct discovery *d)
 bool discovery_wait(struct discovery *d, int fd, int ms)
 {
     struct pollfd list[] = {{.fd = d->stop_fd, .events = POLLIN},
+                            {.fd = d->accept_fd, .events = POLLIN},
                             {.fd = fd, .events = POLLIN}};
+    eventfd_t times;
     pthread_mutex_lock(&d->lock);
     d->looked = true;
     pthread_cond_broadcast(&d->settled);
@@ -289,8 +299,10 @@ bool discovery_wait(struct discovery *d, int fd, int ms)
     uint64_t save_ns = discovery_save(d, false);
     if (save_ns / 1000000 < (uint64_t)ms)
         ms = (int)(save_ns / 1000000) + 1;
-    while (poll(list, fd < 0 ? 1 : 2, ms) < 0 && errno == EINTR)
+    while (poll(list, fd < 0 ? 2 : 3, ms) < 0 && errno == EINTR)
         continue;
+    if ((list[1].revents & POLLIN) != 0 && eventfd_read(d->accept_fd, &times) == 0)
+        discovery_let_go(d);
     return (list[0].revents & POLLIN) == 0;
 }
 

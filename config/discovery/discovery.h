@@ -71,6 +71,7 @@ struct discovery_status {
     uint64_t failed_s; /* when `error` came up; 0: the last look was good */
     uint32_t clusters; /* held */
     uint32_t kept;     /* of these not listed any more, yet kept on doubt */
+    uint32_t held;     /* of these only for `shrink`: discovery_accept() lets them go */
     uint32_t wrong;    /* of the last looks: not usable, the old kept */
     bool stale;        /* from the last known map: nothing was seen yet */
     char error[DISCOVERY_ERROR_MAX]; /* of the last look; "": none */
@@ -123,6 +124,11 @@ uint64_t discovery_each(struct discovery *d,
 void discovery_settled(struct discovery *d, struct inventory_record *r);
 
 void discovery_status(struct discovery *d, struct discovery_status *out);
+
+/* Somebody says that a list which has lost more than `shrink` percent is right: what is
+ * held only for that goes, on the source's thread and soon. Once: the next such list is
+ * held again. */
+void discovery_accept(struct discovery *d);
 
 /* ---- for sources; their own thread ---- */
 

@@ -14,6 +14,7 @@ struct discovery_part {
     uint32_t n;
     uint32_t kept, wrong; /* for the status */
     uint32_t stamp;       /* the source's own: when it was listed last */
+    bool shrunk;          /* `kept` are the last of `list`, for `shrink` alone */
     bool away;            /* not there any more, and kept on doubt */
     char *error;          /* of its last listing; NULL: none */
     char name[];
@@ -38,6 +39,7 @@ struct discovery {
     pthread_t thread;
     bool started;
     int stop_fd;
+    int accept_fd; /* readable while something is to be accepted */
 
     /* the source's thread */
     struct discovery_part *parts;
@@ -77,6 +79,9 @@ void discovery_quiet(struct discovery *d);
 /* Ends a look at single parts: those with another stamp are gone. -1: none has it,
  * though clusters are known, which is not believed: nothing goes. */
 int discovery_unstamped_gone(struct discovery *d, uint32_t stamp);
+
+/* What is held only for `shrink` goes. */
+void discovery_let_go(struct discovery *d);
 
 /* The last known map: read before the first look, written some time after a change. */
 void discovery_restore(struct discovery *d);

@@ -267,13 +267,14 @@ static bool is_too_many(uint32_t gone, uint32_t of, uint32_t percent)
 static uint32_t keep_missing(struct discovery *d, bool doubt)
 {
     struct listing *l = &d->listing;
-    const struct discovery_part *p = l->part;
+    struct discovery_part *p = l->part;
     uint32_t listed = l->n, missing = 0;
     for (uint32_t i = 0; i < p->n; i++)
         missing += is_missing(d, p->list[i]);
     bool shrunk =
         p->n > listed && is_too_many(missing < p->n - listed ? missing : p->n - listed,
                                      p->n, d->listing.shrink);
+    p->shrunk = missing > 0 && shrunk && !doubt;
     if (missing == 0 || (!doubt && !shrunk))
         return 0;
     for (uint32_t i = 0; i < p->n; i++) {
@@ -324,13 +325,24 @@ static void note_look(struct discovery *d, uint64_t before)
     d->status.stale = false;
 }
 
+static uint32_t kept_of(const struct discovery_part *p)
+{
+    return p->away ? p->n : p->kept;
+}
+
+static uint32_t held_of(const struct discovery_part *p)
+{
+    return p->away || p->shrunk ? kept_of(p) : 0;
+}
+
 /* Under the lock: what all parts have to say for the status. Each listing only counts
  * its own anew: there may be as many as clusters. */
 static void count_parts(struct discovery *d)
 {
-    d->status.kept = d->status.wrong = 0;
+    d->status.kept = d->status.held = d->status.wrong = 0;
     for (const struct discovery_part *p = d->parts; p != NULL; p = p->next) {
-        d->status.kept += p->away ? p->n : p->kept;
+        d->status.kept += kept_of(p);
+        d->status.held += held_of(p);
         d->status.wrong += p->wrong;
     }
 }
@@ -341,9 +353,10 @@ static void count_part(struct discovery *d, bool after)
     const struct discovery_part *p = d->listing.part;
     if (p == NULL)
         return;
-    uint32_t kept = p->away ? p->n : p->kept, wrong = p->wrong;
+    uint32_t kept = kept_of(p), held = held_of(p), wrong = p->wrong;
     pthread_mutex_lock(&d->lock);
     d->status.kept += after ? kept : -kept;
+    d->status.held += after ? held : -held;
     d->status.wrong += after ? wrong : -wrong;
     pthread_mutex_unlock(&d->lock);
 }
@@ -352,6 +365,7 @@ static void commit(struct discovery *d, enum inventory_result result)
 {
     struct listing *l = &d->listing;
     struct discovery_part *p = l->part;
+    p->away = false;
     p->kept = keep_missing(d, result == INVENTORY_PART);
     pthread_mutex_lock(&d->lock);
     uint64_t before = d->changed;
@@ -389,7 +403,7 @@ static void describe(struct discovery *d, enum inventory_result result,
     else if (p->kept > 0)
         snprintf(out, DISCOVERY_ERROR_MAX,
                  "%s lists %u of %u clusters: more than %u%% are gone at once, which "
-                 "is not believed (option `shrink`)",
+                 "is not believed (option `shrink`; `isthmus accept` believes it)",
                  p->name, p->n - p->kept, p->n, d->listing.shrink);
 }
 
@@ -426,6 +440,7 @@ static void drop_parts(struct discovery *d, const char *const *parts, uint32_t n
         drop_unlisted(d, p);
         discovery_part_error(d, p, "");
         p->n = p->kept = p->wrong = 0;
+        p->shrunk = p->away = false;
     }
 }
 
@@ -444,7 +459,7 @@ void discovery_parts_gone(struct discovery *d, const char *const *parts, uint32_
     if (held)
         snprintf(text, sizeof text,
                  "%u of %u clusters are gone at once, which is not believed (option "
-                 "`shrink`)",
+                 "`shrink`; `isthmus accept` believes it)",
                  clusters, d->names.n);
     pthread_mutex_lock(&d->lock);
     if (!held)
@@ -455,10 +470,54 @@ void discovery_parts_gone(struct discovery *d, const char *const *parts, uint32_
     discovery_report(d, text, before);
 }
 
+/* Those that its list has not: they stand behind all others. */
+static void drop_kept(struct discovery *d, struct discovery_part *p)
+{
+    d->round++;
+    for (uint32_t i = 0; i + p->kept < p->n; i++)
+        p->list[i]->seen = d->round;
+    drop_unlisted(d, p);
+    p->n -= p->kept;
+    p->kept = 0;
+    p->shrunk = false;
+}
+
+void discovery_let_go(struct discovery *d)
+{
+    uint64_t before = d->changed;
+    for (struct discovery_part *p = d->parts; p != NULL; p = p->next) {
+        const char *name = p->name;
+        bool shrunk = p->shrunk;
+        pthread_mutex_lock(&d->lock);
+        if (p->away)
+            drop_parts(d, &name, 1);
+        else if (shrunk)
+            drop_kept(d, p);
+        pthread_mutex_unlock(&d->lock);
+        if (shrunk)
+            discovery_part_error(d, p, "");
+    }
+    pthread_mutex_lock(&d->lock);
+    count_parts(d);
+    note_look(d, before);
+    pthread_mutex_unlock(&d->lock);
+    discovery_report(d, "", before);
+}
+
 void discovery_quiet(struct discovery *d)
 {
     pthread_mutex_lock(&d->lock);
     note_look(d, d->changed);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* An empty list: nothing of it is believed, unless somebody accepts it. */
+static void keep_all(struct discovery *d)
+{
+    for (struct discovery_part *p = d->parts; p != NULL; p = p->next)
+        p->away = p->n > 0;
+    pthread_mutex_lock(&d->lock);
+    count_parts(d);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -470,8 +529,10 @@ int discovery_unstamped_gone(struct discovery *d, uint32_t stamp)
         listed += p->stamp == stamp;
         old += p->stamp != stamp && p->n > 0;
     }
-    if (listed == 0 && old > 0)
+    if (listed == 0 && old > 0) {
+        keep_all(d);
         return -1;
+    }
     const char **gone = calloc(old + 1, sizeof *gone);
     for (p = d->parts; gone != NULL && p != NULL; p = p->next) {
         if (p->stamp != stamp && p->n > 0)

@@ -42,15 +42,15 @@ def cluster(letter, **more):
 
 
 def start(source, options='', **more):
-    metrics = free_port()
+    metrics, control = free_port(), f'{folder("control")}/socket'
     server = isthmus(f'''
     inventory {source} {{
         port {fleet()[0]}
         {options}
     }}
     prometheus 127.0.0.1:{metrics}
-    cache''', **more)
-    server.metrics = metrics
+    cache''', ('-control', control), **more)
+    server.metrics, server.control = metrics, control
     return server
 
 
@@ -136,6 +136,10 @@ def test_a_cluster_joins_and_another_is_rejected():
     check(load.asked > 20, 'there was a load', load.asked)
 
 
+def accept(server, source):
+    return harness.run([harness.ISTHMUS, 'accept', source, '--control', server.control])
+
+
 def test_what_is_not_believed():
     place = folder('list')
     path = f'{place}/fleet.json'
@@ -146,6 +150,15 @@ def test_what_is_not_believed():
         put(place, 'fleet.json', text)
         wait_until(lambda words=words: words in server.output(), 10, words)
         check(all(answers(server, f'cluster-{letter}.local') for letter in 'abcd'), f'{words}: all clusters stay')
+    put(place, 'fleet.json', [cluster('a')])
+    wait_until(lambda: server.output().count('lists 1 of 4 clusters') > 1, 10, 'the short list once more')
+    equal(accept(server, 'other.json')[::2], (1, f'isthmus accept: no inventory other.json: there is {path}\n'), 'a source that is none')
+    equal(accept(server, 'fleet.json')[:2], (0, f'{path}: 3 clusters that it does not list any more go\n'), 'the short list is accepted')
+    goes(server, 'cluster-d.local', 'what it has not')
+    check(answers(server, 'cluster-a.local'), 'what it has stays')
+    equal(accept(server, path)[::2], (1, f'isthmus accept: nothing of {path} is held: all it serves it lists\n'), 'nothing is left to accept')
+    put(place, 'fleet.json', [cluster(letter) for letter in 'abcd'])
+    comes(server, 'cluster-d.local', 'it is back')
     put(place, 'fleet.json', [cluster(letter) for letter in 'abe'])
     comes(server, 'cluster-e.local', 'a list that is believed')
     goes(server, 'cluster-d.local', 'what it has not')
@@ -164,6 +177,8 @@ def test_a_directory_that_is_emptied():
         os.unlink(f'{place}/{name}.json')
     wait_until(lambda: 'clusters are gone at once' in server.output(), 10, 'the error')
     check('200 of 200 clusters are gone at once' in server.output(), 'is judged whole, not file by file', server.output())
+    equal(accept(server, place)[:2], (0, f'{place}: 200 clusters that it does not list any more go\n'), 'and accepted whole')
+    goes(server, 'x7.lan', 'a cluster of the directory')
 
 
 def test_a_reload_keeps_them_and_options_count():
