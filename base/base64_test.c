@@ -44,9 +44,29 @@ static void what_is_none(void **unused)
     arena_release(&a);
 }
 
+static void urls_have_other_letters(void **unused)
+{
+    static const struct {
+        const char *text, *octets; /* NULL: it is none */
+    } rows[] = {{"", ""},        {"Zg", "f"},        {"Zm8", "fo"},
+                {"Zm9v", "foo"}, {"Zm9vYg", "foob"}, {"__79", "\xff\xfe\xfd"},
+                {"-A", "\xf8"},  {"Z", NULL},        {"Zg==", NULL},
+                {"//79", NULL},  {"+A", NULL},       {"Zm9\n", NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t room[16];
+        size_t len = strlen(rows[i].text);
+        memcpy(room, rows[i].text, len);
+        ssize_t n = base64url_read(room, len);
+        assert_int_equal(n,
+                         rows[i].octets == NULL ? -1 : (ssize_t)strlen(rows[i].octets));
+        assert_true(n <= 0 || memcmp(room, rows[i].octets, (size_t)n) == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_ways),
-                                       cmocka_unit_test(what_is_none)};
+                                       cmocka_unit_test(what_is_none),
+                                       cmocka_unit_test(urls_have_other_letters)};
     return cmocka_run_group_tests_name("base64", tests, NULL, NULL);
 }

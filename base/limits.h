@@ -85,6 +85,8 @@
           "a default of https, as in CoreDNS: idle ones make room")                    \
     LIMIT(HTTP_HEAD_MAX, 96 * 1024, "octets",                                          \
           "of one request: 64 KiB in base64, and what browsers add")                   \
+    LIMIT(CHUNKS_ASIDE_MAX, 4096, "octets",                                            \
+          "of one chunked body: extensions and trailers, which mean nothing")          \
     LIMIT(TRANSFER_STALL_MS, 60000, "ms",                                              \
           "between two messages of a zone transfer: then the other end is given up")   \
     LIMIT(TCP_BUFFERS_MAX, 32 * 1024 * 1024, "octets per worker",                      \

@@ -77,6 +77,17 @@ static bool same_word(struct text a, const char *b)
     return a.len == strlen(b) && strncasecmp(a.at, b, a.len) == 0;
 }
 
+/* A field's name (RFC 9110 section 5.6.2). */
+static bool is_token(struct text t)
+{
+    for (size_t i = 0; i < t.len; i++) {
+        unsigned char c = (unsigned char)t.at[i];
+        if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
+            return false;
+    }
+    return t.len > 0;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -117,6 +128,16 @@ static void read_length(struct http1 *h, struct head *head, struct text value)
     h->body_left = (uint32_t)length;
 }
 
+/* There is one coding that a server need know, and no use in more (section 6.1). */
+static void read_coding(struct http1 *h, struct head *head, struct text value)
+{
+    if (h->chunked || head->is_1_0)
+        head->flaw = 400;
+    else if (!same_word(value, "chunked"))
+        head->flaw = 501;
+    h->chunked = true;
+}
+
 static void read_connection(struct http1 *h, struct text value)
 {
     while (value.len > 0) {
@@ -129,13 +150,12 @@ static void read_field(struct http1 *h, struct head *head, struct text line)
 {
     const char *colon = memchr(line.at, ':', line.len);
     struct text name = cut(&line, ':'), value = trimmed(line);
-    if (colon == NULL || name.len == 0 || is_blank(name.at[0]) ||
-        is_blank(name.at[name.len - 1]))
+    if (colon == NULL || !is_token(name))
         head->flaw = 400; /* RFC 9112 sections 5.1 and 5.2 */
     else if (same_word(name, "content-length"))
         read_length(h, head, value);
     else if (same_word(name, "transfer-encoding"))
-        head->flaw = 411;
+        read_coding(h, head, value);
     else if (same_word(name, "content-type"))
         doh_request_type(&h->request, value);
     else if (same_word(name, "connection"))
@@ -182,7 +202,8 @@ static int read_head(struct http1 *h, struct text text)
     struct head head = {0};
     doh_request_release(&h->request);
     h->body_left = 0;
-    h->expects = false;
+    h->chunks = (struct chunks){0};
+    h->chunked = h->expects = false;
     if (read_first_line(h, &head, next_line(&text, &head)) < 0)
         return -1;
     while (text.len > 2) {
@@ -190,12 +211,13 @@ static int read_head(struct http1 *h, struct text text)
         if (head.flaw == 0)
             read_field(h, &head, line);
     }
-    if (head.flaw == 0 && !head.has_host && !head.is_1_0)
+    bool flawed = (!head.has_host && !head.is_1_0) || (h->chunked && head.has_length);
+    if (head.flaw == 0 && flawed)
         head.flaw = 400;
     if (head.flaw != 0)
         return refuse_and_close(h, head.flaw);
     h->state = HTTP1_BODY;
-    if (h->expects && h->body_left > 0)
+    if (h->expects && (h->chunked || h->body_left > 0))
         return put_text(h, "HTTP/1.1 100 Continue\r\n\r\n");
     return 0;
 }
@@ -257,7 +279,8 @@ static int ask_for(struct http1 *h)
                : refuse_and_close(h, 503);
 }
 
-static int take_body(struct http1 *h)
+/* The body of a known length. */
+static int take_octets(struct http1 *h)
 {
     struct span in = doh_buffer_span(&h->in);
     size_t n = in.len < h->body_left ? in.len : h->body_left;
@@ -266,9 +289,31 @@ static int take_body(struct http1 *h)
     if (n > 0)
         drop(h, n);
     h->body_left -= (uint32_t)n;
-    if (h->body_left > 0)
-        return 0;
-    int rc = ask_for(h);
+    return h->body_left == 0;
+}
+
+static int take_chunks(struct http1 *h)
+{
+    struct span in = doh_buffer_span(&h->in), data;
+    size_t before = in.len;
+    enum chunks_got got;
+    while ((got = chunks_take(&h->chunks, &in, &data)) == CHUNKS_DATA) {
+        if (doh_request_body(&h->request, data.at, data.len) < 0)
+            return -1;
+    }
+    if (before > in.len)
+        drop(h, before - in.len);
+    if (got == CHUNKS_FLAWED || got == CHUNKS_TOO_LONG)
+        return refuse_and_close(h, got == CHUNKS_FLAWED ? 400 : 413);
+    return got == CHUNKS_END;
+}
+
+static int take_body(struct http1 *h)
+{
+    int rc = h->chunked ? take_chunks(h) : take_octets(h);
+    if (rc <= 0)
+        return rc;
+    rc = ask_for(h);
     doh_request_release(&h->request);
     return rc < 0 ? -1 : 1;
 }

@@ -1,5 +1,8 @@
 /* HTTP/1.1 for one connection (RFC 9112), as much of it as DNS over HTTPS needs: one
- * request at a time, bodies with a Content-Length. Requests that are pipelined wait.
+ * request at a time, bodies with a Content-Length or in chunks. Requests that are
+ * pipelined wait. What another HTTP program could read as another sequence of requests
+ * is refused and ends the connection (section 11.2): both lengths at once, a coding
+ * twice, a field name that is none.
  *
  *     struct http1 h = {.ask = &ask, .memory = &memory, .request = {.memory =
  * &memory}}; http1_feed(&h, octets, len);            // ask.question() for each
@@ -9,6 +12,7 @@
 #ifndef ISTHMUS_SERVER_DOH_HTTP1_H
 #define ISTHMUS_SERVER_DOH_HTTP1_H
 
+#include "server/chunks.h"
 #include "server/doh_request.h"
 
 /* Whom questions are for. */
@@ -34,8 +38,10 @@ struct http1 {
     size_t scanned; /* octets of `in` that hold no end of a head */
     struct doh_request request;
     uint32_t number;    /* of the request in hand */
-    uint32_t body_left; /* octets to come */
+    uint32_t body_left; /* octets to come, unless they come in chunks */
+    struct chunks chunks;
     enum http1_state state;
+    bool chunked; /* the body */
     bool close;   /* after the answer in hand */
     bool expects; /* the client waits for a word before it sends the body */
 };

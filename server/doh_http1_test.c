@@ -12,9 +12,11 @@
 
 #define GET                                                                            \
     "GET /dns-query?dns=AAABAAABAAAAAAAAAXgEdGVzdAAAAQAB HTTP/1.1\r\nHost: a\r\n"
-#define POST  "POST /dns-query HTTP/1.1\r\nHost: a\r\n"
-#define BODY  "0123456789ab"
-#define REPLY "\0\0\x80\0\0\0\0\0\0\0\0\0"
+#define POST      "POST /dns-query HTTP/1.1\r\nHost: a\r\n"
+#define BODY      "0123456789ab"
+#define IN_CHUNKS "6\r\n012345\r\n5;x=y\r\n6789a\r\n1\r\nb\r\n"
+#define CHUNKED   POST "Transfer-Encoding: chunked\r\n"
+#define REPLY     "\0\0\x80\0\0\0\0\0\0\0\0\0"
 
 struct fixture {
     struct doh_memory memory;
@@ -82,6 +84,8 @@ static void requests_come_in_any_pieces(void **unused)
         GET "\r\n",
         "\r\n\r\n" GET "accept: */*\r\n\r\n",
         POST "Content-Length: 12\r\nContent-Type: application/dns-message\r\n\r\n" BODY,
+        POST "Transfer-Encoding: chunked\r\n\r\n" IN_CHUNKS "0\r\n\r\n",
+        POST "Transfer-Encoding:Chunked\r\n\r\n" IN_CHUNKS "0;x\r\na: b\r\n\r\n",
         POST "content-length:\t12 \r\nContent-Length: 12\r\n\r\n" BODY,
     };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
@@ -111,16 +115,17 @@ static void pipelined_requests_take_turns(void **unused)
 {
     struct fixture f;
     begin(&f);
-    feed(&f, GET "\r\n" GET "\r\n" POST "Content-Length: 12\r\n\r\n" BODY GET);
-    for (unsigned i = 1; i <= 3; i++) {
+    feed(&f, GET "\r\n" GET "\r\n" POST "Content-Length: 12\r\n\r\n" BODY CHUNKED
+                 "\r\n" IN_CHUNKS "0\r\nGET: /\r\n\r\n" GET);
+    for (unsigned i = 1; i <= 4; i++) {
         assert_int_equal(f.asked, i);
         answer(&f);
     }
-    assert_int_equal(f.asked, 3);
-    assert_int_equal(f.answered, 3);
+    assert_int_equal(f.asked, 4);
+    assert_int_equal(f.answered, 4);
     assert_true(http1_partial(&f.h));
     feed(&f, "\r\n");
-    assert_int_equal(f.asked, 4);
+    assert_int_equal(f.asked, 5);
     end(&f);
 }
 
@@ -140,7 +145,26 @@ static void what_is_no_request_is_told_why(void **unused)
         {POST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nx", "400", false},
         {POST "Content-Length: +1\r\n\r\nx", "400", false},
         {POST "Content-Length: \r\n\r\nx", "400", false},
-        {POST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "411", false},
+        {CHUNKED "\r\n0\r\n\r\n", "400", true},
+        {CHUNKED "\r\n1\r\nx\r\n0\r\n\r\n", "400", true},
+        {CHUNKED "\r\n+1\r\nx\r\n0\r\n\r\n", "400", false},
+        {CHUNKED "\r\n10000\r\n", "413", false},
+        {CHUNKED "\r\nC\r\n" BODY "0\r\n\r\n", "400", false},
+        {CHUNKED "Content-Length: 12\r\n\r\n" BODY, "400", false},
+        {POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400",
+         false},
+        {CHUNKED "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", false},
+        {CHUNKED "Transfer-Encoding: identity\r\n\r\n", "400", false},
+        {POST "Transfer-Encoding: chunked, chunked\r\n\r\n", "501", false},
+        {POST "Transfer-Encoding: gzip, chunked\r\n\r\n", "501", false},
+        {POST "Transfer-Encoding: identity\r\n\r\n", "501", false},
+        {POST "Transfer-Encoding: xchunked\r\n\r\n", "501", false},
+        {POST "Transfer-Encoding: \vchunked\r\n\r\n", "501", false},
+        {POST "Transfer-Encoding:\r\n\r\n", "501", false},
+        {POST "Transfer-Encoding : chunked\r\n\r\n", "400", false},
+        {POST "Transfer-Encoding\v: chunked\r\n\r\n", "400", false},
+        {"POST /dns-query HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "400",
+         false},
         {"GET /dns-query HTTP/1.1\r\n\r\n", "400", false},
         {GET "Host: b\r\n\r\n", "400", false},
         {GET " folded: x\r\n\r\n", "400", false},
@@ -229,6 +253,18 @@ static void who_waits_for_a_word_gets_it(void **unused)
     end(&f);
 }
 
+static void so_does_who_sends_chunks(void **unused)
+{
+    struct fixture f;
+    begin(&f);
+    feed(&f, CHUNKED "Expect: 100-continue\r\n\r\n");
+    assert_string_equal(sent(&f), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_true(http1_partial(&f.h));
+    feed(&f, IN_CHUNKS "0\r\n\r\n");
+    assert_int_equal(f.asked, 1);
+    end(&f);
+}
+
 static void questions_without_answer_have_a_status(void **unused)
 {
     struct fixture f;
@@ -253,6 +289,7 @@ int main(void)
         cmocka_unit_test(a_head_without_end_is_cut_off),
         cmocka_unit_test(connections_end_when_the_client_says_so),
         cmocka_unit_test(who_waits_for_a_word_gets_it),
+        cmocka_unit_test(so_does_who_sends_chunks),
         cmocka_unit_test(questions_without_answer_have_a_status),
     };
     return cmocka_run_group_tests_name("doh_http1", tests, NULL, NULL);

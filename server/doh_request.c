@@ -1,5 +1,6 @@
 #include "server/doh_request.h"
 
+#include "base/base64.h"
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/msg.h"
@@ -10,8 +11,8 @@
 #define PATH        "/dns-query"
 #define TYPE        "application/dns-message"
 #define HEADER_LEN  12
-#define PIECE       1024 /* octets decoded at a time */
-#define QR          0x80 /* of the third octet of a message */
+#define TEXT_MAX    (ANSWER_MAX / 3 * 4 + 4) /* of a message in base64url */
+#define QR          0x80                     /* of the third octet of a message */
 #define NXDOMAIN    3
 #define SOA_NUMBERS 20 /* octets; MINIMUM is the last four */
 
@@ -34,17 +35,6 @@ void doh_request_type(struct doh_request *r, struct text type)
     r->other_type = len != sizeof TYPE - 1 || strncasecmp(type.at, TYPE, len) != 0;
 }
 
-static int digit_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
 static int hex_of(char c)
 {
     if (c >= '0' && c <= '9')
@@ -53,22 +43,13 @@ static int hex_of(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The next character of a parameter's value, which may be written %XX. -1: malformed.
- */
+/* The character that is written %XX at the front, which is taken off. -1: malformed. */
 static int next_char(struct text *in)
 {
-    char c = in->at[0];
-    size_t used = 1;
-    if (c == '%') {
-        int high = in->len < 3 ? -1 : hex_of(in->at[1]);
-        int low = high < 0 ? -1 : hex_of(in->at[2]);
-        if (low < 0)
-            return -1;
-        c = (char)(high << 4 | low);
-        used = 3;
-    }
-    *in = text_from(*in, used);
-    return (unsigned char)c;
+    int high = in->len < 3 ? -1 : hex_of(in->at[1]);
+    int low = high < 0 ? -1 : hex_of(in->at[2]);
+    *in = text_from(*in, 3);
+    return low < 0 ? -1 : high << 4 | low;
 }
 
 /* Adds octets to the message; a message can be no longer than ANSWER_MAX. */
@@ -81,27 +62,35 @@ static int add(struct doh_request *r, const void *at, size_t len)
     return doh_buffer_put(r->memory, &r->message, at, len);
 }
 
-/* base64url without padding (RFC 4648 section 5). */
+/* What stands before a '%', or the character that is written so. 0, or -1: no memory.
+ */
+static int add_text(struct doh_request *r, struct text *in)
+{
+    const char *percent = memchr(in->at, '%', in->len);
+    struct text run = {in->at, percent == NULL ? in->len : (size_t)(percent - in->at)};
+    if (run.len > 0) {
+        *in = text_from(*in, run.len);
+        return doh_buffer_put(r->memory, &r->message, run.at, run.len);
+    }
+    int c = next_char(in);
+    uint8_t octet = (uint8_t)c;
+    r->flawed = r->flawed || c < 0;
+    return c < 0 ? 0 : doh_buffer_put(r->memory, &r->message, &octet, 1);
+}
+
+/* base64url: first the text of it, then in its place the message. */
 static int decode(struct doh_request *r, struct text in)
 {
-    uint8_t piece[PIECE];
-    size_t n = 0, digits = 0;
-    uint32_t bits = 0;
-    for (; in.len > 0; digits++) {
-        int c = next_char(&in), digit = c < 0 ? -1 : digit_of((char)c);
-        if (digit < 0) {
-            r->flawed = true;
-            return 0;
-        }
-        bits = bits << 6 | (uint32_t)digit;
-        if (digits % 4 != 0)
-            piece[n++] = (uint8_t)(bits >> (6 - 2 * (digits % 4)));
-        if (n == PIECE && add(r, piece, n) < 0)
+    struct doh_buffer *m = &r->message;
+    while (in.len > 0 && !r->flawed && m->len <= TEXT_MAX) {
+        if (add_text(r, &in) < 0)
             return -1;
-        n %= PIECE;
     }
-    r->flawed = r->flawed || digits % 4 == 1;
-    return add(r, piece, n);
+    ssize_t n = m->len == 0 ? 0 : base64url_read(m->octets + m->at, m->len);
+    r->flawed = r->flawed || n < 0;
+    r->too_long = m->len > TEXT_MAX || n > ANSWER_MAX;
+    m->len = n < 0 ? 0 : (size_t)n;
+    return 0;
 }
 
 static int read_query(struct doh_request *r, struct text query)
@@ -187,12 +176,12 @@ static const struct status {
      "expected a DNS query: GET " PATH "?dns=BASE64URL, or a POST of one\n"},
     {404, "Not Found", "DNS over HTTPS is at " PATH "\n"},
     {405, "Method Not Allowed", "expected GET or POST\n"},
-    {411, "Length Required", "expected Content-Length\n"},
     {413, "Content Too Large", "a DNS message has 65535 octets at most\n"},
     {414, "URI Too Long", "a DNS message has 65535 octets at most\n"},
     {415, "Unsupported Media Type", "expected Content-Type: " TYPE "\n"},
     {431, "Request Header Fields Too Large", "expected a shorter request\n"},
     {500, "Internal Server Error", "no response\n"},
+    {501, "Not Implemented", "expected Transfer-Encoding: chunked, or none\n"},
     {503, "Service Unavailable", "this connection has had its share\n"},
     {505, "HTTP Version Not Supported", "expected HTTP/1.1 or HTTP/2\n"},
 };
@@ -204,7 +193,7 @@ static const struct status *status_of(unsigned number)
         if (statuses[i].number == number)
             return &statuses[i];
     }
-    return &statuses[n - 3]; /* 500 */
+    return &statuses[n - 4]; /* 500 */
 }
 
 const char *doh_status_phrase(unsigned status)

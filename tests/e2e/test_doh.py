@@ -109,6 +109,7 @@ def test_get_and_post():
     for name, url, how in places(server):
         for kind, words, path in (('GET', [], f'/dns-query?dns={in_url(query())}'),
                                   ('POST', post_words(query()), '/dns-query'),
+                                  ('POST in chunks', [*post_words(query()), '-H', 'Transfer-Encoding: chunked'], '/dns-query'),
                                   ('POST, told to wait', [*post_words(query()), '-H', 'Expect: 100-continue'], '/dns-query')):
             status, version, fields, body = curl(url + path, *how, *words)
             equal((status, version), ('200', '2' if '/2' in name else '1.1'), f'{name} {kind}')
@@ -218,6 +219,26 @@ def test_pipelined_requests():
     with connect(server) as sock, sock.makefile('rb') as stream:
         sock.sendall(get_text() * 200)
         equal([read_answer(stream)[0] for _ in range(200)], [200] * 200, 'two hundred of HTTP/1.1 in one write')
+
+
+def test_requests_that_could_be_read_in_two_ways():
+    server = HttpsServer()
+    head = b'POST /dns-query HTTP/1.1\r\nHost: dns.test\r\n'
+    coding, length = b'Transfer-Encoding: chunked\r\n', b'Content-Length: 5\r\n'
+    for what, octets, status in (('both lengths', head + length + coding + b'\r\n0\r\n\r\n', 400),
+                                 ('a coding twice', head + coding * 2 + b'\r\n0\r\n\r\n', 400),
+                                 ('another coding', head + b'Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n', 501),
+                                 ('a bare line feed', head + coding + b'\r\n0\n\r\n', 400),
+                                 ('a chunk longer than it says', head + coding + b'\r\n1\r\nxx\r\n0\r\n\r\n', 400),
+                                 ('more than a message', head + coding + b'\r\n10000\r\n', 413)):
+        with connect(server) as sock, sock.makefile('rb') as stream:
+            sock.sendall(octets + get_text())
+            equal(read_answer(stream)[0], status, what)
+            equal(read_answer(stream), None, f'{what}: what follows is not read')
+    one, chunk = query(), b'1\r\n%c\r\n'
+    with connect(server) as sock, sock.makefile('rb') as stream:
+        sock.sendall(head + coding + b'\r\n' + b''.join(chunk % octet for octet in one) + b'0\r\nx: y\r\n\r\n' + get_text())
+        equal([read_answer(stream)[0] for _ in range(2)], [200, 200], 'octet by octet, with a trailer, and the next request')
 
 
 def frame(kind, flags, ident, payload=b''):
