@@ -1,6 +1,7 @@
 /* `isthmus discover`: what clusters say of themselves, as lines for a Corefile. */
 #include "base/limits.h"
 #include "server/command.h"
+#include "server/discover_files.h"
 #include "server/discover_kube.h"
 #include "server/json_out.h"
 #include "server/ladder_words.h"
@@ -29,8 +30,8 @@ struct target {
 struct discover {
     struct target *targets;
     uint32_t n;
-    const char *parent;
-    bool json;
+    const char *parent, *out;
+    bool json, force;
 };
 
 /* ---- the words ---- */
@@ -290,6 +291,33 @@ static void print_json(const struct discover *d)
     json_close(&j, '}');
 }
 
+static int add_file(struct discover_files *files, const struct target *target)
+{
+    char name[NAME_TEXT_MAX], *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return -1;
+    struct json_out j = json_out(out);
+    json_target(&j, target);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(target->zone, "."), target->zone);
+    if (fclose(out) == 0)
+        return discover_files_add(files, name, text);
+    free(text);
+    return -1;
+}
+
+static int write_files(const struct discover *d)
+{
+    struct discover_files files = {.directory = d->out, .force = d->force};
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < d->n; i++) {
+        if (d->targets[i].found)
+            rc = add_file(&files, &d->targets[i]);
+    }
+    return discover_files_finish(&files, rc);
+}
+
 /* Routes cannot tell overlapping subnets apart. Returns how many do. */
 static uint32_t tell_overlaps(const struct discover *d)
 {
@@ -332,7 +360,9 @@ static int discover(struct discover *d)
     }
     if (d->json)
         print_json(d);
-    return tell_overlaps(d) > 0 || found < d->n ? 1 : 0;
+    if (tell_overlaps(d) > 0 || (d->out != NULL && write_files(d) < 0))
+        return 1;
+    return found < d->n ? 1 : 0;
 }
 
 static int discover_run(const struct command_line *l)
@@ -346,6 +376,8 @@ static int discover_run(const struct command_line *l)
                                          "--kubeconfig FILE, and one of them");
     struct discover d = {.n = l->words_n,
                          .parent = parent == NULL ? "lan" : parent,
+                         .out = command_value(l, "out"),
+                         .force = command_given(l, "force"),
                          .json = command_given(l, "json")};
     d.targets = calloc(d.n, sizeof *d.targets);
     int status = d.targets == NULL ? 1 : 0;
@@ -368,6 +400,8 @@ static int discover_run(const struct command_line *l)
 static const struct command_option options[] = {
     {"parent", "ZONE", "what the zones of clusters without ZONE= end in (lan)"},
     {"json", NULL, "print JSON, as `inventory` reads it"},
+    {"out", "DIR", "write each to a file of an inventory there, NAME.json"},
+    {"force", NULL, "with --out: replace files that say something else"},
     {"kubeconfig", "FILE", "ask the APIs of Kubernetes that this file names"},
     {"context", "NAME", "of these only this one"},
     {"exec", NULL, "run the programs by which the kubeconfig gets its credentials"},
@@ -388,9 +422,12 @@ const struct command command_discover = {
         "  isthmus discover b.k8s.lan=10.97.0.0/16 >>Corefile.clusters\n\n"
         "With --kubeconfig the APIs of its contexts tell: what `inventory kubernetes:*`\n"
         "would bring, with the command that makes the route where there is none.\n\n"
-        "  isthmus discover --kubeconfig ~/.kube/config",
+        "  isthmus discover --kubeconfig ~/.kube/config --out clusters.d\n\n"
+        "With --out what was found is written to DIR, a file for each cluster, for\n"
+        "`inventory DIR`. A file that says something else is not replaced, and while\n"
+        "subnets overlap nothing is written.",
     .exits = "0: all were found\n"
-             "1: some were not, or subnets overlap\n"
+             "1: some were not, subnets overlap, or a file of --out is in the way\n"
              "2: by a kubeconfig: subnets overlap",
     .options = options,
     .run = discover_run,

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "config/discovery/kube_facts.h"
 #include "server/command.h"
+#include "server/discover_files.h"
 #include "server/json_out.h"
 #include "server/ladder_words.h"
 #include "server/ladders.h"
@@ -28,6 +29,8 @@ struct discover {
     struct discovery_access access;
     struct found *list;
     uint32_t n;
+    const char *out; /* a folder for files of an inventory; NULL: none */
+    bool force;
     bool json;
 };
 
@@ -223,13 +226,39 @@ static void print_json(const struct discover *d)
     json_close(&j, '}');
 }
 
+static int add_file(struct discover_files *files, const struct found *f)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return -1;
+    struct json_out j = json_out(out);
+    json_found(&j, f);
+    if (fclose(out) == 0)
+        return discover_files_add(files, f->name, text);
+    free(text);
+    return -1;
+}
+
+static int write_files(const struct discover *d)
+{
+    struct discover_files files = {.directory = d->out, .force = d->force};
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < d->n; i++) {
+        if (is_usable(&d->list[i]))
+            rc = add_file(&files, &d->list[i]);
+    }
+    return discover_files_finish(&files, rc);
+}
+
 /* ---- overlaps ---- */
 
 static bool tell_overlap(const struct found *a, const struct found *b)
 {
     static const char mend[] =
-        "routes cannot tell them apart. Recreate one with a Service subnet of its own "
-        "(kind: networking.serviceSubnet; kubeadm: --service-cidr).";
+        "routes cannot tell them apart. Recreate one with networking.serviceSubnet of its "
+        "own (kind; kubeadm: --service-cidr).";
     const struct subnets *s = &a->facts.draft.services, *t = &b->facts.draft.services;
     char one[ADDR_TEXT_MAX], two[ADDR_TEXT_MAX];
     for (uint32_t i = 0; i < s->n * t->n; i++) {
@@ -293,6 +322,8 @@ static int report(struct discover *d)
         print_json(d);
     if (tell_overlaps(d) > 0)
         return 2;
+    if (d->out != NULL && write_files(d) < 0)
+        return 1;
     return d->n > 0 && found == d->n ? 0 : 1;
 }
 
@@ -322,6 +353,8 @@ static int run(struct discover *d, const struct command_line *l)
 int discover_kube(const struct command_line *l)
 {
     struct discover d = {.json = command_given(l, "json"),
+                         .out = command_value(l, "out"),
+                         .force = command_given(l, "force"),
                          .access = {.kubeconfig = command_value(l, "kubeconfig"),
                                     .exec = command_given(l, "exec"),
                                     .insecure = command_given(l, "insecure")}};

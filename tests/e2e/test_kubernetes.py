@@ -260,7 +260,22 @@ def test_discover_by_a_kubeconfig():
     status, out, err = run([ISTHMUS, 'discover', '--kubeconfig', path, '--context', 'kind-b', '--json'], timeout_s=60)
     equal((status, json.loads(out)['clusters']), (0, [{'name': 'kind-b', 'zones': ['kind-b.lan'], 'domain': 'cluster.local', 'services': ['10.101.0.0/19'],
                                                       'dns': ['10.101.0.10:53']}]), 'as an inventory')
+    place = f'{folder("out")}/clusters.d'
+    write_out = [ISTHMUS, 'discover', '--kubeconfig', path, '--parent', 'lan', '--out', place]
+    status, out, err = run(write_out, timeout_s=60)
+    equal((status, sorted(os.listdir(place)), err), (0, ['kind-a.json', 'kind-b.json'], f'{place}: 2 files written, 0 were there\n'), 'files of an inventory')
+    equal(run(write_out, timeout_s=60)[2], f'{place}: 0 files written, 2 were there\n', 'which are not written twice')
+    server = isthmus(f' inventory {place}')
+    equal(ask(server, 'kubernetes.default.svc.kind-b.lan').data, ['10.101.0.1'], 'and are served')
+    write(f'{place}/kind-b.json', '{"name": "kind-b", "zone": "other.lan", "dns": ["10.101.0.10"]}')
+    status, out, err = run(write_out, timeout_s=60)
+    check(status == 1 and 'kind-b.json is there and says something else' in err and 'nothing is written' in err, 'what others wrote stays', err)
+    wait_until(lambda: ask(server, 'kubernetes.default.svc.other.lan').data == ['10.101.0.1'], 10, 'what others wrote')
+    equal(run([*write_out, '--force'], timeout_s=60)[0], 0, 'unless it is replaced by force')
+    wait_until(lambda: ask(server, 'kubernetes.default.svc.kind-b.lan').data == ['10.101.0.1'], 10, 'the file of before')
     path = config({**clusters, 'kind-c': {'server': third.url}, 'gone': {'server': 'http://127.0.0.1:1'}})
+    status, out, err = run([ISTHMUS, 'discover', '--kubeconfig', path, '--out', place], timeout_s=60)
+    check(status == 2 and not os.path.exists(f'{place}/kind-c.json'), 'an overlap writes nothing', err)
     status, out, err = run([ISTHMUS, 'discover', '--kubeconfig', path], timeout_s=60)
     equal(status, 2, 'an overlap')
     check('kind-a and kind-c both use Services 10.100.0.0/19: routes cannot tell them apart. Recreate one' in err, 'is explained', err)
