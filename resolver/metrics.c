@@ -97,16 +97,16 @@ static struct meter_use *add_use(struct plan *p, struct meter *m, const void *co
     struct meter_use *use = malloc(sizeof *use);
     if (use == NULL)
         return NULL;
-    if (p->meters.first == NULL)
-        p->meters.last = &p->meters.first;
-    *use = (struct meter_use){.meter = m,
-                              .context = context,
-                              .plan = p,
-                              .same = m->uses,
-                              .prev = p->meters.last};
+    struct meter_use **first = &p->meters.first[m->kind];
+    struct meter_use ***last = &p->meters.last[m->kind];
+    if (*first == NULL)
+        *last = first;
+    *use = (struct meter_use){
+        .meter = m, .context = context, .plan = p, .same = m->uses, .prev = *last};
     m->uses = use;
-    *p->meters.last = use;
-    p->meters.last = &use->next;
+    **last = use;
+    *last = &use->next;
+    p->meters.n++;
     return use;
 }
 
@@ -136,7 +136,8 @@ static void end_use(struct plan *p, struct meter_use *use)
     if (use->next != NULL)
         use->next->prev = use->prev;
     else
-        p->meters.last = use->prev;
+        p->meters.last[use->meter->kind] = use->prev;
+    p->meters.n--;
     registry_drop(p->registry, use->meter);
     free(use);
 }
@@ -154,8 +155,10 @@ static void let_go(struct plan *p, const struct meter *m, const void *context)
 
 void metrics_release(struct plan *p)
 {
-    while (p->meters.first != NULL)
-        end_use(p, p->meters.first);
+    for (unsigned kind = 0; kind < METER_KINDS; kind++) {
+        while (p->meters.first[kind] != NULL)
+            end_use(p, p->meters.first[kind]);
+    }
 }
 
 const char *metrics_label(struct arena *a, const char *name, const char *value)
@@ -383,9 +386,9 @@ int metrics_measure_group(struct plan *p, struct upstream_group *g)
 
 void metrics_let_group(struct plan *p, struct upstream_group *g)
 {
-    for (uint32_t i = 0; g->meters != NULL && p->meters.first != NULL && i < g->n; i++)
+    for (uint32_t i = 0; g->meters != NULL && p->meters.n > 0 && i < g->n; i++)
         let_go(p, g->meters[i], g);
-    if (p->meters.first != NULL)
+    if (p->meters.n > 0)
         let_go(p, g->meter, g);
     free(g->meters);
     g->meters = NULL;
@@ -453,8 +456,11 @@ static int seat(struct metrics_desk *desk, struct meter *m, unsigned worker)
 
 int metrics_attach(struct metrics_desk *desk, const struct plan *p, unsigned worker)
 {
-    for (struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
-        if (seat(desk, use->meter, worker) < 0)
+    for (unsigned kind = 0; kind < METER_KINDS; kind++) {
+        const struct meter_use *use = p->meters.first[kind];
+        while (use != NULL && seat(desk, use->meter, worker) == 0)
+            use = use->next;
+        if (use != NULL)
             return -1;
     }
     return 0;

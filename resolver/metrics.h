@@ -115,11 +115,13 @@ struct meter_use {
     const struct plan *plan;
     uint32_t claims;
     struct meter_use *same;         /* of another plan */
-    struct meter_use *next, **prev; /* of the same plan */
+    struct meter_use *next, **prev; /* of the same plan and kind */
 };
 
+/* Those of a plan, by kind: a page shows one kind after the other. */
 struct meters {
-    struct meter_use *first, **last;
+    struct meter_use *first[METER_KINDS], **last[METER_KINDS];
+    uint32_t n;
 };
 
 /* A worker's way from a meter to its cells. */

@@ -1,5 +1,6 @@
 #include "resolver/metrics_page.h"
 
+#include "base/sheet.h"
 #include "resolver/cachestore.h"
 #include "resolver/clusters.h"
 #include "resolver/health.h"
@@ -7,53 +8,12 @@
 #include "resolver/rdata.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-/* ---- text that grows ---- */
-
-struct sheet {
-    char *text;
-    size_t len, cap;
-    bool failed;
-};
-
-static bool make_room(struct sheet *s, size_t more)
-{
-    if (s->cap - s->len > more)
-        return true;
-    size_t cap = s->cap == 0 ? 16384 : s->cap;
-    while (cap - s->len <= more)
-        cap *= 2;
-    char *text = realloc(s->text, cap);
-    s->failed = text == NULL;
-    if (s->failed)
-        return false;
-    s->text = text;
-    s->cap = cap;
-    return true;
-}
-
-__attribute__((format(printf, 2, 3))) static void put(struct sheet *s, const char *form,
-                                                      ...)
-{
-    va_list args, again;
-    va_start(args, form);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, form, args);
-    if (!s->failed && len >= 0 && make_room(s, (size_t)len)) {
-        vsnprintf(s->text + s->len, s->cap - s->len, form, again);
-        s->len += (size_t)len;
-    }
-    va_end(again);
-    va_end(args);
-}
 
 static void put_head(struct sheet *s, const char *name, const char *type,
                      const char *help)
 {
-    put(s, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    sheet_print(s, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 /* ---- labels: in alphabetical order and `le` last, as Go's client library has them
@@ -108,17 +68,19 @@ static void put_name(struct sheet *s, const char *name, const char *labels,
     struct label_list l = {.n = 0};
     add_labels(&l, labels);
     add_labels(&l, more);
-    put(s, "%s%s", name, l.n > 0 ? "{" : "");
-    for (size_t i = 0; i < l.n; i++)
-        put(s, "%s%.*s", i > 0 ? "," : "", (int)l.list[i].len, l.list[i].at);
-    put(s, "%s ", l.n > 0 ? "}" : "");
+    sheet_text(s, name);
+    for (size_t i = 0; i < l.n; i++) {
+        sheet_put(s, i == 0 ? "{" : ",", 1);
+        sheet_put(s, l.list[i].at, l.list[i].len);
+    }
+    sheet_text(s, l.n > 0 ? "} " : " ");
 }
 
 static void put_count(struct sheet *s, const char *name, const char *labels,
                       const char *more, uint64_t n)
 {
     put_name(s, name, labels, more);
-    put(s, "%" PRIu64 "\n", n);
+    sheet_print(s, "%" PRIu64 "\n", n);
 }
 
 /* ---- histograms ---- */
@@ -177,7 +139,8 @@ static void put_histogram(struct sheet *s, const struct histogram *h,
     put_part(s, of, "bucket", "le=\"+Inf\"", count);
     snprintf(sum, sizeof sum, "%s_sum", of->name);
     put_name(s, sum, of->meter->labels, of->more);
-    put(s, "%.9g\n", (double)metrics_sum(of->meter, of->cell + h->cells - 1) / h->unit);
+    sheet_print(s, "%.9g\n",
+                (double)metrics_sum(of->meter, of->cell + h->cells - 1) / h->unit);
     put_part(s, of, "count", "", count);
 }
 
@@ -398,7 +361,7 @@ static void show_rtt(struct sheet *s, const struct family *f,
     if (least == UINT32_MAX)
         return;
     put_name(s, f->name, use->meter->labels, "");
-    put(s, "%.9g\n", least / 1e6);
+    sheet_print(s, "%.9g\n", least / 1e6);
 }
 
 /* ---- of inventories ---- */
@@ -591,34 +554,31 @@ static const struct family families[] = {
 
 static void show_family(struct sheet *s, const struct family *f, const struct plan *p)
 {
-    bool head = false;
-    for (const struct meter_use *use = p->meters.first; use != NULL; use = use->next) {
-        if (use->meter->kind != f->kind)
-            continue;
-        if (!head)
-            put_head(s, f->name, f->type, f->help);
-        head = true;
+    const struct meter_use *use = p->meters.first[f->kind];
+    if (use != NULL)
+        put_head(s, f->name, f->type, f->help);
+    for (; use != NULL; use = use->next)
         f->show(s, f, use);
-    }
 }
 
 static void show_facts(struct sheet *s, const struct plan *p,
                        const struct metrics_facts *facts)
 {
     put_head(s, "coredns_build_info", "gauge", "The program's version.");
-    put(s, "coredns_build_info{goversion=\"%s\",revision=\"\",version=\"%s\"} 1\n",
-        facts->build, facts->version);
+    sheet_print(s,
+                "coredns_build_info{goversion=\"%s\",revision=\"\",version=\"%s\"} 1\n",
+                facts->build, facts->version);
     put_head(s, "coredns_panics_total", "counter", "Always 0: a panic is Go's.");
-    put(s, "coredns_panics_total 0\n");
+    sheet_print(s, "coredns_panics_total 0\n");
     put_head(s, "coredns_reload_failed_total", "counter",
              "Configurations that were not taken over.");
-    put(s, "coredns_reload_failed_total %" PRIu64 "\n", facts->reload_failures);
+    sheet_print(s, "coredns_reload_failed_total %" PRIu64 "\n", facts->reload_failures);
     if (p->reload.interval_us == 0)
         return;
     put_head(s, "coredns_reload_version_info", "gauge",
              "Digest of the configuration in use.");
-    put(s, "coredns_reload_version_info{hash=\"sha512\",value=\"%s\"} 1\n",
-        facts->digest);
+    sheet_print(s, "coredns_reload_version_info{hash=\"sha512\",value=\"%s\"} 1\n",
+                facts->digest);
 }
 
 char *metrics_page(const struct plan *p, const struct metrics_facts *facts, size_t *len)
@@ -627,10 +587,5 @@ char *metrics_page(const struct plan *p, const struct metrics_facts *facts, size
     show_facts(&s, p, facts);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         show_family(&s, &families[i], p);
-    if (s.failed) {
-        free(s.text);
-        return NULL;
-    }
-    *len = s.len;
-    return s.text;
+    return sheet_take(&s, len);
 }

@@ -333,7 +333,7 @@ static void workers_are_added_up(void **unused)
     struct plan *p = build(&w, ". {\n prometheus\n whoami\n}\n");
     assert_int_equal(metrics_attach(&one, p, 0), 0);
     assert_int_equal(metrics_attach(&two, p, 1), 0);
-    const struct meter *m = p->meters.first->meter;
+    const struct meter *m = p->meters.first[METER_SERVED]->meter;
     metrics_add(&one, m, SERVED_DO, 3);
     metrics_add(&two, m, SERVED_DO, 4);
     metrics_desk_release(&two);

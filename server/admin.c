@@ -178,8 +178,7 @@ static struct reply reply_clusters(const struct admin *a)
     struct reply r = {.status = MHD_HTTP_OK, .type = "application/json", .heap = true};
     r.text = status_clusters_page(a->plan, &r.len);
     if (r.text == NULL)
-        return reply_text(MHD_HTTP_INTERNAL_SERVER_ERROR,
-                          tree_ready() ? "out of memory\n" : TREE_MEND "\n");
+        return reply_text(MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
     return r;
 }
 

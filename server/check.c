@@ -207,10 +207,10 @@ static void check(struct check *k, const struct command_line *l)
     }
     if (k->findings.n[FINDING_ERROR] > 0)
         k->status = 2;
-    if (command_given(l, "json"))
-        check_print_json(k);
-    else
+    if (!command_given(l, "json"))
         check_print(k);
+    else if (check_print_json(k) < 0)
+        k->status = 2;
     offline_release(&o);
 }
 

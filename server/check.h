@@ -44,6 +44,6 @@ struct check {
 };
 
 void check_print(const struct check *k);
-void check_print_json(const struct check *k);
+int check_print_json(const struct check *k);
 
 #endif

@@ -1,7 +1,7 @@
 #include "server/check.h"
 
+#include "base/json_out.h"
 #include "resolver/rdata.h"
-#include "server/json_out.h"
 #include "server/ladder_words.h"
 #include "server/terminal.h"
 
@@ -288,9 +288,9 @@ static void json_cluster(struct json_out *j, const struct check *k,
     json_close(j, '}');
 }
 
-void check_print_json(const struct check *k)
+int check_print_json(const struct check *k)
 {
-    struct json_out j = json_out(stdout);
+    struct json_out j = {0};
     json_open(&j, NULL, '{');
     json_text(&j, "file", k->conf == NULL ? "Corefile" : k->conf);
     json_number(&j, "status", k->status);
@@ -313,4 +313,5 @@ void check_print_json(const struct check *k)
     }
     json_close(&j, ']');
     json_close(&j, '}');
+    return json_end(&j, stdout);
 }

@@ -1,7 +1,7 @@
 /* `isthmus client-config`: what makes other resolvers send cluster names here. */
+#include "base/json_out.h"
 #include "resolver/cluster_map.h"
 #include "server/command.h"
-#include "server/json_out.h"
 #include "server/offline.h"
 
 #include <stdlib.h>
@@ -247,14 +247,14 @@ static bool find_server(const struct plan *p, struct addr *out)
 
 /* ---- isthmus client-config ---- */
 
-static void print_json(const struct client_config *c, const struct kind *k)
+static int print_json(const struct client_config *c, const struct kind *k)
 {
-    struct json_out j = json_out(stdout);
+    struct json_out j = {0};
     char server[ADDR_TEXT_MAX], *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
     if (out == NULL)
-        return;
+        return -1;
     k->print(c, out);
     fclose(out);
     json_open(&j, NULL, '{');
@@ -265,19 +265,19 @@ static void print_json(const struct client_config *c, const struct kind *k)
     json_text(&j, "text", text);
     json_close(&j, '}');
     free(text);
+    return json_end(&j, stdout);
 }
 
-/* CoreDNS's goes into a file that is there already. */
-static void print(const struct client_config *c, const struct kind *k,
-                  const struct command_line *l)
+/* CoreDNS's goes into a file that is there already. Returns the exit status. */
+static int print(const struct client_config *c, const struct kind *k,
+                 const struct command_line *l)
 {
-    bool whole_file = k->path[0] == '/';
-    if (whole_file && !command_given(l, "json"))
-        printf("# %s\n# then: %s\n", k->path, k->apply);
     if (command_given(l, "json"))
-        print_json(c, k);
-    else
-        k->print(c, stdout);
+        return print_json(c, k) < 0 ? 1 : 0;
+    if (k->path[0] == '/')
+        printf("# %s\n# then: %s\n", k->path, k->apply);
+    k->print(c, stdout);
+    return 0;
 }
 
 static void tell_errors(const struct findings *f)
@@ -342,7 +342,7 @@ static int client_config_run(const struct command_line *l)
     else
         status = read_plan(&c, o.plan, l);
     if (status == 0)
-        print(&c, find_kind(l->words[0]), l);
+        status = print(&c, find_kind(l->words[0]), l);
     free(c.subnets);
     arena_release(&c.arena);
     offline_release(&o);

@@ -99,22 +99,20 @@ static void on_written(uv_write_t *write, int status)
     next_command(client);
 }
 
-/* Takes `root`. */
-static void answer(struct control_client *client, struct tree *t, cJSON *root)
+/* Takes what was written. */
+static void answer(struct control_client *client, struct json_out *j)
 {
     static char end[] = "\n";
-    char *text = tree_print(t, root);
-    tree_free(root);
-    if (text == NULL)
-        text = strdup(tree_ready() ? "{\"error\":\"out of memory\"}"
-                                   : "{\"error\":\"" TREE_MEND "\"}");
+    static char no_memory[] = "{\"error\":\"out of memory\"}";
+    size_t len;
     client->state = CLIENT_WRITING;
-    client->reply = text;
-    uv_buf_t parts[] = {{.base = text, .len = text == NULL ? 0 : strlen(text)},
-                        {.base = end, .len = 1}};
+    client->reply = sheet_take(&j->sheet, &len);
+    uv_buf_t parts[] = {{.base = client->reply, .len = len}, {.base = end, .len = 1}};
+    if (client->reply == NULL)
+        parts[0] = (uv_buf_t){.base = no_memory, .len = sizeof no_memory - 1};
     client->write.data = client;
-    if (text == NULL || uv_write(&client->write, (uv_stream_t *)&client->pipe, parts, 2,
-                                 on_written) < 0)
+    if (uv_write(&client->write, (uv_stream_t *)&client->pipe, parts, 2, on_written) <
+        0)
         close_client(client);
 }
 
@@ -136,19 +134,21 @@ static void split(char *line, struct control_words *words)
 static void answer_reloaded(struct control_client *client)
 {
     struct reload *r = client->control->reload;
-    struct tree t = {0};
-    if (!reload_is_going_on(r))
-        answer(client, &t, control_reloaded(&t, r));
+    struct json_out j = {0};
+    if (reload_is_going_on(r))
+        return;
+    control_reloaded(&j, r);
+    answer(client, &j);
 }
 
 static void run_line(struct control_client *client, char *line)
 {
     struct control *c = client->control;
     struct control_words words;
-    struct tree t = {0};
+    struct json_out j = {0};
     split(line, &words);
     struct control_later later;
-    cJSON *root = control_run(&t, c->reload, &words, &later);
+    control_run(&j, c->reload, &words, &later);
     if (later.reload) {
         client->state = CLIENT_RELOADING;
         answer_reloaded(client);
@@ -156,7 +156,7 @@ static void run_line(struct control_client *client, char *line)
     }
     client->explain = later.explain;
     if (client->explain == NULL) {
-        answer(client, &t, root);
+        answer(client, &j);
         return;
     }
     client->state = CLIENT_EXPLAINING;
@@ -166,11 +166,11 @@ static void run_line(struct control_client *client, char *line)
 
 static void explained(struct control_client *client)
 {
-    struct tree t = {0};
-    cJSON *root = explain_json(&t, client->explain, client->control->reload->plan);
+    struct json_out j = {0};
+    explain_json(&j, client->explain, client->control->reload->plan);
     explain_free(client->explain);
     client->explain = NULL;
-    answer(client, &t, root);
+    answer(client, &j);
 }
 
 void control_poll(struct control *c)
@@ -208,13 +208,13 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void refuse_line(struct control_client *client)
 {
-    struct tree t = {0};
+    struct json_out j = {0};
     client->len = 0;
     log_warning("control: a command longer than %d octets was refused",
                 CONTROL_LINE_MAX);
-    answer(client, &t,
-           control_error(&t, "longer than %d octets, or without an end of line",
-                         CONTROL_LINE_MAX));
+    control_error(&j, "longer than %d octets, or without an end of line",
+                  CONTROL_LINE_MAX);
+    answer(client, &j);
 }
 
 /* Runs the first command that is whole. False: there is none yet. */

@@ -6,41 +6,65 @@
 #include "resolver/health.h"
 #include "server/near.h"
 #include "server/status.h"
-#include "server/status_inventory.h"
 #include "server/turn.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-cJSON *control_error(struct tree *t, const char *form, ...)
+int control_error(struct json_out *j, const char *form, ...)
 {
-    cJSON *root = tree_object(t);
     char text[ERROR_TEXT_MAX + NAME_TEXT_MAX];
     va_list args;
     va_start(args, form);
     vsnprintf(text, sizeof text, form, args);
     va_end(args);
-    tree_text(t, root, "error", "%s", text);
-    return root;
+    json_open(j, NULL, '{');
+    json_text(j, "error", text);
+    json_close(j, '}');
+    return -1;
 }
 
-static cJSON *error_of(struct tree *t, const struct errors *errs)
+static int error_of(struct json_out *j, const struct errors *errs)
 {
-    return control_error(t, "%s",
+    return control_error(j, "%s",
                          errs->list == NULL ? "out of memory" : errs->list[0].text);
 }
 
 /* ---- finding clusters ---- */
 
+/* What there is, for whoever asked for one that is not there. */
+struct known {
+    char text[400];
+    size_t len;
+    uint32_t more; /* that found no room */
+};
+
+static void add_known(struct known *k, const char *word)
+{
+    size_t room = sizeof k->text - k->len;
+    if (strlen(word) + 3 >= room)
+        k->more++;
+    else
+        k->len += (size_t)snprintf(k->text + k->len, room, "%s%s",
+                                   k->len == 0 ? "" : ", ", word);
+}
+
+/* No `what` has the name `word`. */
+static int unknown(struct json_out *j, const char *what, const char *word,
+                   const struct known *k)
+{
+    char more[32] = "";
+    if (k->more > 0)
+        snprintf(more, sizeof more, " and %u more", k->more);
+    return control_error(j, "no %s %s: there is %s%s", what, word,
+                         k->len == 0 ? "none" : k->text, more);
+}
+
 struct search {
     struct name zone; /* lower case */
     const struct cluster *found;
     const char *word;
-    struct text_list {
-        char text[400];
-        size_t len;
-        uint32_t more; /* that found no room */
-    } known;           /* for whoever asked for one that is not there */
+    struct known known;
 };
 
 static bool is_zone_of(const struct cluster *c, const struct name *zone)
@@ -57,12 +81,7 @@ static void look_at(const struct cluster *c, void *context)
     struct search *s = context;
     if (is_zone_of(c, &s->zone))
         s->found = c;
-    size_t room = sizeof s->known.text - s->known.len;
-    if (strlen(c->label) + 3 >= room)
-        s->known.more++;
-    else
-        s->known.len += (size_t)snprintf(s->known.text + s->known.len, room, "%s%s",
-                                         s->known.len == 0 ? "" : ", ", c->label);
+    add_known(&s->known, c->label);
 }
 
 static int read_zone(const char *word, struct name *out)
@@ -129,15 +148,15 @@ static int read_name(const char *word, const struct name *zone, struct name *out
     return name_join(out, name.wire, (size_t)name.len - 1, zone->wire);
 }
 
-static cJSON *flush(struct tree *t, struct reload *r, const struct control_words *w)
+static int flush(struct json_out *j, struct reload *r, const struct control_words *w)
 {
     struct name zone, name;
     char text[NAME_TEXT_MAX];
     bool one = w->n > 2;
     if (read_zone(w->list[1], &zone) < 0)
-        return control_error(t, "'%s' is no zone", w->list[1]);
+        return control_error(j, "'%s' is no zone", w->list[1]);
     if (one && read_name(w->list[2], &zone, &name) < 0)
-        return control_error(t, "'%s' is no name under %s", w->list[2], w->list[1]);
+        return control_error(j, "'%s' is no name under %s", w->list[2], w->list[1]);
     struct flush f = {.zone = &zone};
     if (one)
         f.pick.name = name.wire;
@@ -147,27 +166,29 @@ static cJSON *flush(struct tree *t, struct reload *r, const struct control_words
     name_print(one ? name.wire : zone.wire, text);
     log_info("control: %s%s flushed: %llu answers", one ? "" : "zone ", text,
              (unsigned long long)n);
-    cJSON *root = tree_object(t);
-    tree_text(t, root, one ? "name" : "zone", "%s", text);
-    tree_number(t, root, "flushed", (double)n);
+    json_open(j, NULL, '{');
+    json_text(j, one ? "name" : "zone", text);
+    json_number(j, "flushed", (int64_t)n);
     const char *near = n > 0 || cluster_of_name(r->plan, &zone) != NULL
                            ? NULL
                            : cluster_near(r->plan, w->list[1]);
     if (near != NULL)
-        tree_text(t, root, "near", "%s", near);
-    return root;
+        json_text(j, "near", near);
+    json_close(j, '}');
+    return 0;
 }
 
 /* How many answers under a zone are kept, for `isthmus check`. */
-static cJSON *cached(struct tree *t, struct reload *r, const struct control_words *w)
+static int cached(struct json_out *j, struct reload *r, const struct control_words *w)
 {
     struct name zone;
     if (read_zone(w->list[1], &zone) < 0)
-        return control_error(t, "'%s' is no zone", w->list[1]);
+        return control_error(j, "'%s' is no zone", w->list[1]);
     struct flush f = {.zone = &zone, .pick = {.zone = zone.wire, .stay = true}};
-    cJSON *root = tree_object(t);
-    tree_number(t, root, "cached", (double)flush_all(r->plan, &f, true));
-    return root;
+    json_open(j, NULL, '{');
+    json_number(j, "cached", (int64_t)flush_all(r->plan, &f, true));
+    json_close(j, '}');
+    return 0;
 }
 
 /* ---- drain ---- */
@@ -181,14 +202,14 @@ static bool has_address(const struct cluster *c, const struct addr *addr)
     return false;
 }
 
-static cJSON *set_drain(struct tree *t, struct reload *r, const struct cluster *c,
-                        const struct addr *addr, bool on)
+static int set_drain(struct json_out *j, struct reload *r, const struct cluster *c,
+                     const struct addr *addr, bool on)
 {
     struct errors errs;
     char text[ADDR_TEXT_MAX] = "";
-    cJSON *root = tree_object(t);
+    json_open(j, NULL, '{');
     if (drains_set(&r->drains, c, addr, on) < 0)
-        t->failed = true;
+        j->sheet.failed = true;
     drains_apply(&r->drains, r->plan);
     errors_init(&errs);
     drains_save(&r->drains, &errs);
@@ -196,90 +217,80 @@ static cJSON *set_drain(struct tree *t, struct reload *r, const struct cluster *
         addr_print(addr, text);
     log_info("control: %s%s%s %s", c->label, addr == NULL ? "" : " ", text,
              on ? "drained" : "undrained");
-    tree_text(t, root, "cluster", "%s", c->label);
+    json_text(j, "cluster", c->label);
     if (addr != NULL)
-        tree_text(t, root, "address", "%s", text);
-    tree_bool(t, root, "drained", on);
-    tree_bool(t, root, "whole", health_drained(&c->group));
-    tree_text(t, root, "until", "%s",
-              r->drains.path == NULL || errs.n > 0 ? "restart" : "undrain");
+        json_text(j, "address", text);
+    json_bool(j, "drained", on);
+    json_bool(j, "whole", health_drained(&c->group));
+    json_text(j, "until", r->drains.path == NULL || errs.n > 0 ? "restart" : "undrain");
     if (errs.n > 0)
-        tree_text(t, root, "warning", "not kept over a restart: %s",
-                  errs.list == NULL ? "out of memory" : errs.list[0].text);
+        json_print(j, "warning", "not kept over a restart: %s",
+                   errs.list == NULL ? "out of memory" : errs.list[0].text);
     errors_release(&errs);
-    return root;
+    json_close(j, '}');
+    return 0;
 }
 
-static cJSON *no_cluster(struct tree *t, const struct plan *plan,
-                         const struct search *s)
+static int no_cluster(struct json_out *j, const struct plan *plan,
+                      const struct search *s)
 {
-    char more[32] = "";
     const char *near = cluster_near(plan, s->word);
     if (near != NULL)
-        return control_error(t, "no cluster %s, did you mean %s?", s->word, near);
-    if (s->known.more > 0)
-        snprintf(more, sizeof more, " and %u more", s->known.more);
-    return control_error(t, "no cluster %s: there is %s%s", s->word,
-                         s->known.len == 0 ? "none" : s->known.text, more);
+        return control_error(j, "no cluster %s, did you mean %s?", s->word, near);
+    return unknown(j, "cluster", s->word, &s->known);
 }
 
-static cJSON *drain(struct tree *t, struct reload *r, const struct control_words *w)
+static int drain(struct json_out *j, struct reload *r, const struct control_words *w)
 {
     struct search s = {.word = w->list[1]};
     struct addr addr;
     bool on = strcmp(w->list[0], "drain") == 0, one = w->n > 2;
     if (read_zone(w->list[1], &s.zone) < 0)
-        return control_error(t, "'%s' is no zone", w->list[1]);
+        return control_error(j, "'%s' is no zone", w->list[1]);
     find_cluster(r->plan, &s);
     if (s.found == NULL)
-        return no_cluster(t, r->plan, &s);
+        return no_cluster(j, r->plan, &s);
     if (one && addr_parse(&addr, text_of(w->list[2]), 53) < 0)
-        return control_error(t, "'%s' is no address: expected ADDRESS or ADDRESS:PORT",
+        return control_error(j, "'%s' is no address: expected ADDRESS or ADDRESS:PORT",
                              w->list[2]);
     if (one && !has_address(s.found, &addr))
-        return control_error(t, "%s is no DNS address of %s (`isthmus status`)",
+        return control_error(j, "%s is no DNS address of %s (`isthmus status`)",
                              w->list[2], s.found->label);
-    return set_drain(t, r, s.found, one ? &addr : NULL, on);
+    return set_drain(j, r, s.found, one ? &addr : NULL, on);
 }
 
 /* ---- accept ---- */
 
-static cJSON *no_inventory(struct tree *t, const struct plan *plan, const char *word)
+static void add_source(const struct clusters_report *r, void *context)
 {
-    cJSON *list = status_inventories(t, plan), *one;
-    char known[400] = "";
-    size_t len = 0;
-    cJSON_ArrayForEach(one, list)
-    {
-        if (len < sizeof known)
-            len += (size_t)snprintf(known + len, sizeof known - len, "%s%s",
-                                    len == 0 ? "" : ", ", tree_text_of(one, "source"));
-    }
-    tree_free(list);
-    return control_error(t, "no inventory %s: there is %s", word,
-                         len == 0 ? "none" : known);
+    add_known(context, r->source.source);
 }
 
-static cJSON *accept_source(struct tree *t, struct reload *r,
-                            const struct control_words *w)
+static int accept_source(struct json_out *j, struct reload *r,
+                         const struct control_words *w)
 {
     uint32_t held = 0;
+    struct known known = {.len = 0};
     const char *source = clusters_accept(r->plan, w->list[1], &held);
-    if (source == NULL)
-        return no_inventory(t, r->plan, w->list[1]);
+    if (source == NULL) {
+        clusters_each_report(r->plan, add_source, &known);
+        return unknown(j, "inventory", w->list[1], &known);
+    }
     if (held == 0)
-        return control_error(t, "nothing of %s is held: all it serves it lists",
+        return control_error(j, "nothing of %s is held: all it serves it lists",
                              source);
     log_info("control: inventory %s accepted: %u clusters go", source, held);
-    cJSON *root = tree_object(t);
-    tree_text(t, root, "source", "%s", source);
-    tree_number(t, root, "accepted", held);
-    return root;
+    json_open(j, NULL, '{');
+    json_text(j, "source", source);
+    json_number(j, "accepted", held);
+    json_close(j, '}');
+    return 0;
 }
 
 /* ---- the others ---- */
 
-static cJSON *log_level(struct tree *t, struct reload *r, const struct control_words *w)
+static int log_level(struct json_out *j, struct reload *r,
+                     const struct control_words *w)
 {
     static const struct {
         const char *word;
@@ -293,62 +304,67 @@ static cJSON *log_level(struct tree *t, struct reload *r, const struct control_w
             continue;
         log_info("control: log level %s", levels[i].word);
         log_set_level(levels[i].level);
-        cJSON *root = tree_object(t);
-        tree_text(t, root, "level", "%s", levels[i].word);
-        return root;
+        json_open(j, NULL, '{');
+        json_text(j, "level", levels[i].word);
+        json_close(j, '}');
+        return 0;
     }
     return control_error(
-        t, "no level '%s': expected debug, info, warning, error or default",
+        j, "no level '%s': expected debug, info, warning, error or default",
         w->list[1]);
 }
 
-static cJSON *status(struct tree *t, struct reload *r, const struct control_words *w)
+static int status(struct json_out *j, struct reload *r, const struct control_words *w)
 {
-    if (w->n < 2)
-        return status_all(t, r, turn_clock_us());
+    if (w->n < 2) {
+        status_all(j, r, turn_clock_us());
+        return 0;
+    }
     struct search s = {.word = w->list[1]};
     if (read_zone(s.word, &s.zone) < 0)
-        return control_error(t, "'%s' is no zone", s.word);
+        return control_error(j, "'%s' is no zone", s.word);
     find_cluster(r->plan, &s);
     if (s.found == NULL)
-        return no_cluster(t, r->plan, &s);
-    cJSON *root = tree_object(t);
-    tree_put(t, root, "clusters", status_clusters(t, r->plan, s.found->label));
-    return root;
+        return no_cluster(j, r->plan, &s);
+    json_open(j, NULL, '{');
+    status_clusters(j, r->plan, s.found->label);
+    json_close(j, '}');
+    return 0;
 }
 
 /* ---- reload ---- */
 
-static cJSON *reload(struct tree *t, struct reload *r, const struct control_words *w,
-                     struct control_later *later)
+static int reload(struct json_out *j, struct reload *r, const struct control_words *w,
+                  struct control_later *later)
 {
     if (r->admin.leaving)
-        return control_error(t, "the server is about to end, and reloads no more");
+        return control_error(j, "the server is about to end, and reloads no more");
     log_info("control: Reloading");
     reload_begin(r, "isthmus reload");
     later->reload = true;
-    return NULL;
+    return 0;
 }
 
-cJSON *control_reloaded(struct tree *t, const struct reload *r)
+int control_reloaded(struct json_out *j, const struct reload *r)
 {
     if (r->failure.n == 0 && r->left_behind > 0)
-        return control_error(t, "%u workers could not go over: out of memory",
+        return control_error(j, "%u workers could not go over: out of memory",
                              r->left_behind);
-    cJSON *root = tree_object(t);
-    tree_text(t, root, "file", "%s", r->plan->config->file);
-    tree_bool(t, root, "reloaded", r->failure.n == 0);
+    json_open(j, NULL, '{');
+    json_text(j, "file", r->plan->config->file);
+    json_bool(j, "reloaded", r->failure.n == 0);
     if (r->failure.n > 0)
-        tree_put(t, root, "refused", status_errors(t, &r->failure));
-    return root;
+        status_errors(j, "refused", &r->failure);
+    json_close(j, '}');
+    return 0;
 }
 
 /* explain NAME TYPE FROM; "-" for what is left out. */
-static cJSON *explain(struct tree *t, struct reload *r, const struct control_words *w,
-                      struct control_later *later)
+static int explain(struct json_out *j, struct reload *r, const struct control_words *w,
+                   struct control_later *later)
 {
     struct errors errs;
-    cJSON *root = NULL;
+    int rc = 0;
     struct explain_what what = {
         .name = w->list[1], .type = w->list[2], .from = w->list[3]};
     if (strcmp(what.type, "-") == 0)
@@ -358,17 +374,17 @@ static cJSON *explain(struct tree *t, struct reload *r, const struct control_wor
     errors_init(&errs);
     later->explain = explain_new(r->plan, &what, &errs);
     if (later->explain == NULL)
-        root = error_of(t, &errs);
+        rc = error_of(j, &errs);
     errors_release(&errs);
-    return root;
+    return rc;
 }
 
 static const struct {
     const char *name, *words;
     unsigned least, most;
-    cJSON *(*run)(struct tree *t, struct reload *r, const struct control_words *w);
-    cJSON *(*begin)(struct tree *t, struct reload *r, const struct control_words *w,
-                    struct control_later *later);
+    int (*run)(struct json_out *j, struct reload *r, const struct control_words *w);
+    int (*begin)(struct json_out *j, struct reload *r, const struct control_words *w,
+                 struct control_later *later);
 } commands[] = {
     {"status", "status [ZONE]", 1, 2, status, NULL},
     {"flush", "flush ZONE [NAME]", 2, 3, flush, NULL},
@@ -381,18 +397,18 @@ static const struct {
     {"explain", "explain NAME [TYPE [FROM]]", 2, 4, NULL, explain},
 };
 
-cJSON *control_run(struct tree *t, struct reload *r, const struct control_words *words,
-                   struct control_later *later)
+int control_run(struct json_out *j, struct reload *r, const struct control_words *words,
+                struct control_later *later)
 {
     *later = (struct control_later){0};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, words->list[0]) != 0)
             continue;
         if (words->n < commands[i].least || words->n > commands[i].most)
-            return control_error(t, "expected %s", commands[i].words);
+            return control_error(j, "expected %s", commands[i].words);
         if (commands[i].begin != NULL)
-            return commands[i].begin(t, r, words, later);
-        return commands[i].run(t, r, words);
+            return commands[i].begin(j, r, words, later);
+        return commands[i].run(j, r, words);
     }
-    return control_error(t, "unknown command '%.60s'", words->list[0]);
+    return control_error(j, "unknown command '%.60s'", words->list[0]);
 }

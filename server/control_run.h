@@ -18,14 +18,15 @@ struct control_later {
     bool reload;             /* the end of a reload: control_reloaded() */
 };
 
-/* The answer; NULL without memory, or when something in *later is set. */
-cJSON *control_run(struct tree *t, struct reload *r, const struct control_words *words,
-                   struct control_later *later);
+/* Writes the answer; nothing when something in *later is set. 0, or -1: it is an error.
+ */
+int control_run(struct json_out *j, struct reload *r, const struct control_words *words,
+                struct control_later *later);
 
 /* How the last reload went; none is going on. */
-cJSON *control_reloaded(struct tree *t, const struct reload *r);
+int control_reloaded(struct json_out *j, const struct reload *r);
 
-cJSON *control_error(struct tree *t, const char *form, ...)
+int control_error(struct json_out *j, const char *form, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

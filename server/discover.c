@@ -1,9 +1,9 @@
 /* `isthmus discover`: what clusters say of themselves, as lines for a Corefile. */
+#include "base/json_out.h"
 #include "base/limits.h"
 #include "server/command.h"
 #include "server/discover_files.h"
 #include "server/discover_kube.h"
-#include "server/json_out.h"
 #include "server/ladder_words.h"
 #include "server/ladders.h"
 
@@ -279,9 +279,9 @@ static void json_target(struct json_out *j, const struct target *t)
     json_close(j, '}');
 }
 
-static void print_json(const struct discover *d)
+static int print_json(const struct discover *d)
 {
-    struct json_out j = json_out(stdout);
+    struct json_out j = {0};
     json_open(&j, NULL, '{');
     json_open(&j, "clusters", '[');
     for (uint32_t i = 0; i < d->n; i++)
@@ -289,22 +289,17 @@ static void print_json(const struct discover *d)
             json_target(&j, &d->targets[i]);
     json_close(&j, ']');
     json_close(&j, '}');
+    return json_end(&j, stdout);
 }
 
 static int add_file(struct discover_files *files, const struct target *target)
 {
-    char name[NAME_TEXT_MAX], *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    if (out == NULL)
-        return -1;
-    struct json_out j = json_out(out);
+    char name[NAME_TEXT_MAX];
+    struct json_out j = {0};
     json_target(&j, target);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(target->zone, "."), target->zone);
-    if (fclose(out) == 0)
-        return discover_files_add(files, name, text);
-    free(text);
-    return -1;
+    sheet_text(&j.sheet, "\n");
+    return discover_files_add(files, name, sheet_take(&j.sheet, NULL));
 }
 
 static int write_files(const struct discover *d)
@@ -358,8 +353,8 @@ static int discover(struct discover *d)
         else if (!d->targets[i].found)
             print_silent(&d->targets[i], stderr);
     }
-    if (d->json)
-        print_json(d);
+    if (d->json && print_json(d) < 0)
+        return 1;
     if (tell_overlaps(d) > 0 || (d->out != NULL && write_files(d) < 0))
         return 1;
     return found < d->n ? 1 : 0;

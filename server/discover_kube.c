@@ -1,11 +1,11 @@
 #include "server/discover_kube.h"
 
 #include "base/hash.h"
+#include "base/json_out.h"
 #include "base/limits.h"
 #include "config/discovery/kube_facts.h"
 #include "server/command.h"
 #include "server/discover_files.h"
-#include "server/json_out.h"
 #include "server/ladder_words.h"
 #include "server/ladders.h"
 
@@ -213,9 +213,9 @@ static void json_found(struct json_out *j, const struct found *f)
     json_close(j, '}');
 }
 
-static void print_json(const struct discover *d)
+static int print_json(const struct discover *d)
 {
-    struct json_out j = json_out(stdout);
+    struct json_out j = {0};
     json_open(&j, NULL, '{');
     json_open(&j, "clusters", '[');
     for (uint32_t i = 0; i < d->n; i++) {
@@ -224,21 +224,15 @@ static void print_json(const struct discover *d)
     }
     json_close(&j, ']');
     json_close(&j, '}');
+    return json_end(&j, stdout);
 }
 
 static int add_file(struct discover_files *files, const struct found *f)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    if (out == NULL)
-        return -1;
-    struct json_out j = json_out(out);
+    struct json_out j = {0};
     json_found(&j, f);
-    if (fclose(out) == 0)
-        return discover_files_add(files, f->name, text);
-    free(text);
-    return -1;
+    sheet_text(&j.sheet, "\n");
+    return discover_files_add(files, f->name, sheet_take(&j.sheet, NULL));
 }
 
 static int write_files(const struct discover *d)
@@ -318,8 +312,8 @@ static int report(struct discover *d)
         found += d->list[i].why[0] == '\0';
         print_one(d, &d->list[i]);
     }
-    if (d->json)
-        print_json(d);
+    if (d->json && print_json(d) < 0)
+        return 1;
     if (tell_overlaps(d) > 0)
         return 2;
     if (d->out != NULL && write_files(d) < 0)

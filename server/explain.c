@@ -124,37 +124,37 @@ static const char *const sections[] = {
     [SECTION_ADDITIONAL] = "additional",
 };
 
-static cJSON *records(struct tree *t, const struct trace_record *r)
+static void records(struct json_out *j, const struct trace_record *r)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, "records", '[');
     for (; r != NULL; r = r->next) {
-        cJSON *to = tree_object(t);
-        tree_text(t, to, "section", "%s", sections[r->section]);
-        tree_text(t, to, "owner", "%s", r->owner);
-        tree_text(t, to, "type", "%s", r->type);
-        tree_number(t, to, "ttl", r->ttl);
-        tree_text(t, to, "data", "%s", r->data);
-        tree_add(t, list, to);
+        json_open(j, NULL, '{');
+        json_text(j, "section", sections[r->section]);
+        json_text(j, "owner", r->owner);
+        json_text(j, "type", r->type);
+        json_number(j, "ttl", r->ttl);
+        json_text(j, "data", r->data);
+        json_close(j, '}');
     }
-    return list;
+    json_close(j, ']');
 }
 
-static cJSON *step(struct tree *t, const struct trace_step *s)
+/* Without its end: more may come. */
+static void open_step(struct json_out *j, const struct trace_step *s)
 {
-    cJSON *to = tree_object(t);
-    tree_text(t, to, "step", "%s", s->kind);
-    tree_number(t, to, "at_us", (double)s->at_us);
+    json_open(j, NULL, '{');
+    json_text(j, "step", s->kind);
+    json_number(j, "at_us", (int64_t)s->at_us);
     if (s->depth > 0)
-        tree_number(t, to, "depth", s->depth);
+        json_number(j, "depth", s->depth);
     for (const struct trace_field *f = s->fields; f != NULL; f = f->next) {
         if (f->text != NULL)
-            tree_text(t, to, f->key, "%s", f->text);
+            json_text(j, f->key, f->text);
         else
-            tree_number(t, to, f->key, (double)f->number);
+            json_number(j, f->key, (int64_t)f->number);
     }
     if (s->has_records)
-        tree_put(t, to, "records", records(t, s->records));
-    return to;
+        records(j, s->records);
 }
 
 /* ---- what an answer was renamed to ---- */
@@ -164,21 +164,21 @@ struct place {
     unsigned n; /* of its section */
 };
 
-static void add_rename(struct tree *t, cJSON *list, const struct place *at,
+static void add_rename(struct json_out *j, const struct place *at,
                        const char *const words[3])
 {
-    cJSON *to = tree_object(t);
-    tree_text(t, to, "what", "%s[%u] %s", sections[at->section], at->n, words[0]);
-    tree_text(t, to, "from", "%s", words[1]);
-    tree_text(t, to, "to", "%s", words[2]);
-    tree_add(t, list, to);
+    json_open(j, NULL, '{');
+    json_print(j, "what", "%s[%u] %s", sections[at->section], at->n, words[0]);
+    json_text(j, "from", words[1]);
+    json_text(j, "to", words[2]);
+    json_close(j, '}');
 }
 
 /* Record by record; signatures, which are dropped, are passed over. */
-static cJSON *renames(struct tree *t, const struct trace_record *was,
-                      const struct trace_record *is)
+static void renames(struct json_out *j, const struct trace_record *was,
+                    const struct trace_record *is)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, "renames", '[');
     struct place at = {0};
     for (; was != NULL && is != NULL; was = was->next) {
         if (strcmp(was->type, is->type) != 0)
@@ -186,13 +186,13 @@ static cJSON *renames(struct tree *t, const struct trace_record *was,
         if (is->section != at.section)
             at = (struct place){.section = is->section};
         if (strcmp(was->owner, is->owner) != 0)
-            add_rename(t, list, &at, (const char *[]){"owner", was->owner, is->owner});
+            add_rename(j, &at, (const char *[]){"owner", was->owner, is->owner});
         if (strcmp(was->data, is->data) != 0)
-            add_rename(t, list, &at, (const char *[]){is->type, was->data, is->data});
+            add_rename(j, &at, (const char *[]){is->type, was->data, is->data});
         at.n++;
         is = is->next;
     }
-    return list;
+    json_close(j, ']');
 }
 
 /* "": none, or a number. */
@@ -205,21 +205,21 @@ static const char *field(const struct trace_step *s, const char *key)
     return "";
 }
 
-static cJSON *steps(struct tree *t, const struct trace *trace)
+static void steps(struct json_out *j, const struct trace *trace)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, "steps", '[');
     const struct trace_step *answer = NULL;
     for (const struct trace_step *s = trace->first; s != NULL; s = s->next) {
-        cJSON *to = step(t, s);
+        open_step(j, s);
         if (strcmp(s->kind, "answer") == 0)
             answer = s;
         bool renamed = answer != NULL && answer->depth == s->depth && s->has_records &&
                        strcmp(field(s, "on"), "wake") == 0;
         if (renamed) /* by `cluster` or `inventory` */
-            tree_put(t, to, "renames", renames(t, answer->records, s->records));
-        tree_add(t, list, to);
+            renames(j, answer->records, s->records);
+        json_close(j, '}');
     }
-    return list;
+    json_close(j, ']');
 }
 
 /* ---- whose an address is ---- */
@@ -251,8 +251,7 @@ static void look_at(const struct cluster *c, void *context)
     look_in(&c->pods, c, true, context);
 }
 
-static void add_owner(struct tree *t, cJSON *list, const struct rr *rr,
-                      const struct plan *plan)
+static void add_owner(struct json_out *j, const struct rr *rr, const struct plan *plan)
 {
     struct owner found = {.addr = {.family = rr->type == DNS_A ? 4 : 6}};
     char text[ADDR_TEXT_MAX];
@@ -261,14 +260,14 @@ static void add_owner(struct tree *t, cJSON *list, const struct rr *rr,
         if (plan->blocks[i].clusters != NULL)
             cluster_map_each(plan->blocks[i].clusters, look_at, &found);
     }
-    cJSON *to = tree_object(t);
-    tree_text(t, to, "address", "%s", addr_print_ip(&found.addr, text));
+    json_open(j, NULL, '{');
+    json_text(j, "address", addr_print_ip(&found.addr, text));
     if (found.cluster != NULL) {
-        tree_text(t, to, "cluster", "%s", found.cluster->label);
-        tree_text(t, to, "range", "%s", found.pods ? "Pods" : "Services");
-        tree_text(t, to, "subnet", "%s", cidr_print(found.range, text));
+        json_text(j, "cluster", found.cluster->label);
+        json_text(j, "range", found.pods ? "Pods" : "Services");
+        json_text(j, "subnet", cidr_print(found.range, text));
     }
-    tree_add(t, list, to);
+    json_close(j, '}');
 }
 
 /* ---- its cluster ---- */
@@ -282,7 +281,7 @@ static const struct cluster *cluster_of(const struct explain *e,
 }
 
 /* Where the name is under no cluster, and became none of one: the one it may be. */
-static void put_near(struct tree *t, cJSON *root, const struct explain *e,
+static void put_near(struct json_out *j, const struct explain *e,
                      const struct plan *plan)
 {
     char name[NAME_TEXT_MAX];
@@ -295,35 +294,41 @@ static void put_near(struct tree *t, cJSON *root, const struct explain *e,
     name_print(e->name.wire, name);
     const char *near = cluster_near(plan, name);
     if (near != NULL)
-        tree_text(t, root, "near", "%s", near);
+        json_text(j, "near", near);
 }
 
-static void add_drained(struct tree *t, cJSON *list, const struct cluster *c)
+static bool some_drained(const struct upstream_group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (atomic_load_explicit(&g->list[i]->drained, memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+static void add_drained(struct json_out *j, const struct cluster *c)
 {
     const struct upstream_group *g = &c->group;
-    cJSON *to = tree_object(t), *addresses = tree_array(t);
-    bool some = false;
+    if (!some_drained(g))
+        return;
+    json_open(j, NULL, '{');
+    json_text(j, "cluster", c->label);
+    json_bool(j, "whole", health_drained(g));
+    json_open(j, "addresses", '[');
     for (uint32_t i = 0; i < g->n; i++) {
-        if (!atomic_load_explicit(&g->list[i]->drained, memory_order_relaxed))
-            continue;
-        some = true;
-        tree_add_text(t, addresses, g->list[i]->text);
+        if (atomic_load_explicit(&g->list[i]->drained, memory_order_relaxed))
+            json_text(j, NULL, g->list[i]->text);
     }
-    tree_text(t, to, "cluster", "%s", c->label);
-    tree_bool(t, to, "whole", health_drained(g));
-    tree_put(t, to, "addresses", addresses);
-    if (some)
-        tree_add(t, list, to);
-    else
-        tree_free(to);
+    json_close(j, ']');
+    json_close(j, '}');
 }
 
 /* Of the clusters that were come to, or of the one that the name is of: what the cache
  * has comes to none. */
-static void put_drained(struct tree *t, cJSON *root, const struct explain *e,
+static void put_drained(struct json_out *j, const struct explain *e,
                         const struct plan *plan)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, "drained", '[');
     const struct cluster *c = NULL, *last = NULL;
     struct name name;
     for (const struct trace_step *s = e->trace->first; s != NULL; s = s->next) {
@@ -333,17 +338,17 @@ static void put_drained(struct tree *t, cJSON *root, const struct explain *e,
         name_lower(name.wire, name.wire, name.len);
         c = cluster_of_name(plan, &name);
         if (c != NULL && c != last)
-            add_drained(t, list, c);
+            add_drained(j, c);
         last = c == NULL ? last : c;
     }
     if (last == NULL && (c = cluster_of(e, plan)) != NULL)
-        add_drained(t, list, c);
-    tree_put(t, root, "drained", list);
+        add_drained(j, c);
+    json_close(j, ']');
 }
 
 /* ---- the result ---- */
 
-static void put_extended_error(struct tree *t, cJSON *to, const struct msg *m)
+static void put_extended_error(struct json_out *j, const struct msg *m)
 {
     struct rd rd = rd_init(m->opt.options.at, m->opt.present ? m->opt.options.len : 0);
     while (rd.at < rd.len && !rd.failed) {
@@ -351,63 +356,64 @@ static void put_extended_error(struct tree *t, cJSON *to, const struct msg *m)
         const uint8_t *at = rd_take(&rd, len);
         if (at == NULL || code != 15 || len < 2)
             continue;
-        cJSON *ede = tree_object(t);
-        tree_number(t, ede, "code", load_u16(at));
-        tree_text(t, ede, "text", "%.*s", (int)(len - 2), (const char *)at + 2);
-        tree_put(t, to, "ede", ede);
+        json_open(j, "ede", '{');
+        json_number(j, "code", load_u16(at));
+        json_print(j, "text", "%.*s", (int)(len - 2), (const char *)at + 2);
+        json_close(j, '}');
     }
 }
 
-static void put_records(struct tree *t, cJSON *to, const struct msg *m,
+static void put_records(struct json_out *j, const struct msg *m,
                         const struct plan *plan)
 {
-    cJSON *owners = tree_array(t);
     struct arena a;
     arena_init(&a, NULL, 0);
-    tree_put(t, to, "records", records(t, trace_copy_records(&a, m)));
+    records(j, trace_copy_records(&a, m));
     arena_release(&a);
+    json_open(j, "addresses", '[');
     msg_each_rr (rr, m) {
         if (rr->section == SECTION_ANSWER &&
             (rr->type == DNS_A || rr->type == DNS_AAAA))
-            add_owner(t, owners, rr, plan);
+            add_owner(j, rr, plan);
     }
-    tree_put(t, to, "addresses", owners);
+    json_close(j, ']');
 }
 
-static cJSON *result(struct tree *t, const struct explain *e, const struct plan *plan)
+static void result(struct json_out *j, const struct explain *e, const struct plan *plan)
 {
-    cJSON *to = tree_object(t);
+    json_open(j, "result", '{');
     struct msg m = {.rr = calloc(WIRE_RR_MAX, sizeof *m.rr), .rr_cap = WIRE_RR_MAX};
     struct span wire = {.at = e->question.reply, .len = e->question.reply_len};
     char code[RDATA_MNEMONIC_MAX];
     if (m.rr == NULL) {
-        t->failed = true;
+        j->sheet.failed = true;
     } else if (wire.len == 0 || wire_walk(wire, &m) != WIRE_OK) {
-        tree_text(t, to, "rcode", "no answer is sent");
+        json_print(j, "rcode", "no answer is sent");
     } else {
-        tree_text(t, to, "rcode", "%s", rcode_print(m.rcode, code));
-        tree_bool(t, to, "tc", (m.flags & DNS_TC) != 0);
-        put_extended_error(t, to, &m);
-        put_records(t, to, &m, plan);
+        json_text(j, "rcode", rcode_print(m.rcode, code));
+        json_bool(j, "tc", (m.flags & DNS_TC) != 0);
+        put_extended_error(j, &m);
+        put_records(j, &m, plan);
     }
     free(m.rr);
-    return to;
+    json_close(j, '}');
 }
 
-cJSON *explain_json(struct tree *t, const struct explain *e, const struct plan *plan)
+void explain_json(struct json_out *j, const struct explain *e, const struct plan *plan)
 {
-    cJSON *root = tree_object(t), *asked = tree_object(t);
     char name[NAME_TEXT_MAX], type[RDATA_MNEMONIC_MAX];
+    json_open(j, NULL, '{');
+    json_open(j, "question", '{');
     name_print(e->name.wire, name);
-    tree_text(t, asked, "name", "%s", name);
-    tree_text(t, asked, "type", "%s", rdata_type_print(e->type, type));
-    tree_text(t, asked, "from", "%s", e->from);
-    tree_put(t, root, "question", asked);
-    tree_put(t, root, "steps", steps(t, e->trace));
+    json_text(j, "name", name);
+    json_text(j, "type", rdata_type_print(e->type, type));
+    json_text(j, "from", e->from);
+    json_close(j, '}');
+    steps(j, e->trace);
     if (e->trace->cut)
-        tree_bool(t, root, "cut", true);
-    put_near(t, root, e, plan);
-    put_drained(t, root, e, plan);
-    tree_put(t, root, "result", result(t, e, plan));
-    return root;
+        json_bool(j, "cut", true);
+    put_near(j, e, plan);
+    put_drained(j, e, plan);
+    result(j, e, plan);
+    json_close(j, '}');
 }

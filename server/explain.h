@@ -4,13 +4,13 @@
  *     struct explain *e = explain_new(plan, &what, &errs);
  *     worker_ask(w, &e->question);
  *     ... once e->question.done:
- *     cJSON *told = explain_json(&t, e, plan);
+ *     explain_json(&j, e, plan);
  *     explain_free(e);
  */
 #ifndef ISTHMUS_SERVER_EXPLAIN_H
 #define ISTHMUS_SERVER_EXPLAIN_H
 
-#include "base/tree.h"
+#include "base/json_out.h"
 #include "server/worker.h"
 
 struct explain_what {
@@ -32,11 +32,11 @@ struct explain *explain_new(const struct plan *plan, const struct explain_what *
 void explain_free(struct explain *e);
 
 /* What happened. `plan` tells whose the addresses in the answer are. */
-cJSON *explain_json(struct tree *t, const struct explain *e, const struct plan *plan);
+void explain_json(struct json_out *j, const struct explain *e, const struct plan *plan);
 
 /* The whole without a server: makes the plan of a Corefile, with one worker that
- * listens nowhere, and waits for its answer. NULL after adding errors. */
-cJSON *explain_offline(struct tree *t, const char *conf,
-                       const struct explain_what *what, struct errors *errs);
+ * listens nowhere, and waits for its answer. 0, or -1 after adding errors. */
+int explain_offline(struct json_out *j, const char *conf,
+                    const struct explain_what *what, struct errors *errs);
 
 #endif

@@ -306,14 +306,22 @@ static int ask_server(const struct command_line *l)
     return status;
 }
 
-static int print_json(struct tree *t, const cJSON *root)
+/* Returns the exit status. */
+static int tell(const struct command_line *l, struct json_out *j)
 {
-    char *text = tree_print(t, root);
-    if (text == NULL)
-        return 1;
-    puts(text);
+    if (command_given(l, "json"))
+        return json_end(j, stdout) < 0 ? 1 : 0;
+    size_t len;
+    char *text = sheet_take(&j->sheet, &len);
+    cJSON *root = text == NULL ? NULL : tree_parse(text, len);
     free(text);
-    return 0;
+    if (root == NULL)
+        fprintf(stderr, "isthmus explain: %s\n",
+                tree_ready() ? "out of memory" : TREE_MEND);
+    else
+        print_all(root);
+    tree_free(root);
+    return root == NULL ? 1 : 0;
 }
 
 static int ask_file(const struct command_line *l)
@@ -322,25 +330,15 @@ static int ask_file(const struct command_line *l)
     struct explain_what what = {.name = l->words[0],
                                 .type = l->words_n > 1 ? l->words[1] : "",
                                 .from = from == NULL ? "" : from};
-    struct tree t = {0};
+    struct json_out j = {0};
     struct errors errs;
     int status = 1;
     errors_init(&errs);
     log_set_level(LOG_FATAL); /* standard output is the answer's */
-    cJSON *root = explain_offline(&t, command_value(l, "conf"), &what, &errs);
-    if (root != NULL && !t.failed) {
-        status = 0;
-        if (command_given(l, "json"))
-            status = print_json(&t, root);
-        else
-            print_all(root);
-    } else if (errs.n == 0) {
-        fprintf(stderr, "isthmus explain: %s\n",
-                tree_ready() ? "out of memory" : TREE_MEND);
-    }
+    if (explain_offline(&j, command_value(l, "conf"), &what, &errs) == 0)
+        status = tell(l, &j);
     errors_print(&errs, stderr);
     errors_release(&errs);
-    tree_free(root);
     return status;
 }
 

@@ -106,21 +106,21 @@ static int open_loop(struct bench *b)
     return 0;
 }
 
-cJSON *explain_offline(struct tree *t, const char *conf,
-                       const struct explain_what *what, struct errors *errs)
+int explain_offline(struct json_out *j, const char *conf,
+                    const struct explain_what *what, struct errors *errs)
 {
     struct bench b = {0};
-    cJSON *told = NULL;
-    if (hash_seed() < 0 || rdata_start() < 0 || open_loop(&b) < 0) {
-        error_at(errs, nowhere, "out of memory");
-        return NULL;
-    }
+    int rc = -1;
+    if (hash_seed() < 0 || rdata_start() < 0 || open_loop(&b) < 0)
+        return error_at(errs, nowhere, "out of memory");
     b.registry = registry_new();
     b.quota = quota_new(1, 1);
     if (b.registry == NULL || b.quota == NULL)
         error_at(errs, nowhere, "out of memory");
-    else if (run(&b, conf, what, errs) == 0)
-        told = explain_json(t, b.asked, b.plan);
+    else
+        rc = run(&b, conf, what, errs);
+    if (rc == 0)
+        explain_json(j, b.asked, b.plan);
     end(&b);
-    return told;
+    return rc;
 }

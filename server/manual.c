@@ -1,10 +1,10 @@
 /* What the plugins say of themselves, from the tables that also parse their options: on
  * the terminal (`isthmus plugins NAME`) and as the second half of isthmus-corefile(5).
  */
+#include "base/json_out.h"
 #include "base/limits.h"
 #include "resolver/plugin.h"
 #include "server/command.h"
-#include "server/json_out.h"
 #include "server/roff.h"
 
 #include <stdio.h>
@@ -65,14 +65,15 @@ static void json_plugin(struct json_out *j, const struct plugin *p)
 }
 
 /* All of them, or one. */
-static void print_json(const struct plugin *only)
+static int print_json(const struct plugin *only)
 {
-    struct json_out j = json_out(stdout);
+    struct json_out j = {0};
     json_open(&j, NULL, '[');
     for (const struct plugin *const *p = plugin_list; *p != NULL; p++)
         if (only == NULL || only == *p)
             json_plugin(&j, *p);
     json_close(&j, ']');
+    return json_end(&j, stdout) < 0 ? 1 : 0;
 }
 
 /* ---- as a manual page ---- */
@@ -151,8 +152,8 @@ static int plugins_run(const struct command_line *l)
         return print_manual();
     const struct plugin *only = l->words_n == 0 ? NULL : plugin_find(l->words[0]);
     if (command_given(l, "json"))
-        print_json(only);
-    else if (only == NULL)
+        return print_json(only);
+    if (only == NULL)
         list_all();
     else
         print_one(only);

@@ -33,143 +33,134 @@ static const char *state_of(const struct upstream_group *g, const struct upstrea
 }
 
 /* Of one that fails: for how long, and why. */
-static void put_failure(struct tree *t, cJSON *to, const struct upstream *up,
-                        uint64_t now_us)
+static void put_failure(struct json_out *j, const struct upstream *up, uint64_t now_us)
 {
     int error = atomic_load_explicit(&up->last_error, memory_order_relaxed);
     if (load(&up->fails) == 0)
         return;
-    tree_number(t, to, "fails", load(&up->fails));
-    tree_number(t, to, "failing_s", (double)(health_failing_us(up, now_us) / 1000000));
-    tree_text(t, to, "error", "%s", attempt_error(error));
+    json_number(j, "fails", load(&up->fails));
+    json_number(j, "failing_s", (int64_t)(health_failing_us(up, now_us) / 1000000));
+    json_text(j, "error", attempt_error(error));
 }
 
-static cJSON *address(struct tree *t, const struct upstream_group *g,
-                      const struct upstream *up, uint64_t now_us)
+static void address(struct json_out *j, const struct upstream_group *g,
+                    const struct upstream *up, uint64_t now_us)
 {
-    cJSON *to = tree_object(t);
+    json_open(j, NULL, '{');
     uint64_t tcp = atomic_load_explicit(&up->tcp_until_us, memory_order_relaxed);
-    tree_text(t, to, "address", "%s", up->text);
-    tree_text(t, to, "state", "%s", state_of(g, up));
-    tree_bool(t, to, "drained", is_drained(up));
+    json_text(j, "address", up->text);
+    json_text(j, "state", state_of(g, up));
+    json_bool(j, "drained", is_drained(up));
     if (load(&up->srtt_us) > 0)
-        tree_number(t, to, "rtt_us", load(&up->srtt_us));
-    put_failure(t, to, up, now_us);
+        json_number(j, "rtt_us", load(&up->srtt_us));
+    put_failure(j, up, now_us);
     if (tcp > now_us)
-        tree_bool(t, to, "tcp_only", true);
+        json_bool(j, "tcp_only", true);
     if (atomic_load_explicit(&up->wrong_domain, memory_order_relaxed))
-        tree_bool(t, to, "wrong_domain", true);
-    return to;
+        json_bool(j, "wrong_domain", true);
+    json_close(j, '}');
 }
 
 /* ---- clusters ---- */
 
-static void put_name(struct tree *t, cJSON *to, const char *key, const uint8_t *name)
+/* Without the final dot, but for the root. */
+static void put_name(struct json_out *j, const char *key, const uint8_t *name)
 {
     char text[NAME_TEXT_MAX];
     size_t len = name_print(name, text);
-    tree_text(t, to, key, "%.*s", (int)(len > 1 ? len - 1 : len), text);
+    if (len > 1)
+        text[len - 1] = '\0';
+    json_text(j, key, text);
 }
 
-static void put_names(struct tree *t, cJSON *to, const char *key, const struct zones *z)
+static void put_names(struct json_out *j, const char *key, const struct zones *z)
 {
-    cJSON *list = tree_array(t);
-    char text[NAME_TEXT_MAX];
-    for (uint32_t i = 0; i < z->n; i++) {
-        size_t len = name_print(z->list[i].wire, text);
-        if (len > 1)
-            text[len - 1] = '\0';
-        tree_add_text(t, list, text);
-    }
-    tree_put(t, to, key, list);
+    json_open(j, key, '[');
+    for (uint32_t i = 0; i < z->n; i++)
+        put_name(j, NULL, z->list[i].wire);
+    json_close(j, ']');
 }
 
-static void put_zones(struct tree *t, cJSON *to, const struct cluster_zones *z)
+static void put_zones(struct json_out *j, const struct cluster_zones *z)
 {
-    cJSON *list = tree_array(t);
-    char text[NAME_TEXT_MAX];
-    for (uint32_t i = 0; i < z->n; i++) {
-        text[name_print(z->list[i].wire, text) - 1] = '\0';
-        tree_add_text(t, list, text);
-    }
-    tree_put(t, to, "zones", list);
+    json_open(j, "zones", '[');
+    for (uint32_t i = 0; i < z->n; i++)
+        put_name(j, NULL, z->list[i].wire);
+    json_close(j, ']');
 }
 
-static void put_subnets(struct tree *t, cJSON *to, const char *key,
+static void put_subnets(struct json_out *j, const char *key,
                         const struct subnets *subnets)
 {
-    cJSON *list = tree_array(t);
     char text[ADDR_TEXT_MAX];
+    json_open(j, key, '[');
     for (uint32_t i = 0; i < subnets->n; i++)
-        tree_add_text(t, list, cidr_print(&subnets->list[i], text));
-    tree_put(t, to, key, list);
+        json_text(j, NULL, cidr_print(&subnets->list[i], text));
+    json_close(j, ']');
 }
 
 struct listing {
-    struct tree *tree;
-    cJSON *list;
+    struct json_out *out;
     const struct plan_block *block;
     const char *only; /* the cluster of this label; NULL: all */
     uint64_t now_us;
 };
 
-static void put_addresses(const struct listing *l, cJSON *to,
-                          const struct upstream_group *g)
+static void put_addresses(const struct listing *l, const struct upstream_group *g)
 {
-    cJSON *dns = tree_array(l->tree), *servers = tree_array(l->tree);
-    for (uint32_t i = 0; i < g->n; i++) {
-        tree_add_text(l->tree, dns, g->list[i]->text);
-        tree_add(l->tree, servers, address(l->tree, g, g->list[i], l->now_us));
-    }
-    tree_put(l->tree, to, "dns", dns);
-    tree_put(l->tree, to, "servers", servers);
+    json_open(l->out, "dns", '[');
+    for (uint32_t i = 0; i < g->n; i++)
+        json_text(l->out, NULL, g->list[i]->text);
+    json_close(l->out, ']');
+    json_open(l->out, "servers", '[');
+    for (uint32_t i = 0; i < g->n; i++)
+        address(l->out, g, g->list[i], l->now_us);
+    json_close(l->out, ']');
 }
 
 /* Keys that an inventory has too are called as they are there. */
 static void add_cluster(const struct cluster *c, void *context)
 {
     const struct listing *l = context;
-    struct tree *t = l->tree;
+    struct json_out *j = l->out;
     if (l->only != NULL && strcmp(l->only, c->label) != 0)
         return;
-    cJSON *to = tree_object(t);
-    tree_text(t, to, "name", "%s", c->label);
-    put_zones(t, to, &c->zones);
-    put_name(t, to, "domain", c->domain.wire);
-    put_subnets(t, to, "services", &c->services);
-    put_subnets(t, to, "pods", &c->pods);
-    tree_text(t, to, "state", "%s", health_state(&c->group));
-    tree_bool(t, to, "drained", health_drained(&c->group));
-    put_addresses(l, to, &c->group);
-    tree_number(t, to, "in_flight", load(&c->group.shared->in_flight));
+    json_open(j, NULL, '{');
+    json_text(j, "name", c->label);
+    put_zones(j, &c->zones);
+    put_name(j, "domain", c->domain.wire);
+    put_subnets(j, "services", &c->services);
+    put_subnets(j, "pods", &c->pods);
+    json_text(j, "state", health_state(&c->group));
+    json_bool(j, "drained", health_drained(&c->group));
+    put_addresses(l, &c->group);
+    json_number(j, "in_flight", load(&c->group.shared->in_flight));
     if (c->at.file != NULL)
-        tree_text(t, to, "at", "%s:%u", c->at.file, c->at.line);
-    put_names(t, to, "block", &l->block->zones);
-    tree_add(t, l->list, to);
+        json_print(j, "at", "%s:%u", c->at.file, c->at.line);
+    put_names(j, "block", &l->block->zones);
+    json_close(j, '}');
 }
 
-cJSON *status_clusters(struct tree *t, const struct plan *plan, const char *only)
+void status_clusters(struct json_out *j, const struct plan *plan, const char *only)
 {
-    struct listing l = {
-        .tree = t, .list = tree_array(t), .only = only, .now_us = turn_clock_us()};
+    struct listing l = {.out = j, .only = only, .now_us = turn_clock_us()};
+    json_open(j, "clusters", '[');
     for (uint32_t i = 0; i < plan->blocks_n; i++) {
         l.block = &plan->blocks[i];
         if (l.block->clusters != NULL)
             cluster_map_each(l.block->clusters, add_cluster, &l);
     }
-    return l.list;
+    json_close(j, ']');
 }
 
 char *status_clusters_page(const struct plan *plan, size_t *len)
 {
-    struct tree t = {0};
-    cJSON *root = tree_object(&t);
-    tree_put(&t, root, "clusters", status_clusters(&t, plan, NULL));
-    tree_put(&t, root, "inventories", status_inventories(&t, plan));
-    char *text = tree_print(&t, root);
-    tree_free(root);
-    *len = text == NULL ? 0 : strlen(text);
-    return text;
+    struct json_out j = {0};
+    json_open(&j, NULL, '{');
+    status_clusters(&j, plan, NULL);
+    status_inventories(&j, plan);
+    json_close(&j, '}');
+    return sheet_take(&j.sheet, len);
 }
 
 static void count_cluster(const struct cluster *c, void *context)
@@ -198,19 +189,21 @@ struct status_count status_count(const struct plan *plan)
 static void add_forward(const struct plugin_group *g, void *context)
 {
     const struct listing *l = context;
-    cJSON *to = tree_object(l->tree);
-    put_name(l->tree, to, "zone", g->zone->wire);
+    struct json_out *j = l->out;
+    json_open(j, NULL, '{');
+    put_name(j, "zone", g->zone->wire);
     if (g->at.file != NULL)
-        tree_text(l->tree, to, "at", "%s:%u", g->at.file, g->at.line);
-    put_names(l->tree, to, "block", &l->block->zones);
-    put_addresses(l, to, g->group);
-    tree_number(l->tree, to, "in_flight", load(&g->group->shared->in_flight));
-    tree_add(l->tree, l->list, to);
+        json_print(j, "at", "%s:%u", g->at.file, g->at.line);
+    put_names(j, "block", &l->block->zones);
+    put_addresses(l, g->group);
+    json_number(j, "in_flight", load(&g->group->shared->in_flight));
+    json_close(j, '}');
 }
 
-static cJSON *forwards(struct tree *t, const struct plan *plan, uint64_t now_us)
+static void forwards(struct json_out *j, const struct plan *plan, uint64_t now_us)
 {
-    struct listing l = {.tree = t, .list = tree_array(t), .now_us = now_us};
+    struct listing l = {.out = j, .now_us = now_us};
+    json_open(j, "forwards", '[');
     for (uint32_t i = 0; i < plan->blocks_n; i++) {
         const struct plan_block *b = l.block = &plan->blocks[i];
         for (uint16_t n = 0; n < b->chain_n; n++) {
@@ -218,52 +211,52 @@ static cJSON *forwards(struct tree *t, const struct plan *plan, uint64_t now_us)
                 b->chain[n].plugin->each_group(b->chain[n].state, add_forward, &l);
         }
     }
-    return l.list;
+    json_close(j, ']');
 }
 
 /* ---- the rest ---- */
 
-static cJSON *listeners(struct tree *t, const struct plan *plan)
+static void listeners(struct json_out *j, const struct plan *plan)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, "listeners", '[');
     for (uint32_t i = 0; i < plan->servers_n; i++) {
         const struct plan_server *s = &plan->servers[i];
-        cJSON *to = tree_object(t);
+        json_open(j, NULL, '{');
         char text[ADDR_TEXT_MAX];
         if (s->addr.family == 0)
             snprintf(text, sizeof text, ":%u", s->addr.port);
         else
             addr_print(&s->addr, text);
-        tree_text(t, to, "address", "%s", text);
-        tree_text(t, to, "scheme", "%s", scheme_name(s->scheme));
-        tree_number(t, to, "zones", s->zones.n);
-        tree_add(t, list, to);
+        json_text(j, "address", text);
+        json_text(j, "scheme", scheme_name(s->scheme));
+        json_number(j, "zones", s->zones.n);
+        json_close(j, '}');
     }
-    return list;
+    json_close(j, ']');
 }
 
-static cJSON *caches(struct tree *t, const struct plan *plan)
+static void caches(struct json_out *j, const struct plan *plan)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, "caches", '[');
     for (uint32_t i = 0; i < plan->blocks_n; i++) {
         const struct plan_block *b = &plan->blocks[i];
         struct cache_counts counts;
         if (b->cache == NULL)
             continue;
         cachestore_counts(b->cache, &counts);
-        cJSON *to = tree_object(t);
-        put_names(t, to, "block", &b->zones);
-        tree_number(t, to, "success", (double)counts.entries[CACHE_SUCCESS]);
-        tree_number(t, to, "denial", (double)counts.entries[CACHE_DENIAL]);
-        tree_number(t, to, "bytes", (double)counts.bytes);
-        tree_add(t, list, to);
+        json_open(j, NULL, '{');
+        put_names(j, "block", &b->zones);
+        json_number(j, "success", (int64_t)counts.entries[CACHE_SUCCESS]);
+        json_number(j, "denial", (int64_t)counts.entries[CACHE_DENIAL]);
+        json_number(j, "bytes", (int64_t)counts.bytes);
+        json_close(j, '}');
     }
-    return list;
+    json_close(j, ']');
 }
 
-cJSON *status_errors(struct tree *t, const struct errors *errs)
+void status_errors(struct json_out *j, const char *key, const struct errors *errs)
 {
-    cJSON *list = tree_array(t);
+    json_open(j, key, '[');
     for (uint32_t i = 0; i < errs->n && i < ERRORS_MAX && errs->list != NULL; i++) {
         const struct error *e = &errs->list[i];
         char text[ERROR_TEXT_MAX + 300];
@@ -272,26 +265,26 @@ cJSON *status_errors(struct tree *t, const struct errors *errs)
                      e->text);
         else
             snprintf(text, sizeof text, "%s", e->text);
-        tree_add_text(t, list, text);
+        json_text(j, NULL, text);
     }
-    return list;
+    json_close(j, ']');
 }
 
-static cJSON *config(struct tree *t, const struct reload *r, uint64_t now_us)
+static void config(struct json_out *j, const struct reload *r, uint64_t now_us)
 {
-    cJSON *to = tree_object(t);
+    json_open(j, "config", '{');
     char *path = realpath(r->plan->config->file, NULL); /* for who is elsewhere */
-    tree_text(t, to, "file", "%s", r->plan->config->file);
+    json_text(j, "file", r->plan->config->file);
     if (path != NULL)
-        tree_text(t, to, "path", "%s", path);
+        json_text(j, "path", path);
     free(path);
-    tree_text(t, to, "sha512", "%s", r->digest);
-    tree_number(t, to, "age_s", (double)((now_us - r->loaded_us) / 1000000));
-    tree_bool(t, to, "reloading", r->busy);
-    tree_number(t, to, "reload_failures", (double)r->facts.reload_failures);
+    json_text(j, "sha512", r->digest);
+    json_number(j, "age_s", (int64_t)((now_us - r->loaded_us) / 1000000));
+    json_bool(j, "reloading", r->busy);
+    json_number(j, "reload_failures", (int64_t)r->facts.reload_failures);
     if (r->failure.n > 0)
-        tree_put(t, to, "refused", status_errors(t, &r->failure));
-    return to;
+        status_errors(j, "refused", &r->failure);
+    json_close(j, '}');
 }
 
 static const char *const levels[] = {
@@ -299,22 +292,23 @@ static const char *const levels[] = {
     [LOG_ERROR] = "error", [LOG_FATAL] = "fatal",
 };
 
-cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us)
+void status_all(struct json_out *j, const struct reload *r, uint64_t now_us)
 {
-    cJSON *root = tree_object(t), *log = tree_object(t);
-    tree_text(t, root, "version", "%s", VERSION_NUMBER);
-    tree_number(t, root, "pid", getpid());
-    tree_number(t, root, "uptime_s", (double)((now_us - r->started_us) / 1000000));
-    tree_number(t, root, "workers", r->workers_n);
-    tree_text(t, root, "state", "%s", r->admin.leaving ? "leaving" : "serving");
-    tree_put(t, root, "config", config(t, r, now_us));
-    tree_text(t, log, "level", "%s", levels[log_least()]);
-    tree_number(t, log, "lost", (double)log_lost());
-    tree_put(t, root, "log", log);
-    tree_put(t, root, "listeners", listeners(t, r->plan));
-    tree_put(t, root, "caches", caches(t, r->plan));
-    tree_put(t, root, "forwards", forwards(t, r->plan, now_us));
-    tree_put(t, root, "clusters", status_clusters(t, r->plan, NULL));
-    tree_put(t, root, "inventories", status_inventories(t, r->plan));
-    return root;
+    json_open(j, NULL, '{');
+    json_text(j, "version", VERSION_NUMBER);
+    json_number(j, "pid", getpid());
+    json_number(j, "uptime_s", (int64_t)((now_us - r->started_us) / 1000000));
+    json_number(j, "workers", r->workers_n);
+    json_text(j, "state", r->admin.leaving ? "leaving" : "serving");
+    config(j, r, now_us);
+    json_open(j, "log", '{');
+    json_text(j, "level", levels[log_least()]);
+    json_number(j, "lost", (int64_t)log_lost());
+    json_close(j, '}');
+    listeners(j, r->plan);
+    caches(j, r->plan);
+    forwards(j, r->plan, now_us);
+    status_clusters(j, r->plan, NULL);
+    status_inventories(j, r->plan);
+    json_close(j, '}');
 }

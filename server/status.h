@@ -4,21 +4,21 @@
 #ifndef ISTHMUS_SERVER_STATUS_H
 #define ISTHMUS_SERVER_STATUS_H
 
-#include "base/tree.h"
+#include "base/json_out.h"
 #include "server/reload.h"
 
-/* The clusters of all blocks, each with what is known of its addresses; with `only` the
- * one of that label. */
-cJSON *status_clusters(struct tree *t, const struct plan *plan, const char *only);
+/* The list "clusters": those of all blocks, each with what is known of its addresses;
+ * with `only` the one of that label. */
+void status_clusters(struct json_out *j, const struct plan *plan, const char *only);
 
-/* "FILE:LINE - TEXT" of each. */
-cJSON *status_errors(struct tree *t, const struct errors *errs);
+/* A list of "FILE:LINE - TEXT". */
+void status_errors(struct json_out *j, const char *key, const struct errors *errs);
 
 /* All of it. */
-cJSON *status_all(struct tree *t, const struct reload *r, uint64_t now_us);
+void status_all(struct json_out *j, const struct reload *r, uint64_t now_us);
 
-/* {"clusters": [...]} as text from the heap, with its length. NULL: no memory, or no
- * cJSON. */
+/* {"clusters": [...]} as text from the heap, with its length. NULL: no memory.
+ */
 char *status_clusters_page(const struct plan *plan, size_t *len);
 
 /* How many clusters there are, are down and are drained; `down` (may be NULL) gets the

@@ -2,12 +2,12 @@
 #ifndef ISTHMUS_SERVER_STATUS_INVENTORY_H
 #define ISTHMUS_SERVER_STATUS_INVENTORY_H
 
-#include "base/tree.h"
+#include "base/json_out.h"
 
 struct plan;
 
-/* An array: of each its source, ages in seconds, numbers of clusters, what is wrong,
- * and which clusters are rejected and why. */
-cJSON *status_inventories(struct tree *t, const struct plan *plan);
+/* The list "inventories": of each its source, ages in seconds, numbers of clusters,
+ * what is wrong, and which clusters are rejected and why. */
+void status_inventories(struct json_out *j, const struct plan *plan);
 
 #endif

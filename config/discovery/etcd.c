@@ -7,6 +7,7 @@
  * read again, so that nothing can be missed. A key that is deleted takes its clusters
  * along; a prefix that is empty all at once is not believed. */
 #include "base/base64.h"
+#include "base/json_out.h"
 #include "base/limits.h"
 #include "base/tree.h"
 #include "config/discovery/access.h"
@@ -102,17 +103,17 @@ static int post(struct etcd *e, const char *path, struct http_request *request,
 static int authenticate(struct etcd *e, const struct discovery_access *a,
                         struct http_settings *out)
 {
-    struct tree t = {0};
+    struct json_out j = {0};
     struct http_reply reply;
     struct http_request request = {.most = KUBE_OBJECT_MAX};
     const char *password = access_password(&e->arena, a, e->why);
     if (password == NULL)
         return -1;
-    cJSON *body = tree_object(&t);
-    tree_text(&t, body, "name", "%s", a->user);
-    tree_text(&t, body, "password", "%s", password);
-    char *text = tree_print(&t, body);
-    tree_free(body);
+    json_open(&j, NULL, '{');
+    json_text(&j, "name", a->user);
+    json_text(&j, "password", password);
+    json_close(&j, '}');
+    char *text = sheet_take(&j.sheet, NULL);
     request.body = text;
     int rc = post(e, "/v3/auth/authenticate", &request, &reply);
     cJSON *tree = rc == 0 ? tree_parse(reply.body, reply.len) : NULL;

@@ -1,5 +1,7 @@
 #include "config/discovery/kube_exec.h"
 
+#include "base/json_out.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -60,25 +62,26 @@ static const char **arguments(struct run *r)
 /* KUBERNETES_EXEC_INFO, with the cluster where the kubeconfig wants it told. */
 static const char *exec_info(struct run *r)
 {
-    struct tree t = {0};
+    struct json_out j = {0};
     const struct kube_context *c = r->context;
-    cJSON *info = tree_object(&t), *spec = tree_object(&t);
-    tree_text(&t, info, "kind", "ExecCredential");
-    tree_text(&t, info, "apiVersion", "%s", tree_text_of(c->exec, "apiVersion"));
-    tree_bool(&t, spec, "interactive", false);
+    json_open(&j, NULL, '{');
+    json_text(&j, "kind", "ExecCredential");
+    json_text(&j, "apiVersion", tree_text_of(c->exec, "apiVersion"));
+    json_open(&j, "spec", '{');
+    json_bool(&j, "interactive", false);
     if (tree_is(c->exec, "provideClusterInfo")) {
-        cJSON *cluster = tree_object(&t);
-        tree_text(&t, cluster, "server", "%s", c->server);
+        json_open(&j, "cluster", '{');
+        json_text(&j, "server", c->server);
         if (c->ca_data != NULL)
-            tree_text(&t, cluster, "certificate-authority-data", "%s", c->ca_data);
-        tree_put(&t, spec, "cluster", cluster);
+            json_text(&j, "certificate-authority-data", c->ca_data);
+        json_close(&j, '}');
     }
-    tree_put(&t, info, "spec", spec);
-    char *text = tree_print(&t, info);
+    json_close(&j, '}');
+    json_close(&j, '}');
+    char *text = sheet_take(&j.sheet, NULL);
     const char *out =
         text == NULL ? NULL : arena_printf(r->arena, "KUBERNETES_EXEC_INFO=%s", text);
     free(text);
-    tree_free(info);
     return out;
 }
 
