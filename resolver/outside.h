@@ -78,6 +78,14 @@ struct outside {
     void *(*tls_new)(const struct outside_tls *files, char *reason);
     /* The same for connections of clients. */
     void *(*tls_server_new)(const struct outside_tls_server *files, char *reason);
+    /* Others in their place, for connections to come. 0: `reason` says whose they are
+     * and until when; -1: why not, and all stays. The key log goes on. */
+    int (*tls_server_renew)(void *tls, const struct outside_tls_server *files,
+                            char *reason);
+    /* For a listener of several: the certificate of each, chosen by the name that the
+     * client asks for (the last, if none has it); what is asked of clients is
+     * list[policy]'s. NULL: no memory. */
+    void *(*tls_server_join)(const void *const *list, uint32_t n, uint32_t policy);
     void (*tls_free)(void *tls);
 
     /* NULL: there are no streams, and a directive for one is only read.

@@ -217,19 +217,6 @@ static void set_timeouts(struct plan_timeouts *to, const struct plan_timeouts *f
         to->queries_max = from->queries_max;
 }
 
-/* Which of two certificates a client gets must not be chance; CoreDNS leaves it to
- * that. */
-static void set_tls(struct plan_server *s, const struct plan_block *b)
-{
-    if (b->tls.settings == NULL || s->scheme == SCHEME_DNS)
-        return;
-    if (s->tls.settings != NULL && strcmp(s->tls.cert, b->tls.cert) != 0)
-        log_warning("%s:%u: plugin/tls: another block of this address has the "
-                    "certificate '%s': '%s' is shown to all its clients",
-                    b->at.file, b->at.line, s->tls.cert, b->tls.cert);
-    s->tls = b->tls;
-}
-
 static void set_https(struct plan_server *s, const struct plan_block *b)
 {
     if (s->https_written || !b->https_written)
@@ -250,7 +237,8 @@ static int serve_key(struct plan *p, struct plan_block *b, const struct key *key
     if (b->proxy != NULL)
         s->proxy = b->proxy;
     s->shed = s->shed || b->shed;
-    set_tls(s, b);
+    if (s->scheme != SCHEME_DNS && plan_tls_add(&s->tls, &p->arena, &b->tls) < 0)
+        return error_at(errs, b->at, "out of memory");
     set_https(s, b);
     for (uint32_t i = 0; i < key->zones.n; i++) {
         if (serve_zone(p, s, b, &key->zones.list[i], errs) < 0)
@@ -347,6 +335,8 @@ static void build_blocks(struct plan *p, const struct plan_flags *flags,
             p->workers = b->sockets;
         add_listeners(p, b, flags->dns_port, errs);
     }
+    for (uint32_t i = 0; i < p->servers_n && errs->n == 0; i++)
+        plan_tls_finish(&p->servers[i].tls, &p->arena, p->outside, errs);
     if (errs->n == 0)
         tell_uncached(p);
     if (p->servers_n == 0 && errs->n == 0 && !p->config->flawed)
@@ -395,6 +385,8 @@ void plan_free(struct plan *p)
                 s->plugin->release(p->registry, (void *)(uintptr_t)s->state);
         }
     }
+    for (uint32_t i = 0; i < p->servers_n; i++)
+        plan_tls_release(&p->servers[i].tls, p->outside);
     metrics_release(p);
     notifies_free(p->notifies);
     feeds_release(&p->feeds);

@@ -9,6 +9,7 @@
 #include "resolver/feed.h"
 #include "resolver/metrics.h"
 #include "resolver/pages.h"
+#include "resolver/plan_tls.h"
 #include "resolver/plugin.h"
 #include "resolver/retire.h"
 #include "resolver/zonetab.h"
@@ -42,12 +43,6 @@ struct plan_proxy {
     int64_t
         session_us; /* a header holds so long for UDP without one; <= 0: not at all */
     uint32_t sessions_max;
-};
-
-/* How clients of TLS are met. */
-struct plan_tls {
-    const void *settings; /* of struct outside; NULL = not said */
-    const char *cert;     /* the file, as written */
 };
 
 struct cluster_map;
@@ -110,8 +105,8 @@ struct plan_server {
     const struct plan_proxy *proxy; /* of the last block that has one; or NULL */
     bool shed;                      /* some block has it */
     const struct meter *shed_meter, *https_meter; /* NULL: not measured */
-    struct plan_tls tls; /* of the last block that has it; none: in the clear */
-    uint32_t https_max;  /* of the first block that says it */
+    struct plan_listener_tls tls;
+    uint32_t https_max; /* of the first block that says it */
     bool https_written;
     const struct meter *refused; /* what reaches no block; NULL: not measured */
 };

@@ -14,7 +14,10 @@ static int no_lookup(const struct name *name, uint8_t family,
     return 0;
 }
 
-#define TLS .tls_new = tls_new, .tls_server_new = tls_server_new, .tls_free = tls_free
+#define TLS                                                                            \
+    .tls_new = tls_new, .tls_server_new = tls_server_new,                              \
+    .tls_server_renew = tls_server_renew, .tls_server_join = tls_server_join,          \
+    .tls_free = tls_free
 
 const struct outside outside_serving = {
     .lookup = lookup_addrs, TLS, .tap_open = tap_open, .tap_close = tap_close};

@@ -1,13 +1,13 @@
 #include "server/tls.h"
 
+#include "server/tls_context.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +15,17 @@
 #include <unistd.h>
 
 struct tls {
-    SSL_CTX *context;
     _Atomic unsigned users;
-    int keylog;      /* -1: none */
-    bool is_address; /* `name` */
+    pthread_mutex_t lock; /* for `context`: the control thread puts another there */
+    SSL_CTX *context;     /* NULL: that of `policy` is used */
+    int keylog;           /* -1: none */
+    bool is_address;      /* `name` */
     char name[256];
+
+    /* of a listener with several certificates, each kept */
+    const struct tls *policy; /* what it asks of clients */
+    const struct tls **list;
+    uint32_t list_n;
 };
 
 struct tls_stream {
@@ -38,107 +44,36 @@ static SSL_SESSION *session_of(struct tls_session *session)
 
 /* ---- settings ---- */
 
-static int explain(char *reason, const char *what)
+/* Those in use, for the caller to free. */
+static SSL_CTX *hold_context(const struct tls *tls)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *why = code == 0 ? NULL : ERR_reason_error_string(code);
-    snprintf(reason, OUTSIDE_REASON_MAX, "%s: %s", what,
-             why == NULL ? "out of memory" : why);
-    ERR_clear_error();
-    return -1;
+    struct tls *t = (struct tls *)(uintptr_t)(tls->policy != NULL ? tls->policy : tls);
+    pthread_mutex_lock(&t->lock);
+    SSL_CTX *context = t->context;
+    SSL_CTX_up_ref(context);
+    pthread_mutex_unlock(&t->lock);
+    return context;
 }
 
-static BIO *bio_of(const char *pem)
+/* Takes the new. */
+static void replace_context(struct tls *t, SSL_CTX *context)
 {
-    return BIO_new_mem_buf(pem, -1);
+    pthread_mutex_lock(&t->lock);
+    SSL_CTX *old = t->context;
+    t->context = context;
+    pthread_mutex_unlock(&t->lock);
+    SSL_CTX_free(old);
 }
 
-/* The first certificate is ours, those that follow lead to the root. */
-static int use_chain(SSL_CTX *context, const char *pem)
+static struct tls *make(void)
 {
-    BIO *bio = bio_of(pem);
-    X509 *cert = bio == NULL ? NULL : PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-    int good = cert != NULL && SSL_CTX_use_certificate(context, cert) == 1;
-    X509_free(cert);
-    while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        if (SSL_CTX_add0_chain_cert(context, cert) != 1) {
-            X509_free(cert);
-            good = 0;
-        }
-    }
-    BIO_free(bio);
-    return good ? 0 : -1;
-}
-
-static int use_key(SSL_CTX *context, const char *pem)
-{
-    BIO *bio = bio_of(pem);
-    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-    int good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return good ? 0 : -1;
-}
-
-/* Whoever is named is trusted, be it a root or not, as in Go. */
-static int trust(SSL_CTX *context, const char *pem)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(context);
-    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-    BIO *bio = bio_of(pem);
-    X509 *cert;
-    unsigned n = 0;
-    while (bio != NULL && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        n += X509_STORE_add_cert(store, cert) == 1;
-        X509_free(cert);
-    }
-    BIO_free(bio);
-    return n > 0 ? 0 : -1;
-}
-
-static int set_common(SSL_CTX *context, char *reason)
-{
-    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
-        return explain(reason, "TLS 1.2");
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_RELEASE_BUFFERS);
-    return 0;
-}
-
-static int use_identity(SSL_CTX *context, const char *cert, const char *key,
-                        char *reason)
-{
-    if (cert != NULL && use_chain(context, cert) < 0)
-        return explain(reason, "error reading the certificate");
-    if (key != NULL && use_key(context, key) < 0)
-        return explain(reason, "error reading the key");
-    if (key != NULL && SSL_CTX_check_private_key(context) != 1)
-        return explain(reason, "the key is not the certificate's");
-    return 0;
-}
-
-static int use_trust(SSL_CTX *context, const char *ca, char *reason)
-{
-    if (ca == NULL ? SSL_CTX_set_default_verify_paths(context) != 1
-                   : trust(context, ca) < 0)
-        return explain(reason, "error reading the CA's certificates");
-    return 0;
-}
-
-static int configure(SSL_CTX *context, const struct outside_tls *files, char *reason)
-{
-    static const unsigned char alpn[] = "\3dot"; /* RFC 7858 section 3.1 */
-    if (SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn - 1) != 0)
-        return explain(reason, "ALPN");
-    SSL_CTX_set_verify(context, files->unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
-                       NULL);
-    if (set_common(context, reason) < 0 || use_trust(context, files->ca, reason) < 0 ||
-        use_identity(context, files->cert, files->key, reason) < 0)
-        return -1;
-    ERR_clear_error(); /* the end of each file has left one */
-    return 0;
+    struct tls *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    t->users = 1;
+    t->keylog = -1;
+    pthread_mutex_init(&t->lock, NULL);
+    return t;
 }
 
 /* A session may be used once (RFC 8446 appendix C.4): the latest is kept. */
@@ -152,43 +87,35 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     return 1; /* it is ours now */
 }
 
-static struct tls *make(const SSL_METHOD *method)
+static SSL_CTX *client_context(const struct outside_tls *files, char *reason)
 {
-    struct tls *t = calloc(1, sizeof *t);
-    if (t == NULL)
+    SSL_CTX *context = tls_context_client(files, reason);
+    if (context == NULL)
         return NULL;
-    t->users = 1;
-    t->keylog = -1;
-    t->context = SSL_CTX_new(method);
-    if (t->context != NULL)
-        return t;
-    ERR_clear_error();
-    free(t);
-    return NULL;
+    SSL_CTX_set_session_cache_mode(context,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, on_new_session);
+    return context;
 }
 
 void *tls_new(const struct outside_tls *files, char *reason)
 {
     reason[0] = '\0';
-    struct tls *t =
-        strlen(files->servername) < sizeof t->name ? make(TLS_client_method()) : NULL;
+    struct tls *t = strlen(files->servername) < sizeof t->name ? make() : NULL;
     if (t == NULL)
         return NULL;
     snprintf(t->name, sizeof t->name, "%s", files->servername);
     ASN1_OCTET_STRING *address = a2i_IPADDRESS(t->name);
     t->is_address = address != NULL;
     ASN1_OCTET_STRING_free(address);
-    if (configure(t->context, files, reason) < 0) {
-        tls_free(t);
-        return NULL;
-    }
-    SSL_CTX_set_session_cache_mode(t->context,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(t->context, on_new_session);
-    return t;
+    t->context = client_context(files, reason);
+    if (t->context != NULL)
+        return t;
+    tls_free(t);
+    return NULL;
 }
 
-/* ---- settings of a server ---- */
+/* ---- what a server says ---- */
 
 struct protocols {
     const unsigned char *list;
@@ -220,93 +147,116 @@ static void on_secret(const SSL *ssl, const char *line)
 {
     const struct tls_stream *s = SSL_get_app_data(ssl);
     char text[512];
+    const struct tls *t = s->kept->policy != NULL ? s->kept->policy : s->kept;
     int n = snprintf(text, sizeof text, "%s\n", line);
-    if (n <= 0 || (size_t)n >= sizeof text ||
-        write(s->kept->keylog, text, (size_t)n) < n)
+    if (n <= 0 || (size_t)n >= sizeof text || write(t->keylog, text, (size_t)n) < n)
         return; /* a full disk costs lines of a log, no answers */
 }
+
+/* ---- certificates of a server ---- */
+
+/* Whether it is a name of the certificate. */
+static bool is_named(const struct tls *t, const char *name, unsigned flags)
+{
+    SSL_CTX *context = hold_context(t);
+    bool named =
+        X509_check_host(SSL_CTX_get0_certificate(context), name, 0, flags, NULL) == 1;
+    SSL_CTX_free(context);
+    return named;
+}
+
+/* The first that has the name, without a wildcard if there is one; without any the
+ * last, as of all settings of a listener. */
+static const struct tls *choose(const struct tls *t, const char *name)
+{
+    static const unsigned flags[] = {X509_CHECK_FLAG_NO_WILDCARDS,
+                                     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS};
+    for (size_t f = 0; name != NULL && f < sizeof flags / sizeof *flags; f++) {
+        for (uint32_t i = 0; i < t->list_n; i++) {
+            if (is_named(t->list[i], name, flags[f]))
+                return t->list[i];
+        }
+    }
+    return t->list[t->list_n - 1];
+}
+
+/* Whose certificate is shown (RFC 6066 section 3). */
+static int on_certificate(SSL *ssl, void *unused)
+{
+    const struct tls_stream *s = SSL_get_app_data(ssl);
+    STACK_OF(X509) *chain = NULL;
+    if (s->kept->list_n == 0)
+        return 1;
+    SSL_CTX *context = hold_context(
+        choose(s->kept, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)));
+    SSL_certs_clear(ssl); /* one of another kind would stay beside it */
+    SSL_CTX_get0_chain_certs(context, &chain);
+    int good = SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(context),
+                                    SSL_CTX_get0_privatekey(context), chain, 1);
+    SSL_CTX_free(context);
+    return good;
+}
+
+/* ---- settings of a server ---- */
 
 static int open_keylog(struct tls *t, const char *path, char *reason)
 {
     t->keylog = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (t->keylog < 0) {
-        snprintf(reason, OUTSIDE_REASON_MAX,
-                 "unable to write TLS Key Log to \"%s\": %s", path, strerror(errno));
-        return -1;
-    }
-    SSL_CTX_set_keylog_callback(t->context, on_secret);
-    return 0;
-}
-
-static int accept_any(int good, X509_STORE_CTX *context)
-{
-    return 1;
-}
-
-/* Tells clients whose certificates will do. */
-static int name_authorities(SSL_CTX *context, const char *pem)
-{
-    BIO *bio = bio_of(pem);
-    X509 *cert;
-    int good = bio != NULL;
-    while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        good = SSL_CTX_add_client_CA(context, cert);
-        X509_free(cert);
-    }
-    BIO_free(bio);
-    return good ? 0 : -1;
-}
-
-static int set_client_auth(SSL_CTX *context, const struct outside_tls_server *files,
-                           char *reason)
-{
-    enum client_auth auth = files->client_auth;
-    bool any = auth == CLIENT_AUTH_REQUEST || auth == CLIENT_AUTH_REQUIRE;
-    int mode = auth == CLIENT_AUTH_NONE ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
-    if (auth == CLIENT_AUTH_REQUIRE || auth == CLIENT_AUTH_REQUIRE_AND_VERIFY)
-        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(context, mode, any ? accept_any : NULL);
-    /* Also where nobody is verified: a file that will not do is told. */
-    if (files->ca != NULL && trust(context, files->ca) < 0)
-        return explain(reason, "error reading the CA's certificates");
-    if (mode == SSL_VERIFY_NONE)
+    if (t->keylog >= 0)
         return 0;
-    if (files->ca == NULL)
-        return use_trust(context, NULL, reason);
-    return name_authorities(context, files->ca) < 0
-               ? explain(reason, "error reading the CA's certificates")
-               : 0;
+    snprintf(reason, OUTSIDE_REASON_MAX, "unable to write TLS Key Log to \"%s\": %s",
+             path, strerror(errno));
+    return -1;
 }
 
-static int configure_server(struct tls *t, const struct outside_tls_server *files,
-                            char *reason)
+static SSL_CTX *server_context(const struct tls *t,
+                               const struct outside_tls_server *files, char *reason)
 {
-    SSL_CTX *context = t->context;
-    if (set_common(context, reason) < 0 ||
-        use_identity(context, files->cert, files->key, reason) < 0 ||
-        set_client_auth(context, files, reason) < 0)
-        return -1;
-    /* Sessions go on in tickets, whose keys end with these settings: nothing is kept,
-     * and a certificate that is replaced is replaced for all. */
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_set_session_id_context(context, (const unsigned char *)"isthmus", 7) !=
-        1)
-        return explain(reason, "sessions");
-    SSL_CTX_set_num_tickets(context, 1);
-    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
-    /* A message has a length of its own: who cuts it off gains nothing. */
-    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX *context = tls_context_server(files, reason);
+    if (context == NULL)
+        return NULL;
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
-    ERR_clear_error(); /* the end of each file has left one */
-    return files->keylog == NULL ? 0 : open_keylog(t, files->keylog, reason);
+    SSL_CTX_set_cert_cb(context, on_certificate, NULL);
+    if (t->keylog >= 0)
+        SSL_CTX_set_keylog_callback(context, on_secret);
+    return context;
 }
 
 void *tls_server_new(const struct outside_tls_server *files, char *reason)
 {
-    struct tls *t = make(TLS_server_method());
+    struct tls *t = make();
     reason[0] = '\0';
-    if (t == NULL || configure_server(t, files, reason) == 0)
+    if (t == NULL)
+        return NULL;
+    if ((files->keylog == NULL || open_keylog(t, files->keylog, reason) == 0) &&
+        (t->context = server_context(t, files, reason)) != NULL)
         return t;
+    tls_free(t);
+    return NULL;
+}
+
+int tls_server_renew(void *tls, const struct outside_tls_server *files, char *reason)
+{
+    SSL_CTX *context = server_context(tls, files, reason);
+    if (context == NULL)
+        return -1;
+    tls_context_describe(context, reason, OUTSIDE_REASON_MAX);
+    replace_context(tls, context);
+    return 0;
+}
+
+void *tls_server_join(const void *const *list, uint32_t n, uint32_t policy)
+{
+    struct tls *t = make();
+    if (t == NULL)
+        return NULL;
+    t->list = calloc(n, sizeof *t->list);
+    for (; t->list != NULL && t->list_n < n; t->list_n++)
+        t->list[t->list_n] = tls_keep(list[t->list_n]);
+    if (t->list_n == n) {
+        t->policy = t->list[policy];
+        return t;
+    }
     tls_free(t);
     return NULL;
 }
@@ -325,9 +275,13 @@ void tls_free(void *tls)
     struct tls *t = tls;
     if (t == NULL || atomic_fetch_sub_explicit(&t->users, 1, memory_order_acq_rel) > 1)
         return;
+    for (uint32_t i = 0; i < t->list_n; i++)
+        tls_free((void *)(uintptr_t)t->list[i]);
+    free(t->list);
     SSL_CTX_free(t->context);
     if (t->keylog >= 0)
         close(t->keylog);
+    pthread_mutex_destroy(&t->lock);
     free(t);
 }
 
@@ -337,6 +291,14 @@ void tls_session_free(struct tls_session *session)
 }
 
 /* ---- streams ---- */
+
+static SSL *new_ssl(const struct tls *t)
+{
+    SSL_CTX *context = hold_context(t);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    return ssl;
+}
 
 static bool expect_peer(SSL *ssl, const struct tls *t)
 {
@@ -357,7 +319,7 @@ struct tls_stream *tls_open(const void *tls, int fd, struct tls_session **sessio
     if (s == NULL)
         return NULL;
     s->session = session;
-    s->ssl = SSL_new(t->context);
+    s->ssl = new_ssl(t);
     if (s->ssl == NULL || SSL_set_fd(s->ssl, fd) != 1 || !expect_peer(s->ssl, t)) {
         tls_close(s);
         ERR_clear_error();
@@ -378,7 +340,7 @@ struct tls_stream *tls_accept(const void *tls, int fd, enum tls_talk talk)
         return NULL;
     s->kept = tls_keep(t);
     s->talk = talk;
-    s->ssl = SSL_new(t->context);
+    s->ssl = new_ssl(t);
     if (s->ssl == NULL || SSL_set_fd(s->ssl, fd) != 1) {
         tls_close(s);
         ERR_clear_error();

@@ -8,7 +8,8 @@
  *     tls_read(s, ...), tls_write(s, ...)
  *
  * One tls is shared by all workers, and lives until the last connection made with it
- * has closed. Nothing here costs memory before the first is made. */
+ * has closed; a lock is taken once for each connection. Nothing here costs memory
+ * before the first is made. */
 #ifndef ISTHMUS_SERVER_TLS_H
 #define ISTHMUS_SERVER_TLS_H
 
@@ -24,6 +25,16 @@ struct tls_session; /* what lets the next connection begin in one round trip */
 void *tls_new(const struct outside_tls *files, char *reason);
 void *tls_server_new(const struct outside_tls_server *files, char *reason);
 void tls_free(void *tls); /* NULL: nothing */
+
+/* Others for connections to come, while workers go on. 0: `reason` says whose they are
+ * and until when; -1: why not, and the old ones stay. */
+int tls_server_renew(void *tls, const struct outside_tls_server *files, char *reason);
+
+/* For a listener with several certificates: each client is shown one that has the name
+ * it asks for (server_name, RFC 6066), else the last; of clients as much is asked as
+ * list[policy] says. Keeps all of the list, and follows when they are renewed. NULL: no
+ * memory. */
+void *tls_server_join(const void *const *list, uint32_t n, uint32_t policy);
 
 /* A user more, who calls tls_free() in the end. */
 const void *tls_keep(const void *tls);

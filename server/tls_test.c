@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +21,7 @@
 struct identity {
     X509 *cert;
     EVP_PKEY *key;
-    char cert_pem[2048], key_pem[512];
+    char cert_pem[2048], key_pem[2048];
 };
 
 static void add_extension(X509 *cert, int nid, const char *value)
@@ -42,9 +43,9 @@ static void print_pem(BIO *bio, char *out, size_t cap)
     BIO_free(bio);
 }
 
-static void make_identity(struct identity *who, const char *names)
+static void make_identity_of(struct identity *who, const char *names, EVP_PKEY *key)
 {
-    who->key = EVP_EC_gen("P-256");
+    who->key = key;
     who->cert = X509_new();
     assert_non_null(who->key);
     assert_non_null(who->cert);
@@ -66,6 +67,11 @@ static void make_identity(struct identity *who, const char *names)
     bio = BIO_new(BIO_s_mem());
     PEM_write_bio_PrivateKey(bio, who->key, NULL, NULL, 0, NULL, NULL);
     print_pem(bio, who->key_pem, sizeof who->key_pem);
+}
+
+static void make_identity(struct identity *who, const char *names)
+{
+    make_identity_of(who, names, EVP_EC_gen("P-256"));
 }
 
 static void drop_identity(struct identity *who)
@@ -307,6 +313,7 @@ struct guest {
     const struct identity *shows; /* NULL: no certificate */
     const char *alpn;             /* in wire form; NULL: none */
     int version_max;              /* 0: any */
+    const char *asks_for;         /* by name; NULL: for nobody */
 };
 
 static SSL_CTX *guest_context(const struct guest *g)
@@ -342,6 +349,8 @@ static int receive_guest(struct visit *v, const void *tls, enum tls_talk talk,
     v->context = guest_context(g);
     v->guest = SSL_new(v->context);
     SSL_set_fd(v->guest, v->fd[1]);
+    if (g->asks_for != NULL)
+        SSL_set_tlsext_host_name(v->guest, g->asks_for);
     SSL_set_connect_state(v->guest);
     int error = EAGAIN;
     for (int i = 0; i < 100 && error == EAGAIN; i++) {
@@ -488,6 +497,125 @@ static void a_key_log_has_lines_and_settings_live_as_long_as_streams(void **unus
     drop_identity(&host);
 }
 
+/* Whose certificate a guest is shown. */
+static bool is_shown(const void *tls, const struct guest *g, const struct identity *who)
+{
+    struct visit v;
+    assert_int_equal(receive_guest(&v, tls, TLS_DNS, g), 0);
+    SSL_do_handshake(v.guest);
+    X509 *shown = SSL_get1_peer_certificate(v.guest);
+    bool same = X509_cmp(shown, who->cert) == 0;
+    X509_free(shown);
+    see_off(&v);
+    return same;
+}
+
+static struct outside_tls_server files_of(const struct identity *who)
+{
+    return (struct outside_tls_server){.cert = who->cert_pem, .key = who->key_pem};
+}
+
+static void renewed_certificates_are_for_guests_to_come(void **unused)
+{
+    struct identity old, new;
+    char reason[OUTSIDE_REASON_MAX], text[8], cut[2200];
+    struct visit v;
+    struct guest g = {0};
+    make_identity(&old, "DNS:dns.test");
+    make_identity(&new, "DNS:dns.test");
+    struct outside_tls_server files = files_of(&old);
+    void *tls = tls_server_new(&files, reason);
+    assert_int_equal(receive_guest(&v, tls, TLS_DNS, &g), 0);
+    files.key = new.key_pem;
+    assert_int_equal(tls_server_renew(tls, &files, reason), -1);
+    assert_non_null(strstr(reason, "key"));
+    snprintf(cut, sizeof cut, "%s%.*s", new.cert_pem, 100, old.cert_pem);
+    files.cert = cut; /* whoever writes it is not done with the chain */
+    assert_int_equal(tls_server_renew(tls, &files, reason), -1);
+    assert_true(is_shown(tls, &g, &old));
+    files.cert = new.cert_pem;
+    assert_int_equal(tls_server_renew(tls, &files, reason), 0);
+    assert_non_null(strstr(reason, "DNS:dns.test, good until 20"));
+    assert_true(is_shown(tls, &g, &new));
+    SSL_write(v.guest, "ping", 4);
+    assert_int_equal(tls_read(v.host, text, sizeof text), 4);
+    tls_free(tls);
+    see_off(&v);
+    drop_identity(&old);
+    drop_identity(&new);
+}
+
+static void of_several_certificates_the_guest_names_one(void **unused)
+{
+    enum { EXACT, WILD, RSA, LAST, N };
+    static const char *const names[N] = {"DNS:a.test,DNS:x.wild.test",
+                                         "DNS:*.wild.test", "DNS:rsa.test",
+                                         "DNS:last.test"};
+    static const struct {
+        const char *name;
+        unsigned shown;
+    } rows[] = {
+        {"a.test", EXACT},     {"A.Test", EXACT}, {"x.wild.test", EXACT},
+        {"y.wild.test", WILD}, {"rsa.test", RSA}, {"last.test", LAST},
+        {"other.test", LAST},  {NULL, LAST},      {"wild.test", LAST},
+    };
+    static struct identity who[N];
+    struct identity renewed;
+    void *list[N];
+    char reason[OUTSIDE_REASON_MAX];
+    for (unsigned i = 0; i < N; i++) {
+        make_identity_of(&who[i], names[i],
+                         i == RSA ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
+        struct outside_tls_server files = files_of(&who[i]);
+        list[i] = tls_server_new(&files, reason);
+    }
+    void *tls = tls_server_join((const void *const *)list, N, EXACT);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+            struct guest g = {.asks_for = rows[i].name, .version_max = version};
+            assert_true(is_shown(tls, &g, &who[rows[i].shown]));
+        }
+    }
+    make_identity(&renewed, "DNS:a.test");
+    struct outside_tls_server files = files_of(&renewed);
+    assert_int_equal(tls_server_renew(list[EXACT], &files, reason), 0);
+    for (unsigned i = 0; i < N; i++)
+        tls_free(list[i]); /* the listener keeps them */
+    struct guest g = {.asks_for = "a.test"};
+    assert_true(is_shown(tls, &g, &renewed));
+    tls_free(tls);
+    drop_identity(&renewed);
+    for (unsigned i = 0; i < N; i++)
+        drop_identity(&who[i]);
+}
+
+static void a_name_is_no_way_around_what_guests_are_asked_for(void **unused)
+{
+    struct identity open, closed, known;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&open, "DNS:open.test");
+    make_identity(&closed, "DNS:closed.test");
+    make_identity(&known, "DNS:known.test");
+    struct outside_tls_server lax = files_of(&open), strict = files_of(&closed);
+    strict.client_auth = CLIENT_AUTH_REQUIRE_AND_VERIFY;
+    strict.ca = known.cert_pem;
+    void *list[] = {tls_server_new(&lax, reason), tls_server_new(&strict, reason)};
+    void *tls = tls_server_join((const void *const *)list, 2, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        struct guest g = {.asks_for = i % 2 == 0 ? "open.test" : "closed.test",
+                          .shows = i < 2 ? NULL : &known};
+        struct visit v;
+        assert_int_equal(receive_guest(&v, tls, TLS_DNS, &g) == 0, i >= 2);
+        see_off(&v);
+    }
+    tls_free(tls);
+    tls_free(list[0]);
+    tls_free(list[1]);
+    drop_identity(&open);
+    drop_identity(&closed);
+    drop_identity(&known);
+}
+
 static void a_server_s_files_that_will_not_do_say_why(void **unused)
 {
     struct identity a, b;
@@ -527,6 +655,9 @@ int main(void)
         cmocka_unit_test(a_protocol_is_chosen_and_of_http_one_is_needed),
         cmocka_unit_test(guests_with_old_versions_are_sent_away),
         cmocka_unit_test(a_key_log_has_lines_and_settings_live_as_long_as_streams),
+        cmocka_unit_test(renewed_certificates_are_for_guests_to_come),
+        cmocka_unit_test(of_several_certificates_the_guest_names_one),
+        cmocka_unit_test(a_name_is_no_way_around_what_guests_are_asked_for),
         cmocka_unit_test(a_server_s_files_that_will_not_do_say_why),
     };
     return cmocka_run_group_tests_name("tls", tests, NULL, NULL);

@@ -24,8 +24,29 @@ static void *fake_server_new(const struct outside_tls_server *files, char *reaso
         snprintf(reason, OUTSIDE_REASON_MAX, "the key is not the certificate's");
         return NULL;
     }
+    return (char *)&alive + alive++; /* each is another */
+}
+
+static unsigned renewed, refused;
+
+static int fake_renew(void *tls, const struct outside_tls_server *files, char *reason)
+{
+    bool good = strcmp(files->key, "key") == 0;
+    renewed += good;
+    refused += !good;
+    snprintf(reason, OUTSIDE_REASON_MAX, "%s", good ? "whose" : "no key");
+    return good ? 0 : -1;
+}
+
+/* What of several is joined, and whose policy counts. */
+static uint32_t joined, policy_of_joined;
+
+static void *fake_join(const void *const *list, uint32_t n, uint32_t policy)
+{
+    joined = n;
+    policy_of_joined = policy;
     alive++;
-    return &alive;
+    return &joined;
 }
 
 static void fake_free(void *tls)
@@ -34,6 +55,8 @@ static void fake_free(void *tls)
 }
 
 static const struct outside outside = {.tls_server_new = fake_server_new,
+                                       .tls_server_renew = fake_renew,
+                                       .tls_server_join = fake_join,
                                        .tls_free = fake_free};
 
 static struct plan *load(struct registry *reg, const char *corefile, char *text,
@@ -54,14 +77,19 @@ static struct plan *load(struct registry *reg, const char *corefile, char *text,
 
 static char folder[] = "/tmp/isthmus-tls-XXXXXX";
 
-static void write_file(const char *name)
+static void write_text(const char *name, const char *octets)
 {
     char path[64];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    fputs(name, f);
+    fputs(octets, f);
     fclose(f);
+}
+
+static void write_file(const char *name)
+{
+    write_text(name, name);
 }
 
 static int set_up(void **unused)
@@ -167,6 +195,85 @@ static void blocks_of_one_address_share_what_one_of_them_says(void **unused)
     registry_free(reg);
 }
 
+static void of_several_the_strictest_says_what_clients_show(void **unused)
+{
+    static const struct {
+        const char *first, *second, *third;
+        uint32_t policy;
+    } rows[] = {
+        {"", "", "", 2},
+        {"client_auth require_and_verify", "", "client_auth request", 0},
+        {"", "client_auth require", "client_auth request", 1},
+        {"client_auth request", "client_auth request", "", 1},
+    };
+    struct registry *reg = registry_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char corefile[1024], text[ERROR_ROOM];
+        snprintf(corefile, sizeof corefile,
+                 "(t) {\nroot %s\nwhoami\n}\n"
+                 "tls://a.test {\nimport t\ntls cert key {\n%s\n}\n}\n"
+                 "tls://b.test tls://c.test {\nimport t\ntls cert key {\n%s\n}\n}\n"
+                 "tls://d.test {\nimport t\ntls cert key {\n%s\n}\n}\n",
+                 folder, rows[i].first, rows[i].second, rows[i].third);
+        joined = 0;
+        struct plan *plan = load(reg, corefile, text, sizeof text);
+        assert_string_equal(text, "");
+        assert_int_equal(joined, 3);
+        assert_int_equal(policy_of_joined, rows[i].policy);
+        assert_ptr_equal(plan->servers[0].tls.settings, &joined);
+        plan_free(plan);
+        assert_int_equal(alive, 0);
+    }
+    registry_free(reg);
+}
+
+static void look(struct plan *plan)
+{
+    static uint64_t now_us = 1000000;
+    feeds_due_us(&plan->feeds, now_us);
+    now_us += 60000000;
+    assert_false(feeds_refresh(&plan->feeds, now_us)); /* no worker is concerned */
+}
+
+static void files_that_change_are_taken_when_they_go_together(void **unused)
+{
+    char text[ERROR_ROOM], old[64], new[64];
+    struct registry *reg = registry_new();
+    struct plan *plan = load_in_folder(
+        reg, "tls://. {\nroot %s\ntls cert key ca\nwhoami\n}\n", text, sizeof text);
+    assert_string_equal(text, "");
+    renewed = refused = 0;
+    look(plan);
+    assert_int_equal(renewed + refused, 0);
+    write_text("key", "another");
+    for (unsigned i = 1; i <= 3; i++) {
+        look(plan);
+        assert_int_equal(refused, i); /* it is tried again */
+    }
+    assert_int_equal(renewed, 0);
+    snprintf(old, sizeof old, "%s/key", folder);
+    snprintf(new, sizeof new, "%s/new", folder);
+    assert_int_equal(unlink(old), 0);
+    look(plan); /* between two files */
+    assert_int_equal(renewed, 0);
+    write_file("key");
+    assert_int_equal(rename(old, new), 0);
+    assert_int_equal(symlink(new, old), 0);
+    look(plan);
+    look(plan);
+    assert_int_equal(renewed, 1);
+    write_text("ca", "more");
+    look(plan);
+    look(plan);
+    assert_int_equal(renewed, 2);
+    plan_free(plan);
+    assert_int_equal(alive, 0);
+    unlink(old);
+    rename(new, old);
+    write_file("ca");
+    registry_free(reg);
+}
+
 static void without_it_a_tls_key_is_clear_text(void **unused)
 {
     char text[ERROR_ROOM];
@@ -213,6 +320,8 @@ int main(void)
         cmocka_unit_test(files_and_options_reach_the_listener),
         cmocka_unit_test(a_key_log_lies_under_root),
         cmocka_unit_test(blocks_of_one_address_share_what_one_of_them_says),
+        cmocka_unit_test(of_several_the_strictest_says_what_clients_show),
+        cmocka_unit_test(files_that_change_are_taken_when_they_go_together),
         cmocka_unit_test(without_it_a_tls_key_is_clear_text),
         cmocka_unit_test(what_will_not_do_is_told_with_its_line),
     };

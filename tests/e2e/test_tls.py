@@ -4,6 +4,7 @@
 not do, renewal under open connections, and handshakes that never end."""
 import contextlib
 import functools
+import itertools
 import os
 import re
 import signal
@@ -263,6 +264,65 @@ def test_renewal_under_open_connections():
         check(asked(open_one) is not None, 'the open connection still goes on')
     with TcpClient(Place(server)) as client:
         check(asked(client) is not None, 'a new one is in the clear')
+
+
+def renewals(server):
+    return server.output().count('plugin/tls: Renewed certificate of ')
+
+
+def test_renewed_files_are_taken_as_they_come():
+    """One after the other, as certbot does, and by a link that is turned, as the kubelet does."""
+    pairs = [Identity('dns.test', authority(), names='DNS:dns.test', usage='serverAuth').pem() for _ in range(3)]
+    home = harness.folder('secret')
+    for number, (cert, key) in enumerate(pairs[:2]):
+        os.mkdir(os.path.join(home, f'..{number}'))
+        write(os.path.join(home, f'..{number}', 'tls.crt'), cert)
+        write(os.path.join(home, f'..{number}', 'tls.key'), key)
+    os.symlink('..0', os.path.join(home, '..data'))
+    for name in ('tls.crt', 'tls.key'):
+        os.symlink(f'..data/{name}', os.path.join(home, name))
+    server = TlsServer(f'tls {home}/tls.crt {home}/tls.key {{\n        reload 100ms\n    }}')
+    check(shown(server) in pairs[0][0], 'the first certificate')
+    with TlsClient(server) as open_one:
+        check(asked(open_one) is not None, 'a connection is open')
+        os.symlink('..1', os.path.join(home, '..tmp'))
+        os.rename(os.path.join(home, '..tmp'), os.path.join(home, '..data'))
+        wait_until(lambda: renewals(server) == 1, 30, 'the link is turned')
+        check(shown(server) in pairs[1][0], 'the second certificate')
+        write(os.path.join(home, 'tls.key'), pairs[2][1])
+        wait_until(lambda: 'what was read before stays' in server.output(), 30, 'a key that fits no certificate is told')
+        check(shown(server) in pairs[1][0], 'and the second certificate is shown on')
+        write(os.path.join(home, 'tls.crt'), pairs[2][0])
+        wait_until(lambda: renewals(server) == 2, 30, 'its certificate comes')
+        check(shown(server) in pairs[2][0], 'the third certificate')
+        check(asked(open_one) is not None, 'the open connection goes on')
+        check(is_served(server), 'a new one is answered')
+    equal(server.output().count('what was read before stays'), 1, 'told once')
+    check('dns.test, good until 20' in server.output(), 'the log says until when')
+
+
+# ---- several certificates ----
+
+def test_certificates_are_chosen_by_the_name_the_client_asks_for():
+    """Blocks of one address; the questions go to the block of their name, whatever the certificate."""
+    names = ('a.test', 'b.test', 'c.test')
+    hosts = {name: Identity(name, authority(), names=f'DNS:{name}', usage='serverAuth') for name in names}
+    port = free_port()
+    server = Isthmus('.:@PORT@ {\n    bind 127.0.0.1\n}\n' + ''.join(
+        f'tls://{name}:{port} {{\n    bind 127.0.0.1\n    tls {who.cert} {who.key}\n    hosts {{\n        192.0.2.{i} {name}\n    }}\n}}\n'
+        for i, (name, who) in enumerate(hosts.items(), 1)))
+    server.tls_port = port
+    context = client_context()
+    for name, asks_for in itertools.product(names, names):
+        with TcpClient(Place(server)) as client:
+            client.sock = context.wrap_socket(client.sock, server_hostname=name)
+            reply = asked(client, asks_for)
+            equal(reply.data, [f'192.0.2.{1 + names.index(asks_for)}'], f'{asks_for} over a connection to {name}')
+    context.check_hostname = False
+    for asks_for in (None, 'nobody.test'):
+        with TcpClient(Place(server)) as client:
+            client.sock = context.wrap_socket(client.sock, server_hostname=asks_for)
+            check(ssl.DER_cert_to_PEM_cert(client.sock.getpeercert(True)) in hosts['c.test'].pem()[0], 'otherwise the last in the file')
 
 
 # ---- hostile ----
