@@ -72,6 +72,14 @@ int error_at(struct errors *errs, struct where at, const char *fmt, ...)
     return -1;
 }
 
+void errors_add(struct errors *errs, const struct errors *more)
+{
+    uint32_t told = errors_told(more);
+    for (uint32_t i = 0; i < told; i++)
+        error_at(errs, more->list[i].at, "%s", more->list[i].text);
+    errs->n += more->n - told;
+}
+
 void errors_print(const struct errors *errs, FILE *out)
 {
     uint32_t told = errors_told(errs);

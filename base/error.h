@@ -43,6 +43,9 @@ void errors_release(struct errors *errs);
 int error_at(struct errors *errs, struct where at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Adds those of another list, which keeps them. */
+void errors_add(struct errors *errs, const struct errors *more);
+
 /* Writes every error as a line of its own, then "and N more" where some were only
  * counted. */
 void errors_print(const struct errors *errs, FILE *out);

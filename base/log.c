@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/error.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -352,6 +354,18 @@ void log_line(enum log_level level, const char *fmt, ...)
     va_end(args);
     line_end(&line);
     line_put(&line);
+}
+
+void log_errors(enum log_level level, const char *prefix, const struct errors *errs)
+{
+    uint32_t told = errs->n < errs->list_cap ? errs->n : errs->list_cap;
+    for (uint32_t i = 0; i < told; i++) {
+        const struct error *e = &errs->list[i];
+        if (e->at.line > 0)
+            log_line(level, "%s: %s:%u - %s", prefix, e->at.file, e->at.line, e->text);
+        else
+            log_line(level, "%s: %s", prefix, e->text);
+    }
 }
 
 void log_raw(const char *from, size_t len)

@@ -40,6 +40,11 @@ enum log_level log_least(void);
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A line for each error that is told: `PREFIX: FILE:LINE - TEXT`, or without a place
+ * `PREFIX: TEXT`. */
+struct errors;
+void log_errors(enum log_level level, const char *prefix, const struct errors *errs);
+
 /* A line as it is, with no level before it (banner, the `log` plugin's own formats). */
 void log_raw(const char *line, size_t len);
 

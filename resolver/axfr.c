@@ -53,9 +53,19 @@ const char *axfr_reason(const struct axfr *a)
     return a->reason;
 }
 
+void axfr_seal(struct axfr *a)
+{
+    if (zonedata_seal(a->data) < 0)
+        return;
+    a->zone->data = a->data;
+    a->zone->serial = zonedata_times(zonedata_soa(a->data)).serial;
+}
+
 struct zone *axfr_take(struct axfr *a)
 {
     struct zone *z = a->zone;
+    if (z == NULL || z->data == NULL)
+        return NULL;
     a->zone = NULL;
     return z;
 }
@@ -127,16 +137,6 @@ static enum axfr_verdict take_first(struct axfr *a, const struct rr *rr)
     return a->soa == NULL ? bad(a, "out of memory") : AXFR_MORE;
 }
 
-static enum axfr_verdict finish(struct axfr *a)
-{
-    a->done = true;
-    if (zonedata_seal(a->data) < 0)
-        return bad(a, "out of memory");
-    a->zone->data = a->data;
-    a->zone->serial = zonedata_times(zonedata_soa(a->data)).serial;
-    return AXFR_DONE;
-}
-
 static enum axfr_verdict take_soa(struct axfr *a, const struct rr *rr,
                                   const struct name *owner)
 {
@@ -149,7 +149,8 @@ static enum axfr_verdict take_soa(struct axfr *a, const struct rr *rr,
     /* In any case: servers may compress against another spelling. */
     if (memcmp(a->rdata + len - 20, a->soa + len - 20, 20) != 0)
         return bad(a, "another SOA at the end than at the beginning");
-    return finish(a);
+    a->done = true;
+    return AXFR_DONE;
 }
 
 static enum axfr_verdict take_record(struct axfr *a, const struct rr *rr)

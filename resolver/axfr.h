@@ -3,6 +3,7 @@
  *
  *     a = axfr_new(&apex, id);
  *     switch (axfr_message(a, message)) ...      // until AXFR_DONE or AXFR_BAD
+ *     axfr_seal(a);                              // on another thread
  *     zone = axfr_take(a);
  *     axfr_free(a);
  *
@@ -28,7 +29,10 @@ enum axfr_verdict axfr_message(struct axfr *a, struct span message);
 /* After AXFR_BAD: what is wrong. */
 const char *axfr_reason(const struct axfr *a);
 
-/* After AXFR_DONE: the zone, with one use, once. */
+/* After AXFR_DONE: puts the records in order, which takes its time. On any thread. */
+void axfr_seal(struct axfr *a);
+
+/* After that: the zone, with one use, once. NULL: no memory. */
 struct zone *axfr_take(struct axfr *a);
 
 uint32_t axfr_records(const struct axfr *a);

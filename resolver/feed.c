@@ -9,6 +9,7 @@ struct feed *feed_new(struct feeds *all, struct arena *a,
     if (f == NULL)
         return NULL;
     f->source = *source;
+    f->all = all;
     atomic_init(&f->value, NULL);
     f->next = all->list;
     all->list = f;
@@ -49,6 +50,35 @@ void feed_refresh(struct feed *f)
     f->source.look(f, f->source.context);
 }
 
+void feed_read(struct feed *f)
+{
+    struct feeds *all = f->all;
+    if (f->reading)
+        return;
+    f->reading = true;
+    all->reading_n++;
+    if (all->run != NULL)
+        all->run(f, all->runner);
+    else if (!all->later)
+        feed_done(f, f->source.read(f->source.context));
+}
+
+void feed_stop(struct feed *f)
+{
+    f->source.interval_us = 0;
+    if (f->reading && f->all->run == NULL) {
+        f->reading = false;
+        f->all->reading_n--;
+    }
+}
+
+void feed_done(struct feed *f, void *reading)
+{
+    f->reading = false;
+    f->all->reading_n--;
+    f->source.take(f, f->source.context, reading);
+}
+
 const void *feed_get(const struct feed *f)
 {
     const struct feed_value *v = atomic_load_explicit(&f->value, memory_order_acquire);
@@ -56,6 +86,17 @@ const void *feed_get(const struct feed *f)
 }
 
 /* ---- the control thread ---- */
+
+void feeds_begin(struct feeds *all, void (*run)(struct feed *f, void *runner),
+                 void *runner)
+{
+    all->run = run;
+    all->runner = runner;
+    for (struct feed *f = all->list; f != NULL; f = f->next) {
+        if (f->reading)
+            run(f, runner);
+    }
+}
 
 /* The first look is the setup's, hence an interval passes before the second. */
 static void feed_set_due(struct feed *f, uint64_t now_us)
@@ -69,7 +110,8 @@ bool feeds_refresh(struct feeds *all, uint64_t now_us)
     bool replaced = false;
     for (struct feed *f = all->list; f != NULL; f = f->next) {
         if (f->due_us != 0 && f->due_us <= now_us) {
-            feed_refresh(f);
+            if (!f->reading)
+                feed_refresh(f);
             feed_set_due(f, now_us);
         }
         replaced = replaced || f->replaced != NULL;

@@ -33,7 +33,8 @@ struct rig {
 static void begin(struct rig *r, int64_t interval_us)
 {
     *r = (struct rig){.file = {.changed = true}};
-    struct feed_source source = {interval_us, look, &r->file};
+    struct feed_source source = {
+        .interval_us = interval_us, .look = look, .context = &r->file};
     arena_init(&r->arena, NULL, 0);
     r->feed = feed_new(&r->feeds, &r->arena, &source);
     assert_non_null(r->feed);
@@ -117,6 +118,88 @@ static void without_an_interval_nothing_is_ever_due(void **unused)
     end(&r);
 }
 
+/* ---- what takes long ---- */
+
+static void *read_slowly(void *context)
+{
+    struct file *file = context;
+    return &file->looks;
+}
+
+static void take(struct feed *f, void *context, void *reading)
+{
+    struct file *file = context;
+    assert_ptr_equal(reading, &file->looks);
+    look(f, file);
+}
+
+static void decide(struct feed *f, void *context)
+{
+    feed_read(f);
+}
+
+static void begin_slow(struct rig *r, bool later)
+{
+    struct feed_source slow = {.interval_us = 1000,
+                               .look = decide,
+                               .context = &r->file,
+                               .read = read_slowly,
+                               .take = take};
+    begin(r, 1000);
+    r->feed->source = slow;
+    r->feeds.later = later;
+}
+
+static void run(struct feed *f, void *runner)
+{
+    *(unsigned *)runner += 1;
+}
+
+static void without_a_runner_it_is_read_at_once(void **unused)
+{
+    struct rig r;
+    begin_slow(&r, false);
+    feed_refresh(r.feed);
+    assert_string_equal(feed_get(r.feed), "reading 1");
+    assert_int_equal(r.feeds.reading_n, 0);
+    end(&r);
+}
+
+static void a_runner_reads_it_once_at_a_time(void **unused)
+{
+    struct rig r;
+    unsigned runs = 0;
+    begin_slow(&r, true);
+    feed_refresh(r.feed);
+    assert_int_equal(r.feeds.reading_n, 1);
+    assert_null(feed_get(r.feed));
+    feeds_begin(&r.feeds, run, &runs);
+    feeds_due_us(&r.feeds, 1);
+    feeds_refresh(&r.feeds, 5000); /* is due, but still being read */
+    assert_int_equal(runs, 1);
+    assert_int_equal(feeds_due_us(&r.feeds, 5000), 6000);
+    feed_done(r.feed, &r.file.looks);
+    assert_string_equal(feed_get(r.feed), "reading 1");
+    feeds_refresh(&r.feeds, 6000);
+    assert_int_equal(runs, 2);
+    feed_done(r.feed, &r.file.looks);
+    assert_true(feeds_refresh(&r.feeds, 6001));
+    end(&r);
+}
+
+static void what_is_stopped_is_not_read_later(void **unused)
+{
+    struct rig r;
+    unsigned runs = 0;
+    begin_slow(&r, true);
+    feed_refresh(r.feed);
+    feed_stop(r.feed);
+    assert_int_equal(r.feeds.reading_n, 0);
+    feeds_begin(&r.feeds, run, &runs);
+    assert_int_equal(runs, 0);
+    end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +209,9 @@ int main(void)
         cmocka_unit_test(a_replaced_value_stays_until_it_is_reclaimed),
         cmocka_unit_test(what_has_not_changed_keeps_its_value),
         cmocka_unit_test(without_an_interval_nothing_is_ever_due),
+        cmocka_unit_test(without_a_runner_it_is_read_at_once),
+        cmocka_unit_test(a_runner_reads_it_once_at_a_time),
+        cmocka_unit_test(what_is_stopped_is_not_read_later),
     };
     return cmocka_run_group_tests_name("feed", tests, NULL, NULL);
 }

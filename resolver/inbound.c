@@ -80,7 +80,7 @@ struct inbound_use *inbound_use(struct setup *s, const struct name *apex,
 {
     struct inbound_use *use = arena_alloc(s->arena, sizeof *use);
     struct primaries p = {.apex = apex, .list = primaries, .n = n};
-    struct feed_source source = {0, look, NULL};
+    struct feed_source source = {.interval_us = 0, .look = look};
     struct feed *feed = feed_new(&s->plan->feeds, s->arena, &source);
     struct inbound *z = use == NULL || feed == NULL ? NULL : claim(s, &p);
     if (z == NULL) {

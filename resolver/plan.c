@@ -357,6 +357,8 @@ struct plan *plan_build(struct config *config, struct registry *reg,
     p->config = config;
     p->registry = reg;
     p->outside = flags->outside;
+    p->errs = errs;
+    p->feeds.later = flags->read_later;
     p->uses = 1;
     retirement_init(&p->retirement, flags->epoch + 1);
     uint32_t before = errs->n;
@@ -365,6 +367,7 @@ struct plan *plan_build(struct config *config, struct registry *reg,
         error_at(errs, (struct where){0}, "out of memory");
     if (errs->n == before && !config->flawed) {
         clusters_publish(p);
+        p->errs = NULL;
         return p;
     }
     plan_free(p);

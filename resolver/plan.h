@@ -130,6 +130,7 @@ struct plan_reload {
 struct plan {
     struct arena arena;
     struct config *config; /* owned */
+    struct errors *errs;   /* of set-up; NULL once it is over: then errors are logged */
     struct registry *registry;
     const struct outside *outside; /* for set-up; may be NULL */
     struct plan_block *blocks;
@@ -166,13 +167,16 @@ struct plan_hold {
 };
 
 struct plan_flags {
-    uint64_t epoch;                /* of the orders given so far */
-    uint16_t dns_port;             /* -dns.port: for dns:// keys without a port */
+    uint64_t epoch;    /* of the orders given so far */
+    bool read_later;   /* files that take long are read after feeds_begin() */
+    uint16_t dns_port; /* -dns.port: for dns:// keys without a port */
     const struct outside *outside; /* outlives all plans; NULL: nothing can be asked */
 };
 
-/* Builds from `config`, which the plan then owns, also on failure. Returns NULL after
- * adding errors, all of them, and for a flawed config always. */
+/* Builds from `config`, which the plan then owns, also on failure. With `read_later`
+ * set-up is over when nothing is read any more (feeds.reading_n), and plan->errs is the
+ * caller's. Returns NULL after adding errors, all of them, and for a flawed config
+ * always. */
 struct plan *plan_build(struct config *config, struct registry *reg,
                         const struct plan_flags *flags, struct errors *errs);
 void plan_free(struct plan *p);

@@ -1,9 +1,10 @@
 #include "resolver/zone.h"
 
-#include "config/source.h"
+#include "base/log.h"
 #include "resolver/plan.h"
 #include "resolver/zonefile.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* ---- life ---- */
@@ -29,8 +30,8 @@ static int read_data(struct zone *z, struct source from, struct errors *errs)
     return 0;
 }
 
-struct zone *zone_read(const char *path, const struct name *apex, struct where at,
-                       struct errors *errs)
+static struct zone *read_zone(const char *path, const struct name *apex,
+                              struct where at, struct errors *errs)
 {
     struct arena scratch;
     struct source from = {.file = path};
@@ -45,6 +46,40 @@ struct zone *zone_read(const char *path, const struct name *apex, struct where a
     }
     arena_release(&scratch);
     return z;
+}
+
+void zone_read(struct zone_reading *out, const char *path, const struct name *apex,
+               struct where at)
+{
+    struct source_stamp after;
+    *out = (struct zone_reading){0};
+    errors_init(&out->errs);
+    source_stamp(path, &out->stamp);
+    out->zone = read_zone(path, apex, at, &out->errs);
+    out->whole =
+        source_stamp(path, &after) == 0 && source_stamp_equal(&out->stamp, &after);
+}
+
+void zone_reading_release(struct zone_reading *r)
+{
+    zone_done(r->zone);
+    errors_release(&r->errs);
+    r->zone = NULL;
+}
+
+int zone_parse_upstream(struct reader *rd, void *state)
+{
+    reader_args(rd);
+    return 0;
+}
+
+void zone_log_reloaded(const char *plugin, const struct zone *z, const char *path)
+{
+    char apex[NAME_TEXT_MAX];
+    name_print(z->apex.wire, apex);
+    log_info("plugin/%s: Successfully reloaded zone \"%s\" in \"%s\" with %" PRIu32
+             " SOA serial",
+             plugin, apex, path, z->serial);
 }
 
 void zone_use(struct zone *z)

@@ -1,8 +1,8 @@
 /* A zone as the plugins that serve zones share it: `file`, `auto` and `secondary`
  * answer from it, `transfer` sends it.
  *
- *     struct zone *z = zone_read("db.example.org", &apex, at, &errs);
- *     ...
+ *     zone_read(&reading, "db.example.org", &apex, at);
+ *     ... reading.zone ...
  *     return zone_answer(q, z, &fall);       // a hook, on a worker
  *     zone_done(z);
  *
@@ -12,6 +12,8 @@
 #define ISTHMUS_RESOLVER_ZONE_H
 
 #include "base/error.h"
+#include "config/reader.h"
+#include "config/source.h"
 #include "resolver/fall.h"
 #include "resolver/feed.h"
 #include "resolver/query.h"
@@ -30,10 +32,33 @@ struct zone {
 /* Without data, with one use. NULL: no memory. */
 struct zone *zone_new(const struct name *apex);
 
-/* From a zone file, with one use. NULL after adding errors: all of them, each at its
- * line; for a file that cannot be read at `at`. */
-struct zone *zone_read(const char *path, const struct name *apex, struct where at,
-                       struct errors *errs);
+#define ZONE_RELOAD_US INT64_C(60000000) /* between looks at zone files, by default */
+
+/* A zone file as it was read. */
+struct zone_reading {
+    struct zone *zone;         /* with one use; NULL: `errs` has why */
+    struct source_stamp stamp; /* of the file before */
+    bool whole;                /* nobody wrote to it meanwhile */
+    struct errors
+        errs; /* all, each at its line; of a file that cannot be read at `at` */
+};
+
+/* On any thread. Ends with zone_reading_release(), which takes the zone along unless it
+ * was taken out. */
+void zone_read(struct zone_reading *out, const char *path, const struct name *apex,
+               struct where at);
+void zone_reading_release(struct zone_reading *r);
+
+/* For an option `upstream` of old Corefiles, which changes nothing. */
+int zone_parse_upstream(struct reader *rd, void *state);
+#define ZONE_OPTION_UPSTREAM                                                           \
+    {                                                                                  \
+        .name = "upstream", .kind = OPTION_CUSTOM, .parse = zone_parse_upstream,       \
+        .args = "[...]", .help = "of old Corefiles; changes nothing"                   \
+    }
+
+/* The line about a zone that has taken the place of another. */
+void zone_log_reloaded(const char *plugin, const struct zone *z, const char *path);
 
 void zone_use(struct zone *z);
 void zone_done(struct zone *z); /* NULL is fine */

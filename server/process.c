@@ -339,6 +339,7 @@ static void serve(struct process *p)
     uv_run(&p->loop, UV_RUN_DEFAULT);
     notifier_stop(&p->notifier);
     receiver_stop(&p->receiver);
+    reload_settle(&p->reload);
     if (p->args->pidfile != NULL)
         unlink(p->args->pidfile);
 }

@@ -15,12 +15,13 @@
 #define HANDLES 2
 
 /* One zone being asked for. The handles are those of one primary; they are opened anew
- * for the next. */
+ * for the next. What is sealed counts as one. */
 struct fetch {
     uv_tcp_t tcp;
     uv_timer_t timer;
     uv_connect_t connect;
     uv_write_t write;
+    uv_work_t seal;
     struct receiver *receiver;
     struct inbound *zone; /* a claim of our own */
     struct fetch *next;
@@ -28,6 +29,7 @@ struct fetch {
     uint32_t primary; /* in hand */
     bool current;     /* a primary has said that ours is the newest */
     bool ending;      /* no further primary */
+    bool whole;       /* nothing more is taken from this one */
     uint16_t id;
     uint64_t begun_us;
     struct axfr *axfr; /* NULL: the SOA was asked for */
@@ -69,9 +71,8 @@ static void finish(struct fetch *f)
         r->changed(r->context);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void end_primary(struct fetch *f)
 {
-    struct fetch *f = handle->data;
     if (--f->handles > 0)
         return;
     frames_release(&f->in);
@@ -86,6 +87,11 @@ static void on_closed(uv_handle_t *handle)
     else if (f->zone->busy)
         inbound_failed(f->zone, turn_clock_us(), draw());
     finish(f);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    end_primary(handle->data);
 }
 
 static void close_primary(struct fetch *f)
@@ -167,6 +173,10 @@ static void take_zone(struct fetch *f)
 {
     char apex[NAME_TEXT_MAX], who[ADDR_TEXT_MAX];
     struct zone *zone = axfr_take(f->axfr);
+    if (zone == NULL) {
+        give_up(f, "out of memory");
+        return;
+    }
     name_print(f->zone->apex.wire, apex);
     addr_print(&f->zone->primaries[f->primary], who);
     log_info("plugin/secondary: Transferred: %s from %s: %" PRIu32
@@ -183,6 +193,35 @@ static void take_zone(struct fetch *f)
     close_primary(f);
 }
 
+static void seal(uv_work_t *work)
+{
+    struct fetch *f = work->data;
+    axfr_seal(f->axfr);
+}
+
+static void on_sealed(uv_work_t *work, int status)
+{
+    struct fetch *f = work->data;
+    if (!f->ending)
+        take_zone(f);
+    end_primary(f);
+}
+
+/* The primary is heard no more. Without a thread it is done here. */
+static void seal_zone(struct fetch *f)
+{
+    f->whole = true;
+    uv_read_stop((uv_stream_t *)&f->tcp);
+    uv_timer_stop(&f->timer);
+    f->seal.data = f;
+    if (uv_queue_work(f->receiver->loop, &f->seal, seal, on_sealed) == 0) {
+        f->handles++;
+        return;
+    }
+    axfr_seal(f->axfr);
+    take_zone(f);
+}
+
 static void take_message(struct fetch *f, struct span message)
 {
     if (f->axfr == NULL) {
@@ -197,7 +236,7 @@ static void take_message(struct fetch *f, struct span message)
             uv_timer_start(&f->timer, on_silent, FETCH_STALL_MS, 0);
         break;
     case AXFR_DONE:
-        take_zone(f);
+        seal_zone(f);
         break;
     case AXFR_BAD:
         give_up(f, axfr_reason(f->axfr));
@@ -213,6 +252,11 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init((char *)at, at == NULL ? 0 : (unsigned)len);
 }
 
+static bool is_heard(const struct fetch *f)
+{
+    return !f->whole && !uv_is_closing((const uv_handle_t *)&f->tcp);
+}
+
 static void on_octets(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct fetch *f = stream->data;
@@ -224,9 +268,9 @@ static void on_octets(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     in = frames_got(&f->in, (const uint8_t *)buf->base, (size_t)n);
-    while (!uv_is_closing((uv_handle_t *)stream) && frames_next(&in, &message))
+    while (is_heard(f) && frames_next(&in, &message))
         take_message(f, message);
-    if (!uv_is_closing((uv_handle_t *)stream) && frames_keep(&f->in, in) < 0)
+    if (is_heard(f) && frames_keep(&f->in, in) < 0)
         give_up(f, "out of memory");
 }
 
@@ -249,6 +293,7 @@ static void try_primary(struct fetch *f)
     uv_loop_t *loop = f->receiver->loop;
     f->in = (struct frames){0};
     f->handles = HANDLES;
+    f->whole = false;
     f->begun_us = turn_clock_us();
     uv_tcp_init(loop, &f->tcp);
     uv_timer_init(loop, &f->timer);

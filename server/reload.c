@@ -43,6 +43,7 @@ int reload_init(struct reload *r, const struct arguments *args, uv_async_t *wake
         return -1;
     r->started_us = turn_clock_us();
     errors_init(&r->failure);
+    errors_init(&r->next_errs);
     r->registry = registry_new();
     r->quota = quota_new(TCP_CLIENTS_MAX, TCP_CLIENTS_PER_ADDRESS);
     if (r->registry != NULL && r->quota != NULL && uv_mutex_init(&r->lock) == 0)
@@ -59,7 +60,6 @@ static void retire_plan(struct plan *plan, void *context)
 {
     struct reload_retired *retired = context;
     struct reload *r = retired->reload;
-    retired->plan = plan;
     uv_mutex_lock(&r->lock);
     retired->next = r->retired;
     r->retired = retired;
@@ -91,13 +91,59 @@ static bool is_from_stdin(const struct reload *r)
     return r->args->conf != NULL && strcmp(r->args->conf, "stdin") == 0;
 }
 
+/* A file that is read on another thread, which keeps the plan. */
+struct reload_reading {
+    uv_work_t work;
+    struct reload *reload;
+    struct plan *plan;
+    struct feed *feed;
+    void *reading;
+};
+
+static void read_feed(uv_work_t *work)
+{
+    struct reload_reading *one = work->data;
+    one->reading = one->feed->source.read(one->feed->source.context);
+}
+
+static void on_read(uv_work_t *work, int status)
+{
+    struct reload_reading *one = work->data;
+    one->reload->readings_n--;
+    feed_done(one->feed, one->reading);
+    plan_done(one->plan);
+    uv_async_send(one->reload->wake);
+    free(one);
+}
+
+/* Without memory for a thread it is read here. */
+static void start_reading(struct feed *f, void *runner)
+{
+    const struct reload_retired *of = runner;
+    struct reload *r = of->reload;
+    struct reload_reading *one = malloc(sizeof *one);
+    if (one != NULL) {
+        *one = (struct reload_reading){.reload = r, .plan = of->plan, .feed = f};
+        one->work.data = one;
+    }
+    if (one == NULL || uv_queue_work(r->wake->loop, &one->work, read_feed, on_read)) {
+        free(one);
+        feed_done(f, f->source.read(f->source.context));
+        return;
+    }
+    plan_use(of->plan);
+    r->readings_n++;
+}
+
 /* Takes `config`; NULL: it could not be read, and why is in `errs`. */
 static struct plan *build(struct reload *r, struct config *config, struct errors *errs)
 {
     if (config == NULL)
         return NULL;
-    struct plan_flags flags = {
-        .epoch = r->epoch, .dns_port = r->args->dns_port, .outside = &r->outside};
+    struct plan_flags flags = {.epoch = r->epoch,
+                               .read_later = r->plan != NULL,
+                               .dns_port = r->args->dns_port,
+                               .outside = &r->outside};
     struct plan *plan = plan_build(config, r->registry, &flags, errs);
     if (plan == NULL)
         return NULL;
@@ -107,7 +153,7 @@ static struct plan *build(struct reload *r, struct config *config, struct errors
         error_at(errs, nowhere, "out of memory");
         return NULL;
     }
-    retired->reload = r;
+    *retired = (struct reload_retired){.reload = r, .plan = plan};
     plan->unused = retire_plan;
     plan->tell = wake_control;
     plan->unused_context = retired;
@@ -179,6 +225,7 @@ int reload_first(struct reload *r, struct errors *errs)
     r->plan = build(r, config, errs);
     if (r->plan == NULL)
         return -1;
+    feeds_begin(&r->plan->feeds, start_reading, r->plan->unused_context);
     log_enable_debug(r->plan->debug);
     r->loaded_us = turn_clock_us();
     drains_apply(&r->drains, r->plan);
@@ -238,25 +285,18 @@ static void give_order(struct reload *r, struct plan *plan,
         worker_give(r->workers[i], &r->order);
 }
 
-/* The plan with its new sockets, or errors. Takes `config`. */
-static struct plan *prepare(struct reload *r, struct config *config,
-                            struct errors *errs)
+/* The new sockets of a plan. 0, or -1 after adding errors. */
+static int open_sockets(struct reload *r, struct plan *plan, struct errors *errs)
 {
-    struct plan *plan = build(r, config, errs);
-    if (plan == NULL)
-        return NULL;
     struct listen_from from = {.old = r->listeners, .inherited = &r->inherited};
     r->listeners_next = listen_open(plan, &from, r->workers_n, errs);
-    if (r->listeners_next != NULL) {
-        if (admin_prepare(&r->admin, plan, errs) == 0) {
-            drains_apply(&r->drains, plan);
-            return plan;
-        }
-        listen_free(r->listeners_next);
-        r->listeners_next = NULL;
-    }
-    plan_done(plan);
-    return NULL;
+    if (r->listeners_next == NULL)
+        return -1;
+    if (admin_prepare(&r->admin, plan, errs) == 0)
+        return 0;
+    listen_free(r->listeners_next);
+    r->listeners_next = NULL;
+    return -1;
 }
 
 static void forget_failure(struct reload *r)
@@ -272,13 +312,7 @@ static void log_failure(struct reload *r, struct errors *errs, const char *signa
                            ? "Restart failed"
                            : "plugin/reload: Corefile changed but reload failed";
     r->facts.reload_failures++;
-    for (uint32_t i = 0; i < errs->n && i < ERRORS_MAX && errs->list != NULL; i++) {
-        const struct error *e = &errs->list[i];
-        if (e->at.file != NULL && e->at.line > 0)
-            log_error("%s: %s:%u - %s", form, e->at.file, e->at.line, e->text);
-        else
-            log_error("%s: %s", form, e->text);
-    }
+    log_errors(LOG_ERROR, form, errs);
     if (signal != NULL)
         log_error("%s: %u error%s, the old configuration stays in use", signal, errs->n,
                   errs->n == 1 ? "" : "s");
@@ -287,30 +321,51 @@ static void log_failure(struct reload *r, struct errors *errs, const char *signa
     errors_init(errs);
 }
 
-/* Goes over to what was read, or says why not. Takes `config`. */
-static void begin(struct reload *r, struct config *config, struct errors *errs,
-                  const char *signal)
+/* Goes over to the next plan once all its files are read, or says why not. */
+static void go_over(struct reload *r)
 {
-    log_info("Reloading");
-    struct plan *plan = prepare(r, config, errs);
-    if (plan == NULL) {
-        log_failure(r, errs, signal);
+    struct plan *plan = r->next;
+    if (plan == NULL || plan->feeds.reading_n > 0 || r->busy)
+        return;
+    r->next = NULL;
+    plan->errs = NULL;
+    if (r->next_errs.n > 0 || open_sockets(r, plan, &r->next_errs) < 0) {
+        plan_done(plan);
+        log_failure(r, &r->next_errs, r->next_signal);
     } else {
         if (workers_for(plan) != r->workers_n)
             log_warning(
                 "Reloading: %u workers go on; a changed multisocket takes effect "
                 "at the next start",
                 r->workers_n);
+        drains_apply(&r->drains, plan);
         give_order(r, plan, r->listeners_next);
     }
     log_enable_debug(r->plan->debug);
+}
+
+/* Takes `config`. */
+static void begin(struct reload *r, struct config *config, struct errors *errs,
+                  const char *signal)
+{
+    log_info("Reloading");
+    r->next = build(r, config, errs);
+    if (r->next == NULL) {
+        log_failure(r, errs, signal);
+        log_enable_debug(r->plan->debug);
+        return;
+    }
+    r->next_signal = signal;
+    r->next->errs = &r->next_errs;
+    feeds_begin(&r->next->feeds, start_reading, r->next->unused_context);
+    go_over(r);
 }
 
 void reload_begin(struct reload *r, const char *signal)
 {
     struct errors errs;
     struct config *config = NULL;
-    if (r->busy) {
+    if (r->busy || r->next != NULL) {
         r->again = signal;
         return;
     }
@@ -327,14 +382,14 @@ void reload_begin(struct reload *r, const char *signal)
 
 bool reload_is_going_on(const struct reload *r)
 {
-    return r->again != NULL || (r->busy && r->order.plan != r->plan);
+    return r->again != NULL || r->next != NULL || (r->busy && r->order.plan != r->plan);
 }
 
 void reload_look(struct reload *r)
 {
     struct errors errs;
     struct config *config;
-    if (r->busy || is_from_stdin(r))
+    if (r->busy || r->next != NULL || is_from_stdin(r))
         return;
     errors_init(&errs);
     if (read_file(r, &config, &errs) && !is_in_use(r)) {
@@ -379,7 +434,8 @@ void reload_poll(struct reload *r)
     if (r->busy && atomic_load(&r->order.left) == 0)
         finish(r);
     free_retired(r);
-    if (r->again != NULL && !r->busy) {
+    go_over(r);
+    if (r->again != NULL && !r->busy && r->next == NULL) {
         const char *signal = r->again;
         r->again = NULL;
         reload_begin(r, signal);
@@ -427,6 +483,12 @@ uint64_t reload_refresh(struct reload *r, uint64_t now_us)
 
 /* ---- the end ---- */
 
+void reload_settle(struct reload *r)
+{
+    while (r->readings_n > 0)
+        uv_run(r->wake->loop, UV_RUN_ONCE);
+}
+
 void reload_release(struct reload *r)
 {
     for (unsigned i = 0; i < r->workers_n; i++)
@@ -435,6 +497,8 @@ void reload_release(struct reload *r)
     admin_release(&r->admin);
     if (r->busy && r->order.plan != r->plan)
         plan_done(r->order.plan);
+    if (r->next != NULL)
+        plan_done(r->next);
     if (r->plan != NULL)
         plan_done(r->plan);
     free_retired(r);
@@ -443,6 +507,7 @@ void reload_release(struct reload *r)
     drains_release(&r->drains);
     inherited_release(&r->inherited);
     errors_release(&r->failure);
+    errors_release(&r->next_errs);
     uv_mutex_destroy(&r->lock);
     quota_free(r->quota);
     registry_free(r->registry);

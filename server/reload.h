@@ -6,8 +6,9 @@
  * nothing reload_start_workers(&r, &errs); reload_begin(&r);                        //
  * SIGUSR1 reload_poll(&r);                         // whenever `wake` fires
  *
- * A new plan is built here, on the control thread, and opens only addresses that are
- * new; any error leaves all as it was. Then every worker is told and goes over between
+ * A new plan is built here, on the control thread; files that may be large are read on
+ * others meanwhile. Once all is read it opens only addresses that are new; any error
+ * leaves all as it was. Then every worker is told and goes over between
  * two turns: queries begun under the old plan end under it. The old one is freed when
  * the last of them has ended. Requests that come meanwhile make one more reload
  * afterwards, however many. */
@@ -41,7 +42,11 @@ struct reload {
     struct listen_set *listeners;      /* in use */
     struct listen_set *listeners_next; /* while workers go over */
     struct worker_order order;
-    uint64_t epoch; /* of the last order; each has the next */
+    uint64_t epoch;          /* of the last order; each has the next */
+    struct plan *next;       /* whose files are being read; NULL: none */
+    const char *next_signal; /* why it is loaded; NULL: its file has changed */
+    struct errors next_errs;
+    unsigned readings_n; /* files being read, of any plan */
     struct outside outside;
     bool busy;                /* workers are going over */
     const char *again;        /* asked for meanwhile, by this signal; NULL = not */
@@ -84,8 +89,11 @@ bool reload_is_going_on(const struct reload *r);
 /* Loads anew if the file says something else than when it was last tried. */
 void reload_look(struct reload *r);
 
-/* Finishes what workers have done their part of. */
+/* Finishes what workers, and threads that read, have done their part of. */
 void reload_poll(struct reload *r);
+
+/* Waits for files that are being read; the loop runs meanwhile. */
+void reload_settle(struct reload *r);
 
 /* Has plugins look at the files they read, where it is due, and workers take over what
  * is new. Returns when it is needed next, on the clock of `now_us`; UINT64_MAX: not

@@ -280,7 +280,7 @@ static void config(struct json_out *j, const struct reload *r, uint64_t now_us)
     free(path);
     json_text(j, "sha512", r->digest);
     json_number(j, "age_s", (int64_t)((now_us - r->loaded_us) / 1000000));
-    json_bool(j, "reloading", r->busy);
+    json_bool(j, "reloading", r->busy || r->next != NULL);
     json_number(j, "reload_failures", (int64_t)r->facts.reload_failures);
     if (r->failure.n > 0)
         status_errors(j, "refused", &r->failure);

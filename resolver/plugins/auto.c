@@ -13,7 +13,6 @@
 #include "resolver/plugin.h"
 
 #include "base/log.h"
-#include "config/source.h"
 #include "resolver/pattern.h"
 #include "resolver/transfer.h"
 
@@ -21,9 +20,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define DEFAULT_RELOAD_US INT64_C(60000000)
-#define DEFAULT_PATTERN   "db\\.(.*)"
-#define DEFAULT_TEMPLATE  "{1}"
+#define DEFAULT_PATTERN  "db\\.(.*)"
+#define DEFAULT_TEMPLATE "{1}"
 
 /* One `auto` line. */
 struct auto_line {
@@ -46,6 +44,7 @@ struct auto_file {
     const char *path;
     struct source_stamp seen;
     struct zone *zone; /* NULL: none could be read from it yet */
+    bool news;         /* it is another than at the look before */
     struct name apex;
 };
 
@@ -133,49 +132,38 @@ static struct auto_file *file_of(const struct zonetab *t, const struct name *ape
     return label == 0 ? file : NULL;
 }
 
-static void log_errors(const struct errors *errs)
+/* What a file that is new or has changed makes of the zone that it made before, which
+ * may be NULL. Another of the same serial is none. */
+static struct zone *renew(const struct scan *s, struct zone *old,
+                          struct auto_file *file)
 {
-    for (uint32_t i = 0; errs->list != NULL && i < errs->n && i < ERRORS_MAX; i++) {
-        const struct error *e = &errs->list[i];
-        if (e->at.line > 0)
-            log_warning("plugin/auto: %s:%u - %s", e->at.file, e->at.line, e->text);
-        else
-            log_warning("plugin/auto: %s", e->text);
-    }
+    struct zone_reading r;
+    zone_read(&r, file->path, &file->apex, (struct where){0});
+    log_errors(LOG_WARNING, "plugin/auto", &r.errs);
+    /* One that is being written is read when it is whole. */
+    file->seen = r.whole ? r.stamp : (struct source_stamp){0};
+    struct zone *zone = r.whole || s->old == NULL ? r.zone : NULL;
+    if (zone == NULL || (old != NULL && zone->serial == old->serial))
+        zone = old;
+    if (zone != NULL)
+        zone_use(zone);
+    zone_reading_release(&r);
+    return zone;
 }
 
-/* Reads a file that is new or has changed; `was`: what it made before, or NULL. */
 static void read_file(struct scan *s, struct auto_file *file,
                       const struct auto_file *was)
 {
     char apex[NAME_TEXT_MAX];
-    struct errors errs;
-    struct source_stamp after;
     struct zone *old = was == NULL ? NULL : was->zone;
-    errors_init(&errs);
-    file->zone = zone_read(file->path, &file->apex, (struct where){0}, &errs);
-    log_errors(&errs);
-    errors_release(&errs);
-    /* One that is being written is read when it is whole. */
-    if (source_stamp(file->path, &after) != 0 ||
-        !source_stamp_equal(&after, &file->seen))
-        file->seen = (struct source_stamp){0};
-    bool same = file->zone != NULL && old != NULL && file->zone->serial == old->serial;
-    if (old != NULL && (file->zone == NULL || same)) {
-        zone_done(file->zone);
-        file->zone = old;
-        zone_use(old);
-    }
-    name_print(file->apex.wire, apex);
-    if (file->zone != NULL && old == NULL)
-        log_info("plugin/auto: Inserting zone `%s' from: %s", apex, file->path);
-    else if (file->zone != NULL && file->zone != old)
-        log_info("plugin/auto: Successfully reloaded zone \"%s\" in \"%s\" with "
-                 "%" PRIu32 " SOA serial",
-                 apex, file->path, file->zone->serial);
-    if (file->zone != old)
-        transfer_notify(s->line->plan, s->line->block, &file->apex);
+    file->zone = renew(s, old, file);
+    file->news = file->zone != old;
     s->changed = true;
+    name_print(file->apex.wire, apex);
+    if (file->news && old == NULL)
+        log_info("plugin/auto: Inserting zone `%s' from: %s", apex, file->path);
+    else if (file->news)
+        zone_log_reloaded("auto", file->zone, file->path);
 }
 
 /* The file's zone: the one it made before as long as it is the same. */
@@ -256,11 +244,18 @@ static int see_files(struct scan *s, const struct paths *paths)
     return rc;
 }
 
-static void see_paths(struct feed *f, const struct auto_line *l,
+/* What a look came to. */
+struct auto_reading {
+    struct feed_value *value; /* NULL: out of memory, or */
+    int error;                /* the directory cannot be read */
+    bool changed;
+};
+
+static void see_paths(struct auto_reading *r, const struct auto_line *l,
                       const struct paths *paths)
 {
-    struct feed_value *v = feed_value_new();
-    struct scan s = {.line = l, .old = feed_get(f)};
+    struct scan s = {.line = l, .old = feed_get(l->feed)};
+    struct feed_value *v = r->value = feed_value_new();
     int rc = -1;
     if (v != NULL) {
         v->data = s.now = arena_alloc(&v->arena, sizeof *s.now);
@@ -268,30 +263,64 @@ static void see_paths(struct feed *f, const struct auto_line *l,
         s.arena = &v->arena;
         rc = s.now == NULL ? -1 : see_files(&s, paths);
     }
-    if (rc < 0)
-        log_error("plugin/auto: %s: out of memory: its zones stay as they are",
-                  l->directory);
-    if (rc == 0 && (s.changed || s.old == NULL))
-        feed_publish(f, v);
-    else
+    r->changed = s.changed || s.old == NULL;
+    if (rc < 0) {
         feed_value_free(v);
+        r->value = NULL;
+    }
+}
+
+/* Of a thread of its own: there may be thousands of files. */
+static void *read_tree(void *context)
+{
+    const struct auto_line *l = context;
+    struct auto_reading *r = calloc(1, sizeof *r);
+    struct arena scratch;
+    struct paths paths;
+    if (r == NULL)
+        return NULL;
+    arena_init(&scratch, NULL, 0);
+    r->error = source_tree(&scratch, l->directory, &paths);
+    if (r->error == 0)
+        see_paths(r, l, &paths);
+    arena_release(&scratch);
+    return r;
+}
+
+static void put_in_place(struct feed *f, const struct auto_line *l,
+                         struct feed_value *v)
+{
+    const struct auto_zones *zones = v->data;
+    feed_publish(f, v);
+    for (uint32_t i = 0; i < zones->files.n; i++) {
+        const struct auto_file *file = zones->files.entries[i].value;
+        if (file->news)
+            transfer_notify(l->plan, l->block, &file->apex);
+    }
 }
 
 /* A directory that is away for a while takes no zone with it. */
-static void look(struct feed *f, void *context)
+static void take_tree(struct feed *f, void *context, void *reading)
 {
     struct auto_line *l = context;
-    struct arena scratch;
-    struct paths paths;
-    arena_init(&scratch, NULL, 0);
-    int error = source_tree(&scratch, l->directory, &paths);
-    if (error == 0)
-        see_paths(f, l, &paths);
-    else if (!l->told)
+    struct auto_reading none = {0}, *r = reading == NULL ? &none : reading;
+    if (r->error != 0 && !l->told)
         log_warning("plugin/auto: could not read directory %s: %s", l->directory,
-                    strerror(error));
-    l->told = error != 0;
-    arena_release(&scratch);
+                    strerror(r->error));
+    else if (r->error == 0 && r->value == NULL)
+        log_error("plugin/auto: %s: out of memory: its zones stay as they are",
+                  l->directory);
+    l->told = r->error != 0;
+    if (r->value != NULL && r->changed)
+        put_in_place(f, l, r->value);
+    else
+        feed_value_free(r->value);
+    free(reading);
+}
+
+static void look(struct feed *f, void *context)
+{
+    feed_read(f);
 }
 
 /* ---- options ---- */
@@ -326,12 +355,6 @@ static int parse_directory(struct reader *rd, void *state)
                                                            : 0;
 }
 
-static int parse_upstream(struct reader *rd, void *state)
-{
-    reader_args(rd);
-    return 0;
-}
-
 static const struct option options[] = {
     {.name = "directory",
      .kind = OPTION_CUSTOM,
@@ -346,11 +369,7 @@ static const struct option options[] = {
      .args = "DURATION",
      .fallback = "1m",
      .help = "how often to look for changes; 0 = never"},
-    {.name = "upstream",
-     .kind = OPTION_CUSTOM,
-     .parse = parse_upstream,
-     .args = "[...]",
-     .help = "of old Corefiles; changes nothing"},
+    ZONE_OPTION_UPSTREAM,
 };
 #define OPTIONS_N (sizeof options / sizeof *options)
 
@@ -379,7 +398,11 @@ static const struct zone *find(struct query *q, const void *state, bool *known)
 
 static int follow_directory(struct setup *s, struct reader *rd, struct auto_line *l)
 {
-    struct feed_source source = {l->reload_us, look, l};
+    struct feed_source source = {.interval_us = l->reload_us,
+                                 .look = look,
+                                 .context = l,
+                                 .read = read_tree,
+                                 .take = take_tree};
     if (l->directory == NULL) {
         log_warning("%s:%u: plugin/auto: no `directory DIR`: there are no zones",
                     reader_token(rd)->at.file, reader_token(rd)->at.line);
@@ -399,7 +422,7 @@ static int read_line(struct setup *s, struct reader *rd, struct auto_line *l)
                             .plan = s->plan,
                             .block = s->block,
                             .name = DEFAULT_TEMPLATE,
-                            .reload_us = DEFAULT_RELOAD_US};
+                            .reload_us = ZONE_RELOAD_US};
     if (plan_zones(s, rd, &l->zones) < 0 ||
         reader_options(rd, options, OPTIONS_N, l) < 0)
         return -1;

@@ -13,12 +13,10 @@
 #include "resolver/plugin.h"
 
 #include "base/log.h"
-#include "config/source.h"
 #include "resolver/transfer.h"
 
 #include <inttypes.h>
-
-#define DEFAULT_RELOAD_US INT64_C(60000000)
+#include <stdlib.h>
 
 struct file_zone {
     struct name apex;
@@ -30,7 +28,6 @@ struct file_zone {
 
     /* the control thread's */
     struct where at;
-    struct errors *errs; /* while it is set up; NULL afterwards: errors are logged */
     struct source_stamp seen; /* of what was read last */
     bool told;                /* that it cannot be read */
 };
@@ -51,12 +48,6 @@ static int parse_fallthrough(struct reader *rd, void *state)
     return fall_read(rd, &((struct file_plugin *)state)->fall);
 }
 
-static int parse_upstream(struct reader *rd, void *state)
-{
-    reader_args(rd);
-    return 0;
-}
-
 static const struct option options[] = {
     {.name = "reload",
      .kind = OPTION_DURATION,
@@ -73,87 +64,83 @@ static const struct option options[] = {
      .parse = parse_fallthrough,
      .args = "[ZONES...]",
      .help = "names that do not exist go on to the next plugin"},
-    {.name = "upstream",
-     .kind = OPTION_CUSTOM,
-     .parse = parse_upstream,
-     .args = "[...]",
-     .help = "of old Corefiles; changes nothing"},
+    ZONE_OPTION_UPSTREAM,
 };
 #define OPTIONS_N (sizeof options / sizeof *options)
 
 /* ---- the file ---- */
 
-static void tell(struct file_zone *z, const struct errors *errs)
-{
-    char apex[NAME_TEXT_MAX];
-    name_print(z->apex.wire, apex);
-    for (uint32_t i = 0; errs->list != NULL && i < errs->n && i < ERRORS_MAX; i++) {
-        const struct error *e = &errs->list[i];
-        if (e->at.line > 0)
-            log_error("plugin/file: zone %s stays as it is: %s:%u - %s", apex,
-                      e->at.file, e->at.line, e->text);
-        else
-            log_error("plugin/file: zone %s stays as it is: %s", apex, e->text);
-    }
-}
-
-static struct zone *read_zone(struct file_zone *z)
-{
-    struct errors errs;
-    if (z->errs != NULL)
-        return zone_read(z->path, &z->apex, z->at, z->errs);
-    errors_init(&errs);
-    struct zone *zone = zone_read(z->path, &z->apex, z->at, &errs);
-    tell(z, &errs);
-    errors_release(&errs);
-    return zone;
-}
-
-/* Takes `zone`. */
-static void put_in_place(struct feed *f, struct file_zone *z, struct zone *zone)
+/* Takes the zone of `r`. */
+static void put_in_place(struct feed *f, struct file_zone *z, struct zone_reading *r)
 {
     const struct zone *old = feed_get(f);
+    struct zone *zone = r->zone;
     char apex[NAME_TEXT_MAX];
     name_print(z->apex.wire, apex);
     if (old != NULL && !z->by_mtime && old->serial == zone->serial) {
         log_info("plugin/file: %s has changed, but not the serial %" PRIu32
                  " of zone %s, which stays as it is",
                  z->path, zone->serial, apex);
-        zone_done(zone);
         return;
     }
-    uint32_t serial = zone->serial;
+    r->zone = NULL;
     if (zone_publish(f, zone) < 0) {
         log_error("plugin/file: zone %s stays as it is: out of memory", apex);
         return;
     }
     transfer_notify(z->plan, z->block, &z->apex);
-    if (z->errs == NULL)
-        log_info("plugin/file: Successfully reloaded zone \"%s\" in \"%s\" with "
-                 "%" PRIu32 " SOA serial",
-                 apex, z->path, serial);
+    if (z->plan->errs == NULL)
+        zone_log_reloaded("file", zone, z->path);
+}
+
+static void tell(const struct file_zone *z, const struct zone_reading *r)
+{
+    char prefix[NAME_TEXT_MAX + 64], apex[NAME_TEXT_MAX];
+    name_print(z->apex.wire, apex);
+    snprintf(prefix, sizeof prefix, "plugin/file: zone %s stays as it is", apex);
+    if (z->plan->errs != NULL)
+        errors_add(z->plan->errs, &r->errs);
+    else
+        log_errors(LOG_ERROR, prefix, &r->errs);
+}
+
+/* Of a thread of its own. */
+static void *read_file(void *context)
+{
+    const struct file_zone *z = context;
+    struct zone_reading *r = malloc(sizeof *r);
+    if (r != NULL)
+        zone_read(r, z->path, &z->apex, z->at);
+    return r;
+}
+
+static void take_file(struct feed *f, void *context, void *reading)
+{
+    struct file_zone *z = context;
+    struct zone_reading none = {0}, *r = reading == NULL ? &none : reading;
+    if (reading == NULL)
+        error_at(&none.errs, z->at, "plugin/file: out of memory");
+    tell(z, r);
+    /* One that is being written is read when it is whole. */
+    bool usable = r->whole || z->plan->errs != NULL;
+    if (usable)
+        z->seen = r->stamp;
+    if (usable && r->zone != NULL)
+        put_in_place(f, z, r);
+    zone_reading_release(r);
+    free(reading);
 }
 
 static void look(struct feed *f, void *context)
 {
     struct file_zone *z = context;
-    struct source_stamp stamp, after;
+    struct source_stamp stamp;
     int error = source_stamp(z->path, &stamp);
-    if (error != 0 && z->errs == NULL && !z->told)
+    if (error != 0 && z->plan->errs == NULL && !z->told)
         log_error("plugin/file: Failed to open %s: %s", z->path, strerror(error));
     z->told = error != 0;
-    if (error != 0 || source_stamp_equal(&stamp, &z->seen))
-        return;
-    struct zone *zone = read_zone(z);
-    /* One that is being written is read when it is whole. */
-    bool whole =
-        source_stamp(z->path, &after) == 0 && source_stamp_equal(&stamp, &after);
-    if (whole || z->errs != NULL)
-        z->seen = stamp;
-    if (zone != NULL && (whole || z->errs != NULL))
-        put_in_place(f, z, zone);
-    else
-        zone_done(zone);
+    if (error == 0 && !source_stamp_equal(&stamp, &z->seen))
+        feed_read(f);
 }
 
 /* ---- setup ---- */
@@ -187,15 +174,17 @@ static int check_missing(struct reader *rd, const struct file_plugin *p,
 static int follow_file(struct setup *s, struct reader *rd, struct file_plugin *p,
                        struct file_zone *z)
 {
-    struct feed_source source = {p->reload_us, look, z};
+    struct feed_source source = {.interval_us = p->reload_us,
+                                 .look = look,
+                                 .context = z,
+                                 .read = read_file,
+                                 .take = take_file};
     uint32_t before = s->errs->n;
     z->by_mtime = p->by_mtime;
     z->feed = feed_new(&s->plan->feeds, s->arena, &source);
     if (z->feed == NULL)
         return reader_error(rd, "out of memory");
-    z->errs = s->errs;
     feed_refresh(z->feed);
-    z->errs = NULL;
     return s->errs->n > before ? -1 : 0;
 }
 
@@ -209,7 +198,7 @@ static int add_zone(struct setup *s, struct reader *rd, struct file_plugin *p,
         return reader_error(rd, "out of memory");
     if (old != NULL) {
         struct file_zone *first = old;
-        first->feed->source.interval_us = 0; /* nobody looks there any more */
+        feed_stop(first->feed);
         *first = *from;
         z = first;
         name_print(z->apex.wire, text);
@@ -256,7 +245,7 @@ static int setup(struct setup *s, const struct directive *d)
     if (p == NULL)
         return error_at(s->errs, d->at, "plugin/file: out of memory");
     s->state = p;
-    p->reload_us = DEFAULT_RELOAD_US;
+    p->reload_us = ZONE_RELOAD_US;
     while (reader_next(&rd)) {
         if (read_line(s, &rd, p) < 0)
             rc = -1;

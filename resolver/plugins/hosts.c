@@ -214,7 +214,8 @@ static int setup(struct setup *s, const struct directive *d)
     h->lines = (struct hosts_builder){.arena = s->arena, .zones = &h->zones};
     if (read_directive(s, &rd, h) < 0)
         return -1;
-    struct feed_source source = {h->reload_us, look, h};
+    struct feed_source source = {
+        .interval_us = h->reload_us, .look = look, .context = h};
     h->own = hosts_data_finish(&h->lines, !h->no_reverse);
     h->file = feed_new(&s->plan->feeds, s->arena, &source);
     if (h->own == NULL || h->file == NULL)

@@ -161,7 +161,8 @@ static void look(struct feed *f, void *context)
  * that is not there may come later. */
 static int load_first(struct setup *s, struct reader *rd, struct loadbalance *lb)
 {
-    struct feed_source source = {lb->reload_us, look, lb};
+    struct feed_source source = {
+        .interval_us = lb->reload_us, .look = look, .context = lb};
     char every[DURATION_TEXT_MAX];
     lb->weights = feed_new(&s->plan->feeds, s->arena, &source);
     if (lb->weights == NULL)

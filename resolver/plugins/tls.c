@@ -214,7 +214,8 @@ static void look(struct feed *f, void *context)
 /* Before anything is read: what is written meanwhile is found changed. */
 static int begin_watch(struct setup *s, struct tls_plugin *p)
 {
-    struct feed_source source = {p->line.reload_us, look, p};
+    struct feed_source source = {
+        .interval_us = p->line.reload_us, .look = look, .context = p};
     for (unsigned i = 0; i < FILES; i++) {
         const char *file = p->line.files[i];
         p->paths[i] = file == NULL ? NULL : plan_path(s->block, s->arena, file);

@@ -62,8 +62,10 @@ static void transfer(const uint8_t *data, size_t len, size_t head)
         data += n;
         len -= n;
     }
-    if (v == AXFR_DONE)
+    if (v == AXFR_DONE) {
+        axfr_seal(a);
         check_zone(axfr_take(a), axfr_records(a));
+    }
     axfr_free(a);
 }
 
