@@ -5,10 +5,12 @@
 #include "base/library.h"
 #include "server/listen.h"
 #include "server/status.h"
+#include "server/turn.h"
 
-#include <assert.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LIBRARY_FILE    "libmicrohttpd.so.12"
@@ -146,74 +148,134 @@ static void drop_places(struct admin *a, const struct plan *plan)
 
 /* ---- answers ---- */
 
-struct reply {
-    unsigned status;
-    const char *type;
-    char *text;
-    size_t len;
-    bool heap; /* the text is the library's to free */
+static struct MHD_Response *response_of(const struct admin *a, const char *type,
+                                        struct text text, bool heap)
+{
+    const struct admin_library *l = a->library;
+    char *octets = (char *)(uintptr_t)text.at;
+    struct MHD_Response *r = l->MHD_create_response_from_buffer(
+        text.len, octets, heap ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (r != NULL)
+        l->MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    else if (heap)
+        free(octets);
+    return r;
+}
+
+static enum MHD_Result answer(const struct admin *a, struct MHD_Connection *c,
+                              unsigned status, const char *text)
+{
+    const struct admin_library *l = a->library;
+    struct MHD_Response *r =
+        response_of(a, "text/plain; charset=utf-8", text_of(text), false);
+    enum MHD_Result result = r == NULL ? MHD_NO : l->MHD_queue_response(c, status, r);
+    if (r != NULL)
+        l->MHD_destroy_response(r);
+    return result;
+}
+
+/* ---- pages that take long to make ---- */
+
+/* That of ten thousands of clusters takes a tenth of a second, and as much memory as it
+ * is long. So all who ask within PAGE_REST times what it took get the same one, and
+ * however many read, the control thread has most of its time for the rest. What is
+ * quickly made is made for each. */
+#define PAGE_REST     4
+#define PAGE_QUICK_US 5000
+
+static char *make_metrics(const struct admin *a, size_t *len)
+{
+    return metrics_page(a->plan, a->facts, len);
+}
+
+static char *make_clusters(const struct admin *a, size_t *len)
+{
+    return status_clusters_page(a->plan, len);
+}
+
+static const struct {
+    const char *path, *type;
+    char *(*make)(const struct admin *a, size_t *len);
+} pages[ADMIN_PAGES] = {
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", make_metrics},
+    {"/clusters", "application/json", make_clusters},
 };
 
-static struct reply reply_text(unsigned status, const char *text)
+/* What this thread has worked so far: waiting for a processor is not the page's. */
+static uint64_t worked_us(void)
 {
-    return (struct reply){.status = status,
-                          .type = "text/plain; charset=utf-8",
-                          .text = (char *)(uintptr_t)text,
-                          .len = strlen(text)};
+    struct timespec t = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static struct reply reply_metrics(const struct admin *a)
+/* Readers have it until they have read it. */
+static void drop_page(struct admin *a, unsigned which)
 {
-    struct reply r = {.status = MHD_HTTP_OK,
-                      .type = "text/plain; version=0.0.4; charset=utf-8",
-                      .heap = true};
-    r.text = metrics_page(a->plan, a->facts, &r.len);
-    if (r.text == NULL)
-        return reply_text(MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
-    return r;
+    if (a->pages[which].response != NULL)
+        a->library->MHD_destroy_response(a->pages[which].response);
+    a->pages[which] = (struct admin_page){.response = NULL};
 }
 
-static struct reply reply_clusters(const struct admin *a)
+static void drop_pages(struct admin *a, uint64_t now_us)
 {
-    struct reply r = {.status = MHD_HTTP_OK, .type = "application/json", .heap = true};
-    r.text = status_clusters_page(a->plan, &r.len);
-    if (r.text == NULL)
-        return reply_text(MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
-    return r;
-}
-
-static struct reply reply_to(const struct admin_place *place, const char *method,
-                             const char *path)
-{
-    const struct admin *a = place->admin;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return reply_text(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-    if (strcmp(path, "/metrics") == 0 && wants(a->plan, &place->addr, PAGE_METRICS))
-        return reply_metrics(a);
-    if (strcmp(path, "/clusters") == 0 && wants(a->plan, &place->addr, PAGE_METRICS))
-        return reply_clusters(a);
-    if (strcmp(path, "/health") == 0 && wants(a->plan, &place->addr, PAGE_HEALTH))
-        return reply_text(MHD_HTTP_OK, "OK");
-    if (strcmp(path, "/ready") == 0 && wants(a->plan, &place->addr, PAGE_READY))
-        return a->leaving ? reply_text(MHD_HTTP_SERVICE_UNAVAILABLE, "Shutting down")
-                          : reply_text(MHD_HTTP_OK, "OK");
-    return reply_text(MHD_HTTP_NOT_FOUND, "404 page not found\n");
-}
-
-static enum MHD_Result send_reply(const struct admin_library *l,
-                                  struct MHD_Connection *c, const struct reply *r)
-{
-    struct MHD_Response *response = l->MHD_create_response_from_buffer(
-        r->len, r->text, r->heap ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (response == NULL) {
-        if (r->heap)
-            free(r->text);
-        return MHD_NO;
+    for (unsigned i = 0; i < ADMIN_PAGES; i++) {
+        if (a->pages[i].until_us <= now_us)
+            drop_page(a, i);
     }
-    l->MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
-    enum MHD_Result result = l->MHD_queue_response(c, r->status, response);
-    l->MHD_destroy_response(response);
+}
+
+static void make_page(struct admin *a, unsigned which)
+{
+    struct admin_page *page = &a->pages[which];
+    struct text text;
+    uint64_t began_us = worked_us();
+    text.at = pages[which].make(a, &text.len);
+    uint64_t took_us = worked_us() - began_us;
+    if (text.at != NULL)
+        page->response = response_of(a, pages[which].type, text, true);
+    if (page->response == NULL || took_us < PAGE_QUICK_US)
+        return;
+    page->until_us = turn_clock_us() + PAGE_REST * took_us;
+    log_debug("pages: %s took %" PRIu64 " us, and is shown for four times as long",
+              pages[which].path, took_us);
+}
+
+static enum MHD_Result show_page(struct admin *a, struct MHD_Connection *c,
+                                 unsigned which)
+{
+    drop_pages(a, turn_clock_us());
+    if (a->pages[which].response == NULL)
+        make_page(a, which);
+    struct MHD_Response *r = a->pages[which].response;
+    if (r == NULL)
+        return answer(a, c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+    enum MHD_Result result = a->library->MHD_queue_response(c, MHD_HTTP_OK, r);
+    if (a->pages[which].until_us == 0)
+        drop_page(a, which);
     return result;
+}
+
+/* ---- requests ---- */
+
+static enum MHD_Result reply_to(const struct admin_place *place,
+                                struct MHD_Connection *c, const char *method,
+                                const char *path)
+{
+    struct admin *a = place->admin;
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return answer(a, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    for (unsigned i = 0; i < ADMIN_PAGES; i++) {
+        if (strcmp(path, pages[i].path) == 0 &&
+            wants(a->plan, &place->addr, PAGE_METRICS))
+            return show_page(a, c, i);
+    }
+    if (strcmp(path, "/health") == 0 && wants(a->plan, &place->addr, PAGE_HEALTH))
+        return answer(a, c, MHD_HTTP_OK, "OK");
+    if (strcmp(path, "/ready") != 0 || !wants(a->plan, &place->addr, PAGE_READY))
+        return answer(a, c, MHD_HTTP_NOT_FOUND, "404 page not found\n");
+    return a->leaving ? answer(a, c, MHD_HTTP_SERVICE_UNAVAILABLE, "Shutting down")
+                      : answer(a, c, MHD_HTTP_OK, "OK");
 }
 
 /* The library's callback, whose parameters are its own: called for the head of a
@@ -232,8 +294,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *c,
         *body_len = 0;
         return MHD_YES;
     }
-    struct reply r = reply_to(place, method, path);
-    return send_reply(place->admin->library, c, &r);
+    return reply_to(place, c, method, path);
 }
 
 /* ---- events ---- */
@@ -245,10 +306,24 @@ static void on_timer(uv_timer_t *timer)
     run(timer->data);
 }
 
+/* When the next page that is shown to all may go. */
+static uint64_t pages_next_ms(const struct admin *a)
+{
+    uint64_t next_ms = UINT64_MAX, now_us = turn_clock_us();
+    for (unsigned i = 0; i < ADMIN_PAGES; i++) {
+        uint64_t until_us = a->pages[i].until_us;
+        uint64_t ms = until_us > now_us ? (until_us - now_us) / 1000 + 1 : 0;
+        if (a->pages[i].response != NULL && ms < next_ms)
+            next_ms = ms;
+    }
+    return next_ms;
+}
+
 /* Lets every daemon do what it can, and comes back when one of them wants it. */
 static void run(struct admin *a)
 {
     uint64_t next_ms = UINT64_MAX;
+    drop_pages(a, turn_clock_us());
     for (struct admin_place *place = a->places; place != NULL; place = place->next) {
         MHD_UNSIGNED_LONG_LONG ms;
         if (place->daemon == NULL)
@@ -260,6 +335,8 @@ static void run(struct admin *a)
         if (a->library->MHD_get_timeout(place->daemon, &ms) == MHD_YES && ms < next_ms)
             next_ms = ms;
     }
+    if (pages_next_ms(a) < next_ms)
+        next_ms = pages_next_ms(a);
     if (next_ms == UINT64_MAX)
         uv_timer_stop(&a->timer);
     else
@@ -343,6 +420,7 @@ int admin_prepare(struct admin *a, const struct plan *plan, struct errors *errs)
 void admin_commit(struct admin *a, const struct plan *plan)
 {
     a->plan = plan;
+    drop_pages(a, UINT64_MAX);
     drop_places(a, plan);
     for (struct admin_place *place = a->places; place != NULL; place = place->next) {
         char text[ADDR_TEXT_MAX];
@@ -383,6 +461,7 @@ void admin_release(struct admin *a)
         a->places = place->next;
         close_place(place);
     }
+    drop_pages(a, UINT64_MAX);
     uv_close((uv_handle_t *)&a->timer, NULL);
     if (a->library != NULL)
         library_close(a->library->handle);

@@ -1,4 +1,4 @@
-/* Pages over HTTP: /metrics, /health and /ready, where the plan says
+/* Pages over HTTP: /metrics, /clusters, /health and /ready, where the plan says
  * (resolver/pages.h). All of it runs on the control thread's loop: no worker knows of
  * it, and no page is made while a plan is being replaced.
  *
@@ -21,12 +21,22 @@
 
 struct admin_library;
 struct admin_place;
+struct MHD_Response;
+
+#define ADMIN_PAGES 2 /* /metrics and /clusters */
+
+/* A page as it was made, for all who ask before `until_us`. */
+struct admin_page {
+    struct MHD_Response *response; /* NULL: it is made when somebody asks */
+    uint64_t until_us;
+};
 
 struct admin {
     uv_loop_t *loop;
     uv_timer_t timer; /* for connections that may have to end */
     struct admin_library *library;
     struct admin_place *places;
+    struct admin_page pages[ADMIN_PAGES];
     const struct plan *plan; /* shown */
     const struct metrics_facts *facts;
     bool leaving;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Pages over HTTP: /metrics as promtool reads it, /health, /ready, lame duck, addresses that cannot
 be had, and what pages cost where there are none."""
+import json
 import re
 import signal
 import socket
@@ -86,6 +87,36 @@ def test_many_clients_are_bounded():
     for sock in held:
         sock.close()
     wait_until(lambda: attempt(port) == 200, 10, 'pages after they have gone')
+
+
+def many_clusters(n):
+    """The directive of an inventory of so many clusters."""
+    clusters = [{'name': f'c{i}', 'dns': [f'127.1.{i // 250}.{i % 250 + 1}:1'], 'services': [f'10.{i // 256}.{i % 256}.0/28']} for i in range(n)]
+    path = write(f'{folder("many")}/clusters.json', json.dumps(clusters))
+    return f'    inventory {path} {{\n        zone {{name}}.lan\n    }}'
+
+
+def test_a_long_page_is_made_once_for_many_readers():
+    port, made, n = free_port(), 'pages: /clusters took', 4000
+    server = isthmus(f'    prometheus 127.0.0.1:{port}\n    debug\n    cache\n{many_clusters(n)}')
+    wait_until(lambda: f'}} {n}\n' in get(port, '/metrics')[1].split('# TYPE isthmus_inventory_clusters gauge')[1], 60, 'all are served')
+    before = server.output().count(made)
+    readers = [socket.create_connection(('127.0.0.1', port), 60) for _ in range(60)]
+    for reader in readers:
+        reader.sendall(b'GET /clusters HTTP/1.0\r\n\r\n')
+    bodies = {reader.makefile('rb').read().partition(b'\r\n\r\n')[2] for reader in readers}
+    equal({len(json.loads(body)['clusters']) for body in bodies}, {n}, 'each has the whole page')
+    times = server.output().count(made) - before
+    check(1 <= times <= 20, 'which was made for many at a time', times)
+    for reader in readers:
+        reader.close()
+    readers = [socket.create_connection(('127.0.0.1', port), 60) for _ in range(60)]
+    for reader in readers:
+        reader.sendall(b'GET /clusters HTTP/1.1\r\nHost: x\r\n\r\n')
+    readers[0].recv(1)
+    server.stop()
+    for reader in readers:
+        reader.close()
 
 
 def test_what_is_not_used_is_not_loaded():
