@@ -18,7 +18,8 @@ struct making {
     struct addr dns[INVENTORY_LIST_MAX];
     uint32_t dns_n;
     char label[NAME_TEXT_MAX];
-    struct cluster_domain *domain;
+    struct cluster_settings settings;
+    struct cluster_rules *rules;
 };
 
 static int no_memory(const struct making *m)
@@ -74,61 +75,33 @@ static int choose_zones(struct making *m)
     return 0;
 }
 
-static void add_dns(struct making *m, const struct addr *addr)
+/* What its directive says, where it says nothing itself. */
+static void choose_settings(struct making *m)
 {
-    for (uint32_t i = 0; i < m->dns_n; i++) {
-        if (addr_equal(&m->dns[i], addr))
-            return;
-    }
-    m->dns[m->dns_n++] = *addr;
-}
-
-static uint32_t port_of(const struct making *m)
-{
-    uint32_t port = m->record->port != 0 ? m->record->port : m->spec->draft.port;
-    return port != 0 ? port : 53;
-}
-
-static uint32_t index_of(const struct making *m)
-{
-    uint32_t index = m->record->index != 0 ? m->record->index : m->spec->draft.index;
-    return index != 0 ? index : 10;
-}
-
-/* The n-th address of each Service subnet; those of the first one's family come first.
- */
-static int choose_ruled(struct making *m)
-{
-    const struct cidr *services = inventory_services(m->record);
-    uint32_t index = index_of(m);
-    for (unsigned i = 0; i < 2u * m->record->services_n; i++) {
-        const struct cidr *range = &services[i % m->record->services_n];
-        struct addr addr;
-        char text[ADDR_TEXT_MAX];
-        if ((range->family == services[0].family) != (i < m->record->services_n))
-            continue;
-        if (cidr_nth(range, index, &addr) < 0)
-            return error_at(m->errs, m->at,
-                            "plugin/cluster: address %u of %s, the DNS of %s by rule, "
-                            "lies outside the subnet: give `dns ADDRESS`, or another "
-                            "`index`",
-                            index, cidr_print(range, text), m->label);
-        addr.port = (uint16_t)port_of(m);
-        add_dns(m, &addr);
-    }
-    return 0;
+    const struct cluster_spec *spec = m->spec;
+    memset(&m->settings, 0, sizeof m->settings);
+    m->settings.all = m->all;
+    m->settings.group = spec->group;
+    m->settings.index = spec->draft.index;
+    m->settings.port = spec->draft.port;
+    m->settings.pod_names = spec->pod_names;
+    m->settings.search_misses = spec->search_misses;
 }
 
 static int choose_dns(struct making *m)
 {
-    if (m->record->dns_n == 0)
-        return choose_ruled(m);
-    for (unsigned i = 0; i < m->record->dns_n; i++) {
-        struct addr addr = inventory_dns(m->record)[i];
-        addr.port = addr.port != 0 ? addr.port : (uint16_t)port_of(m);
-        add_dns(m, &addr);
-    }
-    return 0;
+    const struct cidr *outside = NULL;
+    char text[ADDR_TEXT_MAX];
+    choose_settings(m);
+    m->dns_n = cluster_dns_of(m->record, &m->settings, m->dns, &outside);
+    if (outside == NULL)
+        return 0;
+    return error_at(m->errs, m->at,
+                    "plugin/cluster: address %u of %s, the DNS of %s by rule, "
+                    "lies outside the subnet: give `dns ADDRESS`, or another "
+                    "`index`",
+                    cluster_dns_index(m->record, &m->settings),
+                    cidr_print(outside, text), m->label);
 }
 
 static int choose_domain(struct making *m)
@@ -142,8 +115,8 @@ static int choose_domain(struct making *m)
         0)
         return error_at(m->errs, m->at, "plugin/cluster: domain of %s is too long",
                         m->label);
-    m->domain = cluster_domain_use(&m->all->map, wire);
-    return m->domain == NULL ? no_memory(m) : 0;
+    m->rules = cluster_rules_use(&m->all->map, &m->settings, wire);
+    return m->rules == NULL ? no_memory(m) : 0;
 }
 
 static int check_keys(const struct making *m)
@@ -163,51 +136,11 @@ static int check_keys(const struct making *m)
     return 0;
 }
 
-/* ---- its one block of memory ---- */
-
-static size_t zones_len(const struct making *m)
-{
-    size_t len = 0;
-    for (uint32_t i = 0; i < m->zones_n; i++)
-        len += m->zones[i].len;
-    return len;
-}
-
-static void set_zones(const struct making *m, struct cluster *c, uint8_t *octets)
-{
-    const uint8_t *domain = c->domain.wire;
-    for (uint32_t i = 0; i < m->zones_n; i++) {
-        const struct name *zone = &m->zones[i];
-        memcpy(octets, zone->wire, zone->len);
-        c->zones.list[i] =
-            (struct cluster_zone){.cluster = c,
-                                  .wire = octets,
-                                  .len = zone->len,
-                                  .renamed = !name_equal(octets, domain)};
-        octets += zone->len;
-    }
-    c->zones.n = m->zones_n;
-    memcpy(octets, m->label, strlen(m->label) + 1);
-    c->label = (const char *)octets;
-}
-
-static void set_prefixes(struct cluster *c)
-{
-    const struct inventory_record *r = c->record;
-    c->services = (struct subnets){
-        .list = (struct cidr *)(uintptr_t)inventory_services(r), .n = r->services_n};
-    c->pods = (struct subnets){.list = (struct cidr *)(uintptr_t)inventory_pods(r),
-                               .n = r->pods_n};
-    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++)
-        c->prefixes[i] = (struct cluster_prefix){
-            .cidr = c->services.list[i], .pods = i >= c->services.n, .cluster = c};
-}
-
 /* What the zone's names mean: whoever answers for it, under which domain. */
 static uint32_t mapping_of(const struct making *m)
 {
-    uint64_t hash =
-        hash_bytes(m->domain->dns_version, DNS_VERSION_LABEL + m->domain->len);
+    const struct cluster_domain *d = m->rules->domain;
+    uint64_t hash = hash_bytes(d->dns_version, DNS_VERSION_LABEL + d->len);
     for (uint32_t i = 0; i < m->dns_n; i++) {
         hash = hash_mix(hash, hash_bytes(m->dns[i].ip, sizeof m->dns[i].ip));
         hash = hash_mix(hash, m->dns[i].port);
@@ -215,105 +148,18 @@ static uint32_t mapping_of(const struct making *m)
     return (uint32_t)hash;
 }
 
-static struct cluster *allocate(const struct making *m)
-{
-    uint32_t prefixes = (uint32_t)m->record->services_n + m->record->pods_n;
-    size_t zones_at = sizeof(struct cluster);
-    size_t prefixes_at = zones_at + m->zones_n * sizeof(struct cluster_zone);
-    size_t dns_at = prefixes_at + prefixes * sizeof(struct cluster_prefix);
-    size_t octets_at = dns_at + m->dns_n * sizeof(struct upstream *);
-    char *block = calloc(1, octets_at + zones_len(m) + strlen(m->label) + 1);
-    struct cluster *c = (struct cluster *)(void *)block;
-    if (c == NULL)
-        return NULL;
-    c->at = m->at;
-    c->record = inventory_record_use(m->record);
-    c->kept_domain = m->domain;
-    c->domain.wire = m->domain->dns_version + DNS_VERSION_LABEL;
-    c->domain.len = m->domain->len;
-    c->pod_names = m->spec->pod_names;
-    c->search_misses = m->spec->search_misses;
-    c->mapping = mapping_of(m);
-    c->zones.list = (struct cluster_zone *)(void *)(block + zones_at);
-    c->prefixes = (struct cluster_prefix *)(void *)(block + prefixes_at);
-    c->group = m->spec->group;
-    c->group.list = (struct upstream **)(void *)(block + dns_at);
-    c->group.probe.name = m->domain->dns_version;
-    set_zones(m, c, (uint8_t *)block + octets_at);
-    set_prefixes(c);
-    c->group.label = c->label;
-    return c;
-}
-
-/* ---- what it shares ---- */
-
-static int claim_dns(const struct making *m, struct cluster *c)
-{
-    char domain[NAME_TEXT_MAX];
-    name_print(c->domain.wire, domain);
-    for (uint32_t i = 0; i < m->dns_n; i++) {
-        struct endpoint e = {.addr = m->dns[i], .idle_us = c->group.expire_us};
-        struct upstream *up =
-            upstream_claim(m->all->plan->registry, &e, TRANSPORT_UDP, text_of(domain));
-        if (up == NULL)
-            return no_memory(m);
-        c->group.list[c->group.n++] = up;
-    }
-    return 0;
-}
-
-/* What workers count together is the cluster's: another block may give the same zone to
- * another cluster. An upstream is one object as long as anybody has it claimed. */
-static int claim_shared(const struct making *m, struct cluster *c)
-{
-    uint8_t key[NAME_WIRE_MAX + INVENTORY_LIST_MAX * sizeof(struct upstream *)];
-    size_t list_len = c->group.n * sizeof(struct upstream *),
-           zone = c->zones.list[0].len;
-    memcpy(key, c->zones.list[0].wire, zone);
-    memcpy(key + zone, c->group.list, list_len);
-    c->group.shared = upstream_claim_shared(
-        m->all->plan->registry, (struct span){.at = key, .len = zone + list_len});
-    return c->group.shared == NULL ? no_memory(m) : 0;
-}
-
-void cluster_free(struct cluster *c, void *context)
-{
-    struct clusters *all = context;
-    metrics_let_group(all->plan, &c->group);
-    upstream_group_release(all->plan->registry, &c->group);
-    inventory_record_drop(c->record);
-    free(c);
-}
-
-static int claim_all(const struct making *m, struct cluster *c)
-{
-    if (claim_dns(m, c) < 0 || claim_shared(m, c) < 0)
-        return -1;
-    if (m->all->block->measured && metrics_measure_group(m->all->plan, &c->group) < 0)
-        return no_memory(m);
-    return 0;
-}
-
-void cluster_unmake(struct clusters *all, struct cluster *c)
-{
-    cluster_domain_drop(&all->map, c->kept_domain);
-    cluster_free(c, all);
-}
-
 static struct cluster *make(struct making *m)
 {
     if (choose_zones(m) < 0 || check_keys(m) < 0 || choose_dns(m) < 0 ||
         choose_domain(m) < 0)
         return NULL;
-    struct cluster *c = allocate(m);
-    if (c == NULL) {
-        cluster_domain_drop(&m->all->map, m->domain);
-        no_memory(m);
-        return NULL;
-    }
-    if (claim_all(m, c) == 0)
+    struct cluster *c = cluster_new(m->record, m->rules, m->zones, m->zones_n);
+    if (c != NULL) {
+        c->mapping = mapping_of(m);
         return c;
-    cluster_unmake(m->all, c);
+    }
+    cluster_rules_drop(m->rules);
+    no_memory(m);
     return NULL;
 }
 
@@ -334,6 +180,5 @@ struct cluster *cluster_make(struct clusters *all, const struct cluster_spec *sp
     m->at = at;
     m->errs = errs;
     m->zones_n = m->dns_n = 0;
-    m->domain = NULL;
     return make(m);
 }

@@ -61,7 +61,7 @@ static struct cluster_zone *zone_exact(const struct sharedtab_slots *s, uint32_t
 {
     struct cluster_zone *z;
     for (uint32_t at = hash; (z = sharedtab_probe(s, hash, &at)) != NULL;) {
-        if (name_equal(z->wire, wire))
+        if (name_equal(cluster_zone_wire(z), wire))
             return z;
     }
     return NULL;
@@ -122,19 +122,20 @@ static int conflict(const struct change *ch, const struct cluster_prefix *mine,
                     const struct cluster_prefix *theirs, const char *how)
 {
     char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
-    const struct cluster *us = ch->c, *them = theirs->cluster;
-    return error_at(ch->errs, us->at,
+    const struct cluster *us = ch->c, *them = cluster_of_prefix(theirs);
+    struct where at = cluster_at(them);
+    return error_at(ch->errs, cluster_at(us),
                     "plugin/cluster: %s %s of %s %s %s %s of %s (%s:%u): routes cannot "
                     "tell them apart; " MEND,
-                    kind_of(mine), cidr_print(&mine->cidr, a), us->label, how,
-                    kind_of(theirs), cidr_print(&theirs->cidr, b), them->label,
-                    them->at.file, them->at.line);
+                    kind_of(mine), cidr_print(&mine->cidr, a), cluster_label(us), how,
+                    kind_of(theirs), cidr_print(&theirs->cidr, b), cluster_label(them),
+                    at.file, at.line);
 }
 
 static bool is_anothers(const struct cidr *c, const void *context)
 {
     const struct cluster_prefix *e = (const struct cluster_prefix *)(const void *)c;
-    return is_other(context, e->cluster);
+    return is_other(context, cluster_of_prefix(e));
 }
 
 /* Service subnets that contain each other. */
@@ -145,7 +146,7 @@ static int check_inside(const struct change *ch, const struct cluster_prefix *mi
         const struct cluster_prefix *e = prefix_above(ch->map, mine->cidr, bits - 1);
         if (e == NULL)
             break;
-        if (!e->pods && is_other(ch, e->cluster))
+        if (!e->pods && is_other(ch, cluster_of_prefix(e)))
             return conflict(ch, mine, e, "lies inside");
         bits = e->cidr.bits;
     }
@@ -160,12 +161,11 @@ static int check_inside(const struct change *ch, const struct cluster_prefix *mi
 static int check_prefixes(const struct change *ch)
 {
     const struct sharedtab_slots *s = sharedtab_slots(&ch->map->prefixes);
-    uint32_t n = ch->c->services.n + ch->c->pods.n;
     int rc = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct cluster_prefix *mine = &ch->c->prefixes[i];
+    for (uint32_t i = 0; i < cluster_prefixes_n(ch->c); i++) {
+        const struct cluster_prefix *mine = cluster_prefix(ch->c, i);
         const struct cluster_prefix *same = prefix_exact(s, &mine->cidr);
-        if (same != NULL && is_other(ch, same->cluster))
+        if (same != NULL && is_other(ch, cluster_of_prefix(same)))
             rc = conflict(ch, mine, same, "is the same as");
         else if (!mine->pods && check_inside(ch, mine) < 0)
             rc = -1;
@@ -177,18 +177,13 @@ static int zone_twice(const struct change *ch, const struct cluster_zone *z,
                       const struct cluster *other)
 {
     char text[NAME_TEXT_MAX];
-    name_print(z->wire, text);
+    struct where at = cluster_at(other);
+    name_print(cluster_zone_wire(z), text);
     return error_at(
-        ch->errs, ch->c->at,
+        ch->errs, cluster_at(ch->c),
         "plugin/cluster: zone %s is mapped twice in this block (first at %s:%u): give "
         "each cluster a zone of its own",
-        text, other->at.file, other->at.line);
-}
-
-static bool is_domain(const void *entry, const void *key)
-{
-    const struct cluster_domain *d = entry;
-    return name_equal(d->dns_version + DNS_VERSION_LABEL, key);
+        text, at.file, at.line);
 }
 
 /* Some cluster that stays and has this domain; told in messages only. */
@@ -196,7 +191,7 @@ static const struct cluster *who_has(const struct change *ch,
                                      const struct cluster_domain *d)
 {
     const struct cluster *c = ch->map->first;
-    while (c != NULL && (c->kept_domain != d || !is_other(ch, c)))
+    while (c != NULL && (c->rules->domain != d || !is_other(ch, c)))
         c = c->next;
     return c;
 }
@@ -205,13 +200,14 @@ static int domain_taken(const struct change *ch, const struct cluster *mapped,
                         const struct cluster *its)
 {
     char text[NAME_TEXT_MAX];
-    name_print(its->domain.wire, text);
+    struct where at = cluster_at(mapped);
+    name_print(cluster_domain(its).wire, text);
     return error_at(
-        ch->errs, ch->c->at,
+        ch->errs, cluster_at(ch->c),
         "plugin/cluster: zone %s is the domain of cluster %s, whose names are mapped: "
         "choose another zone for %s (%s:%u), or say `domain %s` if it is to pass "
         "unchanged",
-        text, its->label, mapped->label, mapped->at.file, mapped->at.line, text);
+        text, cluster_label(its), cluster_label(mapped), at.file, at.line, text);
 }
 
 /* Zones that are there, or that are a domain: an answer that names cluster.local could
@@ -221,32 +217,34 @@ static int check_zones(const struct change *ch)
     const struct sharedtab_slots *s = sharedtab_slots(&ch->map->zones);
     const struct cluster *c = ch->c;
     int rc = 0;
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        const struct cluster_zone *mine = &c->zones.list[i];
-        uint32_t hash = name_hash(mine->wire);
-        const struct cluster_zone *same = zone_exact(s, hash, mine->wire);
-        if (same != NULL && is_other(ch, same->cluster))
-            rc = zone_twice(ch, mine, same->cluster);
+    for (uint32_t i = 0; i < c->zones_n; i++) {
+        const struct cluster_zone *mine = cluster_zone(c, i);
+        const uint8_t *wire = cluster_zone_wire(mine);
+        uint32_t hash = name_hash(wire);
+        const struct cluster_zone *same = zone_exact(s, hash, wire);
+        if (same != NULL && is_other(ch, cluster_of_zone(same)))
+            rc = zone_twice(ch, mine, cluster_of_zone(same));
         const struct cluster_domain *d =
-            table_get(&ch->map->domains, hash, is_domain, mine->wire);
+            cluster_domain_find(&ch->map->commons, hash, wire);
         const struct cluster *its = d == NULL || !mine->renamed ? NULL : who_has(ch, d);
         if (its != NULL)
             rc = domain_taken(ch, c, its);
     }
-    const struct cluster_zone *z =
-        zone_exact(s, name_hash(c->domain.wire), c->domain.wire);
-    if (z != NULL && z->renamed && is_other(ch, z->cluster))
-        rc = domain_taken(ch, z->cluster, c);
+    const struct cluster_domain *d = c->rules->domain;
+    const struct cluster_zone *z = zone_exact(s, d->hash, cluster_domain_wire(d));
+    if (z != NULL && z->renamed && is_other(ch, cluster_of_zone(z)))
+        rc = domain_taken(ch, cluster_of_zone(z), c);
     return rc;
 }
 
 static int check_itself(const struct change *ch)
 {
     const struct cluster *c = ch->c;
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        for (uint32_t k = i + 1; k < c->zones.n; k++) {
-            if (name_equal(c->zones.list[i].wire, c->zones.list[k].wire))
-                return zone_twice(ch, &c->zones.list[i], c);
+    for (uint32_t i = 0; i < c->zones_n; i++) {
+        const uint8_t *wire = cluster_zone_wire(cluster_zone(c, i));
+        for (uint32_t k = i + 1; k < c->zones_n; k++) {
+            if (name_equal(wire, cluster_zone_wire(cluster_zone(c, k))))
+                return zone_twice(ch, cluster_zone(c, i), c);
         }
     }
     return 0;
@@ -268,7 +266,7 @@ struct old_slots {
     struct sharedtab_slots *slots;
 };
 
-static void end_slots(struct retired *r, void *context)
+static void end_slots(struct retired *r)
 {
     struct old_slots *o = (struct old_slots *)(void *)r;
     free(o->slots);
@@ -288,7 +286,7 @@ static int put(struct cluster_map *map, struct sharedtab *t, uint32_t hash, void
         return rc;
     }
     o->slots = old;
-    retire(map->retirement, &o->retired, end_slots, NULL);
+    retire(map->retirement, &o->retired, end_slots);
     return rc;
 }
 
@@ -311,14 +309,15 @@ static struct cluster_zone *zone_of(const struct cluster_map *map,
                                     uint32_t hash)
 {
     struct cluster_zone *z = zone_exact(sharedtab_slots(&map->zones), hash, wire);
-    return z != NULL && z->cluster == c ? z : NULL;
+    return z != NULL && cluster_of_zone(z) == c ? z : NULL;
 }
 
 static int put_zone(const struct change *ch, struct cluster_zone *z)
 {
-    uint32_t hash = name_hash(z->wire);
-    const struct cluster_zone *before = zone_of(ch->map, ch->old, z->wire, hash);
-    note_labels(ch->map, z->wire);
+    const uint8_t *wire = cluster_zone_wire(z);
+    uint32_t hash = name_hash(wire);
+    const struct cluster_zone *before = zone_of(ch->map, ch->old, wire, hash);
+    note_labels(ch->map, wire);
     if (before == NULL)
         return put(ch->map, &ch->map->zones, hash, z);
     sharedtab_swap(&ch->map->zones, hash, before, z);
@@ -335,7 +334,7 @@ static int put_prefix(const struct change *ch, struct cluster_prefix *e)
         return -1;
     if (before == NULL)
         return put(ch->map, &ch->map->prefixes, hash, e);
-    if (before->cluster != ch->c) /* twice in one cluster: the first */
+    if (cluster_of_prefix(before) != ch->c) /* twice in one cluster: the first */
         sharedtab_swap(&ch->map->prefixes, hash, before, e);
     return 0;
 }
@@ -343,12 +342,12 @@ static int put_prefix(const struct change *ch, struct cluster_prefix *e)
 /* Takes out what is still there of a cluster. */
 static void take_out(struct cluster_map *map, const struct cluster *c)
 {
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        const struct cluster_zone *z = &c->zones.list[i];
-        sharedtab_del(&map->zones, name_hash(z->wire), z);
+    for (uint32_t i = 0; i < c->zones_n; i++) {
+        const struct cluster_zone *z = cluster_zone(c, i);
+        sharedtab_del(&map->zones, name_hash(cluster_zone_wire(z)), z);
     }
-    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++) {
-        const struct cluster_prefix *e = &c->prefixes[i];
+    for (uint32_t i = 0; i < cluster_prefixes_n(c); i++) {
+        const struct cluster_prefix *e = cluster_prefix(c, i);
         if (!e->pods)
             cidrset_del(&map->services, &e->cidr);
         sharedtab_del(&map->prefixes, cidr_hash(&e->cidr), e);
@@ -357,31 +356,34 @@ static void take_out(struct cluster_map *map, const struct cluster *c)
 
 static int put_all(const struct change *ch)
 {
-    struct cluster *c = ch->c;
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        if (put_zone(ch, &c->zones.list[i]) < 0)
+    const struct cluster *c = ch->c;
+    for (uint32_t i = 0; i < c->zones_n; i++) {
+        if (put_zone(ch, cluster_zone(c, i)) < 0)
             return -1;
     }
-    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++) {
-        if (put_prefix(ch, &c->prefixes[i]) < 0)
+    for (uint32_t i = 0; i < cluster_prefixes_n(c); i++) {
+        if (put_prefix(ch, cluster_prefix(c, i)) < 0)
             return -1;
     }
     return 0;
 }
 
-static void end_cluster(struct retired *r, void *context)
+static void end_cluster(struct retired *r)
 {
-    struct cluster_map *map = context;
     struct cluster *c =
         (struct cluster *)(void *)((char *)r - offsetof(struct cluster, retired));
-    cluster_domain_drop(map, c->kept_domain);
+    const struct cluster_map *map = c->rules->map;
     map->free(c, map->context);
 }
 
 /* It is not in the tables any more. */
 static void let_go(struct cluster_map *map, struct cluster *c)
 {
-    atomic_store_explicit(&c->group.gone, true, memory_order_relaxed);
+    /* Whoever makes its group at this moment looks after that (cluster_servers.c). */
+    atomic_store(&c->gone, true);
+    struct upstream_group *g = atomic_load(&c->group);
+    if (g != NULL)
+        atomic_store_explicit(&g->gone, true, memory_order_relaxed);
     *c->prev = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
@@ -389,9 +391,9 @@ static void let_go(struct cluster_map *map, struct cluster *c)
         map->last = c->prev;
     map->n--;
     if (map->retirement != NULL)
-        retire(map->retirement, &c->retired, end_cluster, map);
+        retire(map->retirement, &c->retired, end_cluster);
     else
-        end_cluster(&c->retired, map);
+        end_cluster(&c->retired);
 }
 
 static void link_last(struct cluster_map *map, struct cluster *c)
@@ -412,12 +414,12 @@ int cluster_map_put(struct cluster_map *map, struct cluster *c, struct cluster *
         return -1;
     if (put_all(&ch) < 0) {
         struct change back = {.map = map, .c = old, .old = c, .errs = errs};
-        for (uint32_t i = 0; old != NULL && i < old->services.n; i++)
-            cidrset_del(&map->services, &old->prefixes[i].cidr);
+        for (uint32_t i = 0; old != NULL && i < old->record->services_n; i++)
+            cidrset_del(&map->services, &cluster_prefix(old, i)->cidr);
         if (old != NULL)
             (void)put_all(&back); /* into the places it had */
         take_out(map, c);
-        return error_at(errs, c->at, "out of memory");
+        return error_at(errs, cluster_at(c), "out of memory");
     }
     link_last(map, c);
     if (old != NULL)
@@ -439,7 +441,7 @@ void cluster_map_release(struct cluster_map *map)
     sharedtab_release(&map->zones);
     sharedtab_release(&map->prefixes);
     cidrset_release(&map->services);
-    table_release(&map->domains);
+    cluster_commons_release(&map->commons);
 }
 
 void cluster_map_each(const struct cluster_map *map,
@@ -447,38 +449,6 @@ void cluster_map_each(const struct cluster_map *map,
 {
     for (const struct cluster *c = map->first; c != NULL; c = c->next)
         fn(c, context);
-}
-
-/* ---- domains ---- */
-
-struct cluster_domain *cluster_domain_use(struct cluster_map *map, const uint8_t *wire)
-{
-    static const uint8_t label[] = "\13dns-version";
-    uint32_t hash = name_hash(wire);
-    struct cluster_domain *d = table_get(&map->domains, hash, is_domain, wire);
-    if (d != NULL) {
-        d->clusters++;
-        return d;
-    }
-    size_t len = name_len(wire);
-    d = malloc(sizeof *d + DNS_VERSION_LABEL + len);
-    if (d == NULL)
-        return NULL;
-    *d = (struct cluster_domain){.clusters = 1, .hash = hash, .len = (uint8_t)len};
-    memcpy(d->dns_version, label, DNS_VERSION_LABEL);
-    name_lower(d->dns_version + DNS_VERSION_LABEL, wire, len);
-    if (table_put(&map->domains, hash, d) == 0)
-        return d;
-    free(d);
-    return NULL;
-}
-
-void cluster_domain_drop(struct cluster_map *map, struct cluster_domain *d)
-{
-    if (d == NULL || --d->clusters > 0)
-        return;
-    table_del(&map->domains, d->hash, d);
-    free(d);
 }
 
 /* ---- finding ---- */
@@ -522,7 +492,7 @@ const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
         return NULL;
     const struct cluster_prefix *e = prefix_above(map, asked, asked.bits);
     *reverse = e != NULL;
-    return e == NULL ? NULL : &e->cluster->zones.list[0];
+    return e == NULL ? NULL : cluster_zone(cluster_of_prefix(e), 0);
 }
 
 void cluster_map_look(const struct cluster_map *map,
@@ -532,7 +502,8 @@ void cluster_map_look(const struct cluster_map *map,
     for (uint32_t i = 0; s != NULL && i <= s->mask; i++) {
         void *e = atomic_load_explicit(&s->list[i].entry, memory_order_acquire);
         const struct cluster_zone *z = e == sharedtab_gone ? NULL : e;
-        if (z != NULL && z == z->cluster->zones.list && !fn(z->cluster, context))
+        if (z != NULL && z == cluster_zone(cluster_of_zone(z), 0) &&
+            !fn(cluster_of_zone(z), context))
             return;
     }
 }
@@ -564,7 +535,7 @@ static bool may_exist(const struct name_key *key, unsigned domain)
 static bool is_domain_of(const struct searched *s, const struct cluster *c)
 {
     const uint8_t *wire = s->key->lower + s->key->offset[s->domain];
-    return name_equal(wire, c->domain.wire) ||
+    return name_equal(wire, cluster_domain(c).wire) ||
            zone_exact(sharedtab_slots(&s->map->zones), s->key->hash[s->domain], wire) !=
                NULL;
 }
@@ -588,7 +559,7 @@ static const struct cluster_zone *zone_ending(const struct searched *s, unsigned
     for (unsigned first = 0; first < end; first++) {
         const struct cluster_zone *z =
             has_labels(s->map, end - first) ? zone_between(s, first, end) : NULL;
-        if (z != NULL && is_domain_of(s, z->cluster))
+        if (z != NULL && is_domain_of(s, cluster_of_zone(z)))
             return z;
     }
     return NULL;
@@ -612,7 +583,7 @@ const struct cluster_zone *cluster_map_find_searched(const struct cluster_map *m
 {
     unsigned end = key->labels;
     if (own != NULL)
-        end = end + 1 - name_labels(own->wire);
+        end = end + 1 - name_labels(cluster_zone_wire(own));
     for (unsigned at = 1; at < end; at++) {
         struct searched s = {.map = map, .key = key, .domain = at};
         const struct cluster_zone *z =

@@ -12,66 +12,8 @@
 
 #include "base/cidrset.h"
 #include "base/sharedtab.h"
-#include "base/table.h"
-#include "config/inventory.h"
-#include "resolver/rename.h"
-#include "resolver/retire.h"
-#include "resolver/upstream.h"
+#include "resolver/cluster.h"
 #include "resolver/zonetab.h"
-
-/* One zone of a cluster. */
-struct cluster_zone {
-    struct cluster *cluster;
-    const uint8_t *wire; /* the zone's name, lower case */
-    uint8_t len;
-    bool renamed; /* zone and domain differ */
-};
-
-struct cluster_zones {
-    struct cluster_zone *list;
-    uint32_t n;
-};
-
-/* One of its subnets. */
-struct cluster_prefix {
-    struct cidr cidr; /* first: an entry of struct cidrset */
-    bool pods;
-    struct cluster *cluster;
-};
-
-/* The domain of some clusters, kept once for all of them. */
-struct cluster_domain {
-    uint32_t clusters, hash;
-    uint8_t len;           /* of the domain */
-    uint8_t dns_version[]; /* dns-version.DOMAIN: the name that probes ask for */
-};
-#define DNS_VERSION_LABEL 12 /* octets in front of the domain */
-
-/* A domain name somewhere in memory. */
-struct name_ref {
-    const uint8_t *wire;
-    uint8_t len;
-};
-
-/* One cluster, in one block of memory (clusters.h makes it). */
-struct cluster {
-    const char *label; /* its first zone without the final dot: logs, EDE texts */
-    struct where at;
-    struct inventory_record *record; /* whose subnets these are */
-    struct cluster_zones zones;
-    struct name_ref domain;
-    struct subnets services, pods;
-    struct cluster_prefix *prefixes; /* services.n, then pods.n */
-    unsigned pod_names; /* which names of Pods exist: enum cluster_pod_names */
-    struct subnets search_misses; /* clients; the plan's arena has the list */
-    uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
-    struct upstream_group group;
-
-    /* the map's own */
-    struct cluster_domain *kept_domain;
-    struct cluster *next, **prev; /* in the order they came */
-    struct retired retired;
-};
 
 struct cluster_map {
     struct sharedtab zones;          /* of struct cluster_zone */
@@ -81,7 +23,7 @@ struct cluster_map {
 
     /* the control thread's own */
     struct cidrset services;
-    struct table domains;
+    struct cluster_commons commons;
     struct cluster *first, **last;
     uint32_t n;
     struct retirement *retirement; /* where what is removed goes; NULL: nobody looks */
@@ -102,11 +44,6 @@ int cluster_map_put(struct cluster_map *map, struct cluster *c, struct cluster *
                     struct errors *errs) __attribute__((warn_unused_result));
 
 void cluster_map_remove(struct cluster_map *map, struct cluster *c);
-
-/* The domain kept for clusters of this map, with one use more; NULL: no memory. Given
- * back by the map when its cluster ends, or by cluster_domain_drop(). */
-struct cluster_domain *cluster_domain_use(struct cluster_map *map, const uint8_t *wire);
-void cluster_domain_drop(struct cluster_map *map, struct cluster_domain *d);
 
 /* Ends all clusters. Nobody looks any more. */
 void cluster_map_release(struct cluster_map *map);
@@ -139,20 +76,5 @@ const struct cluster_zone *cluster_map_find_searched(const struct cluster_map *m
                                                      const struct name_key *key,
                                                      const struct cluster_zone *own,
                                                      unsigned *domain);
-
-/* zone -> domain, for questions; and back, for answers. */
-static inline struct name_map cluster_inward(const struct cluster_zone *z)
-{
-    const struct name_ref *domain = &z->cluster->domain;
-    return (struct name_map){
-        .from = z->wire, .to = domain->wire, .from_len = z->len, .to_len = domain->len};
-}
-
-static inline struct name_map cluster_outward(const struct cluster_zone *z)
-{
-    const struct name_ref *domain = &z->cluster->domain;
-    return (struct name_map){
-        .from = domain->wire, .to = z->wire, .from_len = domain->len, .to_len = z->len};
-}
 
 #endif

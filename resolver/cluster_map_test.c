@@ -14,10 +14,7 @@ static unsigned ended;
 
 static void end(struct cluster *c, void *context)
 {
-    inventory_record_drop(c->record);
-    free(c->zones.list);
-    free(c->prefixes);
-    free(c);
+    cluster_free(c);
     ended++;
 }
 
@@ -57,54 +54,25 @@ static void add_cidrs(struct arena *a, struct subnets *to, const char *texts)
     add_cidr(a, to, blank == NULL ? texts : blank + 1);
 }
 
-static void fill_zones(struct cluster *c)
-{
-    c->zones.n = c->record->zones_n;
-    c->zones.list = calloc(c->zones.n, sizeof *c->zones.list);
-    for (unsigned i = 0; i < c->zones.n; i++) {
-        struct cluster_zone *z = &c->zones.list[i];
-        z->cluster = c;
-        z->wire = inventory_zone(c->record, i);
-        z->len = (uint8_t)name_len(z->wire);
-        z->renamed = !name_equal(z->wire, c->domain.wire);
-    }
-}
-
-static void fill_prefixes(struct cluster *c)
-{
-    const struct inventory_record *r = c->record;
-    c->services.n = r->services_n;
-    c->pods.n = r->pods_n;
-    c->prefixes = calloc(c->services.n + c->pods.n, sizeof *c->prefixes);
-    for (uint32_t i = 0; i < c->services.n + c->pods.n; i++)
-        c->prefixes[i] = (struct cluster_prefix){
-            .cidr = inventory_services(r)[i], .pods = i >= c->services.n, .cluster = c};
-}
-
 /* A cluster as `cluster ZONE SERVICES { pods PODS; domain DOMAIN }` makes it. */
 static struct cluster *cluster(const char *zone, const char *services, const char *pods,
                                const char *domain)
 {
-    struct cluster *c = calloc(1, sizeof *c);
+    static const struct cluster_settings settings;
     struct inventory_draft d = {.at = {.file = "Corefile", .line = 1}};
     struct arena a;
     struct name name;
-    assert_non_null(c);
     arena_init(&a, NULL, 0);
     assert_int_equal(zones_add(&a, &d.zones, zone), 0);
     add_cidrs(&a, &d.services, services);
     add_cidrs(&a, &d.pods, pods);
     assert_int_equal(name_parse(&name, text_of(domain)), 0);
-    c->label = zone;
-    c->at = d.at;
-    c->record = inventory_record_new(&d);
-    assert_non_null(c->record);
-    c->kept_domain = cluster_domain_use(&map, name.wire);
-    c->domain =
-        (struct name_ref){.wire = c->kept_domain->dns_version + DNS_VERSION_LABEL,
-                          .len = c->kept_domain->len};
-    fill_zones(c);
-    fill_prefixes(c);
+    struct inventory_record *r = inventory_record_new(&d);
+    struct cluster_rules *rules = cluster_rules_use(&map, &settings, name.wire);
+    assert_true(r != NULL && rules != NULL);
+    struct cluster *c = cluster_new(r, rules, d.zones.list, d.zones.n);
+    assert_non_null(c);
+    inventory_record_drop(r);
     arena_release(&a);
     return c;
 }
@@ -112,10 +80,8 @@ static struct cluster *cluster(const char *zone, const char *services, const cha
 static int put(struct cluster *c, struct cluster *old)
 {
     int rc = cluster_map_put(&map, c, old, &errs);
-    if (rc < 0) {
-        cluster_domain_drop(&map, c->kept_domain);
+    if (rc < 0)
         end(c, NULL);
-    }
     return rc;
 }
 
@@ -132,7 +98,7 @@ static const char *owner_of(const char *name, bool *reverse)
     name_lower(n.wire, n.wire, n.len);
     name_key_init(&key, n.wire);
     const struct cluster_zone *z = cluster_map_find(&map, &key, reverse);
-    return z == NULL ? "-" : z->cluster->label;
+    return z == NULL ? "-" : cluster_label(cluster_of_zone(z));
 }
 
 static void expect_owner(const char *name, const char *owner)
@@ -252,7 +218,7 @@ static void longer_pod_prefix_and_pass_through_are_legal(void **state)
 static void note(const struct cluster *c, void *context)
 {
     char *seen = context;
-    snprintf(seen + strlen(seen), 64, "%s ", c->label);
+    snprintf(seen + strlen(seen), 64, "%s ", cluster_label(c));
 }
 
 static const char *labels(void)
@@ -320,7 +286,7 @@ static void what_is_removed_ends_when_nobody_can_know_it(void **state)
     map.retirement = &retirement;
     cluster_map_remove(&map, a);
     expect_owner("x.a.local", "-");
-    assert_true(atomic_load(&a->group.gone));
+    assert_true(atomic_load(&a->gone));
     assert_true(retirement.waiting);
     retirement_reclaim(&retirement, 0);
     assert_int_equal(ended, 0);

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "resolver/cluster_make.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/outside.h"
 #include "resolver/plan.h"
 #include "resolver/registry.h"
@@ -28,15 +29,16 @@ static bool reverse_is_served(const struct clusters *all, const struct subnets *
 static void warn_reverse(struct clusters *all, const struct cluster *c)
 {
     char text[ADDR_TEXT_MAX];
-    if (reverse_is_served(all, &c->services) && reverse_is_served(all, &c->pods))
+    struct subnets services = cluster_services(c), pods = cluster_pods(c);
+    struct where at = cluster_at(c);
+    if (reverse_is_served(all, &services) && reverse_is_served(all, &pods))
         return;
     if (++all->unreversed > WARNINGS_MAX)
         return;
-    const struct cidr *range =
-        c->services.n > 0 ? &c->services.list[0] : &c->pods.list[0];
+    const struct cidr *range = services.n > 0 ? &services.list[0] : &pods.list[0];
     log_warning("plugin/cluster: %s:%u: reverse names of %s are never asked of this "
                 "block; add its subnets to the block's keys, such as %s%s",
-                c->at.file, c->at.line, c->label, cidr_print(range, text),
+                at.file, at.line, cluster_label(c), cidr_print(range, text),
                 all->unreversed == WARNINGS_MAX
                     ? " (clusters of which the same is true are not named any more)"
                     : "");
@@ -44,39 +46,65 @@ static void warn_reverse(struct clusters *all, const struct cluster *c)
 
 /* ---- the same cluster under two names ---- */
 
-static uint32_t hash_of_dns(const struct upstream *up)
+/* Its first address and its domain: who has both has the names of the other. */
+struct dns {
+    struct addr addr;
+    const struct cluster_domain *domain;
+};
+
+static struct dns dns_of(const struct cluster *c)
 {
-    return (uint32_t)hash_bytes(&up, sizeof up);
+    struct addr list[INVENTORY_LIST_MAX];
+    cluster_dns(c, list);
+    return (struct dns){.addr = list[0], .domain = c->rules->domain};
+}
+
+static uint32_t hash_of_dns(const struct dns *d)
+{
+    return (uint32_t)hash_mix(hash_bytes(&d->addr, sizeof d->addr), d->domain->hash);
 }
 
 static bool has_dns(const void *entry, const void *key)
 {
-    return ((const struct cluster *)entry)->group.list[0] == key;
+    struct dns d = dns_of(entry);
+    const struct dns *wanted = key;
+    return d.domain == wanted->domain && addr_equal(&d.addr, &wanted->addr);
 }
 
-/* An upstream is an address and a domain: who has both has the names of the other. That
- * may be meant, but rarely is. */
+/* That may be meant, but rarely is. */
 static void note_dns(struct clusters *all, struct cluster *c)
 {
-    const struct upstream *up = c->group.list[0];
-    const struct cluster *other = table_get(&all->dns, hash_of_dns(up), has_dns, up);
+    char text[ADDR_TEXT_MAX];
+    struct dns d = dns_of(c);
+    struct where at = cluster_at(c), other_at;
+    const struct cluster *other = table_get(&all->dns, hash_of_dns(&d), has_dns, &d);
     if (other == NULL) {
-        if (table_put(&all->dns, hash_of_dns(up), c) < 0)
-            log_debug("plugin/cluster: %s: out of memory to compare its DNS", c->label);
+        if (table_put(&all->dns, hash_of_dns(&d), c) < 0)
+            log_debug("plugin/cluster: %s: out of memory to compare its DNS",
+                      cluster_label(c));
         return;
     }
     if (++all->doubles > WARNINGS_MAX)
         return;
+    other_at = cluster_at(other);
     log_warning(
         "plugin/cluster: %s:%u: %s has the DNS and the domain of %s (%s:%u), %s: "
         "the same cluster under two names? One with two zones would do",
-        c->at.file, c->at.line, c->label, other->label, other->at.file, other->at.line,
-        up->text);
+        at.file, at.line, cluster_label(c), cluster_label(other), other_at.file,
+        other_at.line, addr_print(&d.addr, text));
 }
 
 static void forget_dns(struct clusters *all, const struct cluster *c)
 {
-    table_del(&all->dns, hash_of_dns(c->group.list[0]), c);
+    struct dns d = dns_of(c);
+    table_del(&all->dns, hash_of_dns(&d), c);
+}
+
+static void end_cluster(struct cluster *c, void *context)
+{
+    (void)context;
+    cluster_group_end(c);
+    cluster_free(c);
 }
 
 /* Serves what the record says, in the place of `old` if that is not NULL. The new
@@ -88,15 +116,18 @@ static struct cluster *serve(struct clusters *all, const struct cluster_spec *sp
     struct cluster *c = cluster_make(all, spec, r, errs);
     if (c == NULL)
         return NULL;
-    const struct upstream *before = old == NULL ? NULL : old->group.list[0];
+    struct dns before = dns_of(old == NULL ? c : old);
+    if (old != NULL && cluster_group_now(old) != NULL)
+        cluster_group(c); /* its counters go on */
     if (cluster_map_put(&all->map, c, old, errs) == 0) {
         if (old != NULL) /* by its address: it may have ended */
-            table_del(&all->dns, hash_of_dns(before), old);
+            table_del(&all->dns, hash_of_dns(&before), old);
         note_dns(all, c);
         warn_reverse(all, c);
+        cluster_group_met(c); /* what an earlier plan knows of its DNS goes on */
         return c;
     }
-    cluster_unmake(all, c);
+    end_cluster(c, NULL);
     return NULL;
 }
 
@@ -109,7 +140,7 @@ struct clusters *clusters_of(struct plan *p, struct plan_block *b)
     struct clusters *all = arena_alloc(&p->arena, sizeof *all);
     if (all == NULL)
         return NULL;
-    cluster_map_init(&all->map, cluster_free, all);
+    cluster_map_init(&all->map, end_cluster, NULL);
     all->plan = p;
     all->block = b;
     all->inventories_last = &all->inventories;
@@ -305,7 +336,7 @@ static int try_record(struct clusters_inventory *inv, struct inventory_record *r
     if (old != NULL)
         table_del(&inv->names, hash_of(name), old);
     if (table_put(&inv->names, hash_of(name), c) < 0) {
-        error_at(errs, c->at, "plugin/inventory: out of memory");
+        error_at(errs, cluster_at(c), "plugin/inventory: out of memory");
         forget_dns(inv->all, c);
         cluster_map_remove(&inv->all->map, c);
         return -1;
@@ -330,7 +361,7 @@ static void remove_name(struct clusters_inventory *inv, const char *name)
     if (c == NULL)
         return;
     log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
-                c->label);
+                cluster_label(c));
     table_del(&inv->names, hash_of(name), c);
     forget_dns(inv->all, c);
     cluster_map_remove(&inv->all->map, c);
@@ -445,10 +476,12 @@ static void apply(struct clusters_inventory *inv, const struct discovery_change 
     bool there = find(inv, name) != NULL;
     put_record(inv, c->now);
     const struct cluster *served = find(inv, name);
-    if (served != NULL && served->record == c->now)
-        log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has %s: %s:%u",
-                    name, served->label, there ? "changed" : "come", served->at.file,
-                    served->at.line);
+    if (served == NULL || served->record != c->now)
+        return;
+    struct where at = cluster_at(served);
+    log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has %s: %s:%u",
+                name, cluster_label(served), there ? "changed" : "come", at.file,
+                at.line);
 }
 
 /* Whether some inventory before this one has the same source: it has taken the changes

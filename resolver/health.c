@@ -106,7 +106,10 @@ bool health_known(const struct upstream *up)
 
 const char *health_state(const struct upstream_group *g)
 {
+    static const char unasked[] = "not asked yet";
     uint32_t down = 0, known = 0;
+    if (g == NULL)
+        return unasked;
     for (uint32_t i = 0; i < g->n; i++) {
         down += health_down(g, g->list[i]);
         known += health_known(g->list[i]);
@@ -117,7 +120,7 @@ const char *health_state(const struct upstream_group *g)
         return "drained";
     if (down > 0)
         return "degraded";
-    return known > 0 ? "up" : "not asked yet";
+    return known > 0 ? "up" : unasked;
 }
 
 bool health_spares(const struct upstream_group *g)

@@ -39,7 +39,8 @@ bool health_drained(const struct upstream_group *g);
 /* Whether it has been asked, or has answered a probe. */
 bool health_known(const struct upstream *up);
 
-/* "up", "degraded" (some address is down), "drained", "down" or "not asked yet". */
+/* "up", "degraded" (some address is down), "drained", "down" or "not asked yet", which
+ * NULL is too: a cluster without a group. */
 const char *health_state(const struct upstream_group *g);
 
 /* Whether some address is drained and another is up: the former is then passed over. */

@@ -65,18 +65,26 @@ static void stop(void *object)
 static const struct registry_kind meter_kind = {
     .name = "meter", .size = sizeof(struct meter), .init = start, .release = stop};
 
-static struct meter *claim(struct plan *p, const struct wish *w)
+/* From the heap. */
+static struct span key_of(const struct wish *w)
 {
     size_t len = 1 + strlen(w->labels);
     uint8_t *key = malloc(len);
-    uint32_t id;
     if (key == NULL)
-        return NULL;
+        return (struct span){0};
     key[0] = (uint8_t)w->kind;
     memcpy(key + 1, w->labels, len - 1);
-    struct meter *m = registry_claim(p->registry, &meter_kind,
-                                     (struct span){.at = key, .len = len}, w, &id);
-    free(key);
+    return (struct span){.at = key, .len = len};
+}
+
+static struct meter *claim(struct plan *p, const struct wish *w)
+{
+    struct span key = key_of(w);
+    uint32_t id;
+    if (key.at == NULL)
+        return NULL;
+    struct meter *m = registry_claim(p->registry, &meter_kind, key, w, &id);
+    free((void *)(uintptr_t)key.at);
     if (m != NULL && m->serial == 0) {
         m->id = id; /* not again: workers read it */
         m->serial = registry_serial(p->registry);
@@ -94,15 +102,18 @@ static struct meter_use *use_of(const struct meter *m, const struct plan *p)
 
 static struct meter_use *add_use(struct plan *p, struct meter *m, const void *context)
 {
-    struct meter_use *use = malloc(sizeof *use);
+    struct meter_use *use = calloc(1, sizeof *use);
     if (use == NULL)
         return NULL;
-    struct meter_use **first = &p->meters.first[m->kind];
-    struct meter_use ***last = &p->meters.last[m->kind];
+    _Atomic(struct meter_use *) *first = &p->meters.first[m->kind];
+    _Atomic(struct meter_use *) **last = &p->meters.last[m->kind];
     if (*first == NULL)
         *last = first;
-    *use = (struct meter_use){
-        .meter = m, .context = context, .plan = p, .same = m->uses, .prev = *last};
+    use->meter = m;
+    use->context = context;
+    use->plan = p;
+    use->same = m->uses;
+    use->prev = *last;
     m->uses = use;
     **last = use;
     *last = &use->next;
@@ -110,11 +121,10 @@ static struct meter_use *add_use(struct plan *p, struct meter *m, const void *co
     return use;
 }
 
-const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
-                                  const char *labels, const void *context)
+static struct meter *claim_use(struct plan *p, const struct wish *w,
+                               const void *context)
 {
-    struct wish w = {.kind = kind, .labels = labels};
-    struct meter *m = labels == NULL ? NULL : claim(p, &w);
+    struct meter *m = claim(p, w);
     struct meter_use *use = m == NULL ? NULL : use_of(m, p);
     if (m == NULL)
         return NULL;
@@ -122,7 +132,21 @@ const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
         registry_drop(p->registry, m); /* shown once, however often it is claimed */
     if (use == NULL)
         return NULL;
+    if (w->kind == METER_CLUSTER) /* an older one may be on its way out */
+        use->context = context;
     use->claims++;
+    return m;
+}
+
+const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
+                                  const char *labels, const void *context)
+{
+    struct wish w = {.kind = kind, .labels = labels};
+    if (labels == NULL)
+        return NULL;
+    registry_enter(p->registry);
+    const struct meter *m = claim_use(p, &w, context);
+    registry_leave(p->registry);
     return m;
 }
 
@@ -142,23 +166,36 @@ static void end_use(struct plan *p, struct meter_use *use)
     free(use);
 }
 
+/* The plan may have let go of all it had. */
 static void let_go(struct plan *p, const struct meter *m, const void *context)
 {
-    struct meter_use *use = m == NULL ? NULL : use_of(m, p);
-    if (use == NULL)
+    if (m == NULL)
         return;
-    if (use->context == context)
+    registry_enter(p->registry);
+    struct meter_use *use = p->meters.n == 0 ? NULL : use_of(m, p);
+    if (use != NULL && use->context == context)
         use->context = NULL;
-    if (--use->claims == 0)
+    if (use != NULL && --use->claims == 0)
         end_use(p, use);
+    registry_leave(p->registry);
 }
 
 void metrics_release(struct plan *p)
 {
+    registry_enter(p->registry);
     for (unsigned kind = 0; kind < METER_KINDS; kind++) {
         while (p->meters.first[kind] != NULL)
             end_use(p, p->meters.first[kind]);
     }
+    registry_leave(p->registry);
+}
+
+const struct meter_use *metrics_last(const struct plan *p, enum meter_kind kind)
+{
+    if (p->meters.first[kind] == NULL)
+        return NULL;
+    return (const struct meter_use *)((uintptr_t)p->meters.last[kind] -
+                                      offsetof(struct meter_use, next));
 }
 
 const char *metrics_label(struct arena *a, const char *name, const char *value)
@@ -372,6 +409,19 @@ static int claim_group(struct plan *p, struct arena *a, struct upstream_group *g
     return g->meter == NULL ? -1 : 0;
 }
 
+bool metrics_has_cluster(const struct plan *p, const char *label)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    struct wish w = {.kind = METER_CLUSTER,
+                     .labels = metrics_label(&a, "cluster", label)};
+    struct span key = w.labels == NULL ? (struct span){0} : key_of(&w);
+    bool has = key.at != NULL && registry_has(p->registry, &meter_kind, key);
+    free((void *)(uintptr_t)key.at);
+    arena_release(&a);
+    return has;
+}
+
 int metrics_measure_group(struct plan *p, struct upstream_group *g)
 {
     struct arena a;
@@ -386,10 +436,9 @@ int metrics_measure_group(struct plan *p, struct upstream_group *g)
 
 void metrics_let_group(struct plan *p, struct upstream_group *g)
 {
-    for (uint32_t i = 0; g->meters != NULL && p->meters.n > 0 && i < g->n; i++)
+    for (uint32_t i = 0; g->meters != NULL && i < g->n; i++)
         let_go(p, g->meters[i], g);
-    if (p->meters.n > 0)
-        let_go(p, g->meter, g);
+    let_go(p, g->meter, g);
     free(g->meters);
     g->meters = NULL;
     g->meter = NULL;

@@ -111,16 +111,20 @@ struct meter {
 /* A plan's claim on a meter, however often it claims it. */
 struct meter_use {
     struct meter *meter;
-    const void *context; /* of who claimed it first; NULL: he has left */
+    /* of who claimed it first, of a cluster last; NULL: he has left */
+    _Atomic(const void *) context;
     const struct plan *plan;
     uint32_t claims;
-    struct meter_use *same;         /* of another plan */
-    struct meter_use *next, **prev; /* of the same plan and kind */
+    struct meter_use *same;                  /* of another plan */
+    _Atomic(struct meter_use *) next, *prev; /* of the same plan and kind */
 };
 
-/* Those of a plan, by kind: a page shows one kind after the other. */
+/* Those of a plan, by kind: a page shows one kind after the other. Workers add those of
+ * a cluster that is asked first, under the registry's lock, while the control thread
+ * reads: `next` of the last is written when all else is. What goes is taken out by the
+ * control thread alone. */
 struct meters {
-    struct meter_use *first[METER_KINDS], **last[METER_KINDS];
+    _Atomic(struct meter_use *) first[METER_KINDS], *last[METER_KINDS];
     uint32_t n;
 };
 
@@ -136,9 +140,13 @@ struct metrics_desk {
 };
 
 /* The meter of this kind and these labels, made when it is new, as one of the plan's.
- * NULL: no memory, also when `labels` is NULL. Control thread. */
+ * NULL: no memory, also when `labels` is NULL. */
 const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
                                   const char *labels, const void *context);
+
+/* The last of the plan's uses of a kind now; NULL: none. Between registry_enter and
+ * _leave. */
+const struct meter_use *metrics_last(const struct plan *p, enum meter_kind kind);
 
 /* Gives back all that the plan claimed. */
 void metrics_release(struct plan *p);
@@ -165,8 +173,11 @@ void measure_claim(struct measure *m, enum meter_kind kind, const char *labels);
 const char *measure_join(struct measure *m, const char *a, const char *b);
 
 /* Claims those of a group and its addresses, for blocks with `prometheus`. 0, or -1: no
- * memory. */
+ * memory. Any thread. */
 int metrics_measure_group(struct plan *p, struct upstream_group *g);
+
+/* Whether some plan counts for a cluster of this label. */
+bool metrics_has_cluster(const struct plan *p, const char *label);
 
 /* Gives them back before the plan ends. */
 void metrics_let_group(struct plan *p, struct upstream_group *g);

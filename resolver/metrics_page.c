@@ -6,6 +6,7 @@
 #include "resolver/health.h"
 #include "resolver/plan.h"
 #include "resolver/rdata.h"
+#include "resolver/unasked.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -344,7 +345,8 @@ static void show_up(struct sheet *s, const struct family *f,
 static void show_drained(struct sheet *s, const struct family *f,
                          const struct meter_use *use)
 {
-    put_count(s, f->name, use->meter->labels, "", health_drained(use->context));
+    if (use->context != NULL)
+        put_count(s, f->name, use->meter->labels, "", health_drained(use->context));
 }
 
 /* The shortest of its addresses that are not down; none while nothing is known. */
@@ -552,13 +554,36 @@ static const struct family families[] = {
      INVENTORY_CHANGED},
 };
 
-static void show_family(struct sheet *s, const struct family *f, const struct plan *p)
+/* Up, not drained, and never asked. */
+static void show_unasked(struct sheet *s, const struct family *f,
+                         const struct unasked *u)
 {
-    const struct meter_use *use = p->meters.first[f->kind];
-    if (use != NULL)
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    for (uint32_t i = 0; i < u->n; i++) {
+        const char *label = metrics_label(&a, "cluster", cluster_label(u->list[i]));
+        if (label == NULL)
+            s->failed = true;
+        else if (f->show != show_rtt)
+            put_count(s, f->name, label, "", f->show == show_up);
+        arena_reset(&a);
+    }
+    arena_release(&a);
+}
+
+static void show_family(struct sheet *s, const struct family *f,
+                        const struct unasked *u)
+{
+    const struct meter_use *use = u->plan->meters.first[f->kind];
+    bool clusters = f->kind == METER_CLUSTER;
+    if (clusters && u->last == NULL)
+        use = NULL;
+    if (use != NULL || (clusters && u->n > 0))
         put_head(s, f->name, f->type, f->help);
-    for (; use != NULL; use = use->next)
+    for (; use != NULL; use = use == u->last ? NULL : use->next)
         f->show(s, f, use);
+    if (clusters)
+        show_unasked(s, f, u);
 }
 
 static void show_facts(struct sheet *s, const struct plan *p,
@@ -584,8 +609,12 @@ static void show_facts(struct sheet *s, const struct plan *p,
 char *metrics_page(const struct plan *p, const struct metrics_facts *facts, size_t *len)
 {
     struct sheet s = {0};
+    struct unasked u;
+    unasked_find(&u, p);
     show_facts(&s, p, facts);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        show_family(&s, &families[i], p);
+        show_family(&s, &families[i], &u);
+    s.failed = s.failed || u.failed;
+    unasked_release(&u);
     return sheet_take(&s, len);
 }

@@ -4,6 +4,7 @@
 #include "base/table.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 /* The numbers of one kind of objects. */
@@ -16,13 +17,13 @@ struct numbers {
 
 struct entry {
     struct numbers *numbers;
-    uint8_t *key;
-    size_t key_len;
-    uint32_t hash, id, claims;
-    _Alignas(max_align_t) uint8_t object[];
+    uint32_t hash, id, claims, key_len;
+    _Alignas(max_align_t) uint8_t object[]; /* and the key behind it */
 };
 
 struct registry {
+    pthread_mutex_t
+        lock; /* for all below: workers claim a cluster's at its first use */
     struct table entries;
     struct numbers *kinds;
     uint64_t serial;
@@ -30,7 +31,25 @@ struct registry {
 
 struct registry *registry_new(void)
 {
-    return calloc(1, sizeof(struct registry));
+    pthread_mutexattr_t nested;
+    struct registry *reg = calloc(1, sizeof(struct registry));
+    if (reg == NULL)
+        return NULL;
+    pthread_mutexattr_init(&nested);
+    pthread_mutexattr_settype(&nested, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&reg->lock, &nested);
+    pthread_mutexattr_destroy(&nested);
+    return reg;
+}
+
+void registry_enter(struct registry *reg)
+{
+    pthread_mutex_lock(&reg->lock);
+}
+
+void registry_leave(struct registry *reg)
+{
+    pthread_mutex_unlock(&reg->lock);
 }
 
 static struct entry *entry_of(void *object)
@@ -38,12 +57,16 @@ static struct entry *entry_of(void *object)
     return (struct entry *)(void *)((uint8_t *)object - offsetof(struct entry, object));
 }
 
+static uint8_t *key_of(const struct entry *e)
+{
+    return (uint8_t *)(uintptr_t)e->object + e->numbers->kind->size;
+}
+
 static void entry_free(struct entry *e)
 {
     const struct registry_kind *kind = e->numbers->kind;
     if (kind->release != NULL)
         kind->release(e->object);
-    free(e->key);
     free(e);
 }
 
@@ -61,6 +84,7 @@ void registry_free(struct registry *reg)
         free(n);
     }
     table_release(&reg->entries);
+    pthread_mutex_destroy(&reg->lock);
     free(reg);
 }
 
@@ -119,26 +143,22 @@ static bool same(const void *entry, const void *key)
     const struct entry *e = entry;
     const struct wanted *w = key;
     return e->numbers->kind == w->kind && e->key_len == w->key.len &&
-           (w->key.len == 0 || memcmp(e->key, w->key.at, w->key.len) == 0);
+           (w->key.len == 0 || memcmp(key_of(e), w->key.at, w->key.len) == 0);
 }
 
 /* An entry with its number, not yet in the table. */
 static struct entry *entry_new(struct numbers *numbers, struct span key)
 {
-    const struct registry_kind *kind = numbers->kind;
-    struct entry *e = calloc(1, sizeof *e + kind->size);
-    uint8_t *copy = malloc(key.len + 1);
-    if (e == NULL || copy == NULL || numbers_take(numbers, &e->id) < 0) {
-        free(copy);
+    struct entry *e = calloc(1, sizeof *e + numbers->kind->size + key.len);
+    if (e == NULL || numbers_take(numbers, &e->id) < 0) {
         free(e);
         return NULL;
     }
-    if (key.len > 0)
-        memcpy(copy, key.at, key.len);
-    e->key = copy;
-    e->key_len = key.len;
     e->numbers = numbers;
+    e->key_len = (uint32_t)key.len;
     e->claims = 1;
+    if (key.len > 0)
+        memcpy(key_of(e), key.at, key.len);
     return e;
 }
 
@@ -156,25 +176,30 @@ static struct entry *entry_add(struct registry *reg, const struct wanted *w,
     numbers_give(numbers, e->id);
     if (made)
         entry_free(e);
-    else {
-        free(e->key);
+    else
         free(e);
-    }
     return NULL;
+}
+
+static uint32_t hash_of(const struct wanted *w)
+{
+    const char *name = w->kind->name;
+    return (uint32_t)hash_mix(hash_bytes(name, strlen(name)),
+                              hash_bytes(w->key.at, w->key.len));
 }
 
 void *registry_claim(struct registry *reg, const struct registry_kind *kind,
                      struct span key, const void *argument, uint32_t *id)
 {
     struct wanted w = {.kind = kind, .key = key};
-    uint64_t mixed = hash_mix(hash_bytes(kind->name, strlen(kind->name)),
-                              hash_bytes(key.at, key.len));
-    uint32_t hash = (uint32_t)mixed;
+    uint32_t hash = hash_of(&w);
+    registry_enter(reg);
     struct entry *e = table_get(&reg->entries, hash, same, &w);
     if (e != NULL)
         e->claims++;
     else
         e = entry_add(reg, &w, hash, argument);
+    registry_leave(reg);
     if (e == NULL)
         return NULL;
     if (id != NULL)
@@ -182,18 +207,46 @@ void *registry_claim(struct registry *reg, const struct registry_kind *kind,
     return e->object;
 }
 
+bool registry_has(struct registry *reg, const struct registry_kind *kind,
+                  struct span key)
+{
+    struct wanted w = {.kind = kind, .key = key};
+    registry_enter(reg);
+    bool has = table_get(&reg->entries, hash_of(&w), same, &w) != NULL;
+    registry_leave(reg);
+    return has;
+}
+
+/* Whether that was the last claim: nobody finds it any more. */
+static bool let_go(struct registry *reg, struct entry *e)
+{
+    registry_enter(reg);
+    assert(e->claims > 0);
+    bool last = --e->claims == 0;
+    if (last)
+        table_del(&reg->entries, e->hash, e);
+    registry_leave(reg);
+    return last;
+}
+
+/* What it releases may take its time, and nobody waits for it. */
 void registry_drop(struct registry *reg, void *object)
 {
     struct entry *e = entry_of(object);
-    assert(e->claims > 0);
-    if (--e->claims > 0)
+    struct numbers *numbers = e->numbers;
+    uint32_t id = e->id;
+    if (!let_go(reg, e))
         return;
-    table_del(&reg->entries, e->hash, e);
-    numbers_give(e->numbers, e->id);
     entry_free(e);
+    registry_enter(reg);
+    numbers_give(numbers, id);
+    registry_leave(reg);
 }
 
 uint64_t registry_serial(struct registry *reg)
 {
-    return ++reg->serial;
+    registry_enter(reg);
+    uint64_t serial = ++reg->serial;
+    registry_leave(reg);
+    return serial;
 }

@@ -1,7 +1,10 @@
 /* What outlives a plan, by key: upstream health and RTT, caps, round-robin counters,
- * caches. Claimed while a plan is built (control thread only); the plan gives its
+ * caches. Claimed while a plan is built, by the control thread; the plan gives its
  * claims back when it is freed. What keeps its key keeps its state over a reload.
- * Workers never touch the registry, only the atomics in what was claimed. */
+ *
+ * Workers touch the atomics in what was claimed, and the registry itself only when the
+ * first question comes to a cluster. Each call holds the registry's lock; whoever makes
+ * something of several claims enters before them and leaves behind them. */
 #ifndef ISTHMUS_RESOLVER_REGISTRY_H
 #define ISTHMUS_RESOLVER_REGISTRY_H
 
@@ -25,6 +28,14 @@ void registry_free(struct registry *reg);
 void *registry_claim(struct registry *reg, const struct registry_kind *kind,
                      struct span key, const void *argument, uint32_t *id);
 void registry_drop(struct registry *reg, void *object);
+
+/* Whether somebody has it. */
+bool registry_has(struct registry *reg, const struct registry_kind *kind,
+                  struct span key);
+
+/* What is done in between is done at once, for all other threads. May be nested. */
+void registry_enter(struct registry *reg);
+void registry_leave(struct registry *reg);
 
 /* A number that it has not given before; from 1. */
 uint64_t registry_serial(struct registry *reg);

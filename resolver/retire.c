@@ -6,10 +6,9 @@ void retirement_init(struct retirement *all, uint64_t epoch)
     all->last = &all->first;
 }
 
-void retire(struct retirement *all, struct retired *r,
-            void (*end)(struct retired *r, void *context), void *context)
+void retire(struct retirement *all, struct retired *r, void (*end)(struct retired *r))
 {
-    *r = (struct retired){.epoch = all->epoch, .end = end, .context = context};
+    *r = (struct retired){.epoch = all->epoch, .end = end};
     *all->last = r;
     all->last = &r->next;
     all->waiting = true;
@@ -23,7 +22,7 @@ void retirement_reclaim(struct retirement *all, uint64_t oldest)
         all->first = r->next;
         if (all->first == NULL)
             all->last = &all->first;
-        r->end(r, r->context);
+        r->end(r);
     }
 }
 

@@ -1,7 +1,7 @@
 /* What was taken out of use while queries may still point to it: it ends when every
  * query that began before has ended.
  *
- *     retire(&plan->retirement, &thing->retired, free_thing, context);
+ *     retire(&plan->retirement, &thing->retired, free_thing);
  *     ... the workers are given an order with the number retirement_next(...)
  *     retirement_reclaim(&plan->retirement, oldest);    // of all workers' queries
  *
@@ -17,8 +17,7 @@
 struct retired {
     struct retired *next;
     uint64_t epoch; /* queries of this one and later do not know it */
-    void (*end)(struct retired *r, void *context);
-    void *context;
+    void (*end)(struct retired *r);
 };
 
 struct retirement {
@@ -30,8 +29,7 @@ struct retirement {
 void retirement_init(struct retirement *all, uint64_t epoch);
 
 /* `r` lies in what is retired. */
-void retire(struct retirement *all, struct retired *r,
-            void (*end)(struct retired *r, void *context), void *context);
+void retire(struct retirement *all, struct retired *r, void (*end)(struct retired *r));
 
 /* Ends those that queries of epoch `oldest` and later do not know. */
 void retirement_reclaim(struct retirement *all, uint64_t oldest);

@@ -17,7 +17,7 @@
 const char *const upstream_policy_words[] = {"random", "round_robin", "sequential",
                                              NULL};
 
-/* ---- claims, on the control thread ---- */
+/* ---- claims ---- */
 
 static const struct registry_kind upstream_kind = {
     .name = "upstream",
@@ -43,35 +43,24 @@ static void put_addr(struct wr *wr, const struct addr *a)
 }
 
 /* All that makes an endpoint what it is: settings that changed are another upstream. */
-static size_t put_key(uint8_t *room, size_t cap, const struct endpoint *e,
-                      uint8_t transport)
+static void put_key(struct wr *wr, const struct endpoint *e, uint8_t transport)
 {
-    struct wr wr = wr_init(room, cap);
-    put_addr(&wr, &e->addr);
-    put_addr(&wr, &e->source);
-    wr_bytes(&wr, &e->tls, sizeof e->tls);
-    wr_bytes(&wr, &e->idle_us, sizeof e->idle_us);
-    wr_bytes(&wr, &e->life_us, sizeof e->life_us);
-    wr_u32(&wr, e->streams_idle_max);
-    wr_u8(&wr, transport);
-    return wr.at;
+    put_addr(wr, &e->addr);
+    put_addr(wr, &e->source);
+    wr_bytes(wr, &e->tls, sizeof e->tls);
+    wr_bytes(wr, &e->idle_us, sizeof e->idle_us);
+    wr_bytes(wr, &e->life_us, sizeof e->life_us);
+    wr_u32(wr, e->streams_idle_max);
+    wr_u8(wr, transport);
 }
 
-struct upstream *upstream_claim(struct registry *reg, const struct endpoint *e,
-                                uint8_t transport, struct text group_key)
+#define KEY_MAX (128 + NAME_TEXT_MAX) /* group keys are names */
+
+static struct upstream *claim(struct registry *reg, const struct endpoint *e,
+                              uint8_t transport, struct span key)
 {
-    enum { ENDPOINT_KEY = 128 };
-    size_t cap = ENDPOINT_KEY + group_key.len;
-    uint8_t *key = malloc(cap);
-    if (key == NULL)
-        return NULL;
-    size_t len = put_key(key, ENDPOINT_KEY, e, transport);
-    if (group_key.len > 0)
-        memcpy(key + len, group_key.at, group_key.len);
     uint32_t id;
-    struct span whole = {.at = key, .len = len + group_key.len};
-    struct upstream *up = registry_claim(reg, &upstream_kind, whole, NULL, &id);
-    free(key);
+    struct upstream *up = registry_claim(reg, &upstream_kind, key, NULL, &id);
     if (up != NULL && up->text[0] == '\0') {
         up->endpoint = *e;
         up->endpoint.id = id;
@@ -81,7 +70,32 @@ struct upstream *upstream_claim(struct registry *reg, const struct endpoint *e,
     return up;
 }
 
-struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span key)
+struct upstream *upstream_claim(struct registry *reg, const struct endpoint *e,
+                                uint8_t transport, struct text group_key)
+{
+    uint8_t room[KEY_MAX];
+    struct wr wr = wr_init(room, sizeof room);
+    put_key(&wr, e, transport);
+    wr_bytes(&wr, group_key.at, group_key.len);
+    assert(!wr.failed);
+    registry_enter(reg);
+    struct upstream *up =
+        claim(reg, e, transport, (struct span){.at = room, .len = wr.at});
+    registry_leave(reg);
+    return up;
+}
+
+bool upstream_is_claimed(struct registry *reg, const struct endpoint *e,
+                         uint8_t transport, struct text group_key)
+{
+    uint8_t room[KEY_MAX];
+    struct wr wr = wr_init(room, sizeof room);
+    put_key(&wr, e, transport);
+    wr_bytes(&wr, group_key.at, group_key.len);
+    return registry_has(reg, &upstream_kind, (struct span){.at = room, .len = wr.at});
+}
+
+static struct upstream_shared *claim_shared(struct registry *reg, struct span key)
 {
     struct upstream_shared *shared = registry_claim(reg, &shared_kind, key, NULL, NULL);
     if (shared == NULL)
@@ -95,6 +109,14 @@ struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span 
     if (shared->budget ==
         NULL) /* workers read it: not even the same is written again */
         shared->budget = budget;
+    return shared;
+}
+
+struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span key)
+{
+    registry_enter(reg);
+    struct upstream_shared *shared = claim_shared(reg, key);
+    registry_leave(reg);
     return shared;
 }
 

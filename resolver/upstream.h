@@ -96,9 +96,13 @@ struct upstream_group {
 };
 
 /* Claims an upstream. `group_key` distinguishes settings that must not share health (a
- * cluster's domain, say). NULL: no memory. */
+ * cluster's domain, say). NULL: no memory. Any thread. */
 struct upstream *upstream_claim(struct registry *reg, const struct endpoint *e,
                                 uint8_t transport, struct text group_key);
+
+/* Whether somebody has claimed it. */
+bool upstream_is_claimed(struct registry *reg, const struct endpoint *e,
+                         uint8_t transport, struct text group_key);
 struct upstream_shared *upstream_claim_shared(struct registry *reg, struct span key);
 
 /* The meter of one of its addresses; NULL: not measured. */

@@ -32,16 +32,19 @@ static int grow(void **list, uint32_t n, uint32_t *cap, size_t size)
 static struct ladder_question question_of(const struct cluster *c,
                                           const struct addr *dns)
 {
-    struct ladder_question q = {
-        .dns = *dns, .domain.len = c->domain.len, .force_tcp = c->group.force_tcp};
-    memcpy(q.domain.wire, c->domain.wire, c->domain.len);
-    for (uint32_t i = 0; i < c->services.n; i++) {
-        const struct cidr *services = &c->services.list[i];
+    struct name_ref domain = cluster_domain(c);
+    struct subnets all = cluster_services(c);
+    struct ladder_question q = {.dns = *dns,
+                                .domain.len = domain.len,
+                                .force_tcp = c->rules->settings.group.force_tcp};
+    memcpy(q.domain.wire, domain.wire, domain.len);
+    for (uint32_t i = 0; i < all.n; i++) {
+        const struct cidr *services = &all.list[i];
         bool better = cidr_contains(services, dns) && !cidr_contains(&q.services, dns);
         if (better || !q.has_services)
             q.services = *services;
         q.has_services = true;
-        if (services->family != c->services.list[0].family)
+        if (services->family != all.list[0].family)
             q.dual_stack = true;
     }
     return q;
@@ -77,18 +80,24 @@ static void add_cluster(const struct cluster *c, void *context)
     k->clusters[k->clusters_n++] = (struct check_cluster){.cluster = c};
 }
 
-/* By zone, then by addresses: these are the same objects when they are the same. */
+static int by_servers(const struct cluster *a, const struct cluster *b)
+{
+    struct addr x[INVENTORY_LIST_MAX], y[INVENTORY_LIST_MAX];
+    struct name_ref mine = cluster_domain(a), other = cluster_domain(b);
+    uint32_t n = cluster_dns(a, x), m = cluster_dns(b, y);
+    int order = n == m ? memcmp(x, y, n * sizeof *x) : (n > m) - (n < m);
+    if (order == 0)
+        order = (mine.len > other.len) - (mine.len < other.len);
+    return order != 0 ? order : memcmp(mine.wire, other.wire, mine.len);
+}
+
+/* By zone, then by addresses and domain. */
 static int by_identity(const void *a, const void *b)
 {
     const struct check_cluster *x = *(struct check_cluster *const *)a;
     const struct check_cluster *y = *(struct check_cluster *const *)b;
-    const struct upstream_group *g = &x->cluster->group, *h = &y->cluster->group;
-    int order = strcmp(x->cluster->label, y->cluster->label);
-    if (order == 0)
-        order = (g->n > h->n) - (g->n < h->n);
-    if (order == 0 && g->n > 0)
-        order = memcmp(g->list, h->list, g->n * sizeof *g->list);
-    return order;
+    int order = strcmp(cluster_label(x->cluster), cluster_label(y->cluster));
+    return order != 0 ? order : by_servers(x->cluster, y->cluster);
 }
 
 /* A cluster that several blocks name, by a snippet say, is asked once. */
@@ -147,8 +156,10 @@ static void collect(struct check *k, const struct plan *p)
     for (uint32_t i = 0; i < k->clusters_n; i++) {
         struct check_cluster *c = &k->clusters[i];
         c->first = k->results_n;
-        for (uint32_t n = 0; n < c->cluster->group.n; n++)
-            add_address(k, c, &c->cluster->group.list[n]->endpoint.addr);
+        struct addr dns[INVENTORY_LIST_MAX];
+        uint32_t dns_n = cluster_dns(c->cluster, dns);
+        for (uint32_t n = 0; n < dns_n; n++)
+            add_address(k, c, &dns[n]);
     }
 }
 

@@ -88,14 +88,20 @@ static void note(struct check *k, struct check_cluster *c, const cJSON *cluster,
         return;
     c->failing_s = (uint64_t)tree_number_of(address, "failing_s");
     if (k->results[c->broken].rtt_us == 0 && c->well == 0)
-        c->cached = (uint64_t)ask_cached(l, c->cluster->label);
+        c->cached = (uint64_t)ask_cached(l, cluster_label(c->cluster));
 }
 
 static int by_label(const void *a, const void *b)
 {
     const struct check_cluster *x = *(struct check_cluster *const *)a;
     const struct check_cluster *y = *(struct check_cluster *const *)b;
-    return strcmp(x->cluster->label, y->cluster->label);
+    return strcmp(cluster_label(x->cluster), cluster_label(y->cluster));
+}
+
+static int is_labelled(const void *label, const void *one)
+{
+    const struct check_cluster *c = *(struct check_cluster *const *)one;
+    return strcmp(label, cluster_label(c->cluster));
 }
 
 /* Those that the server has too, found by their first zone. */
@@ -111,10 +117,9 @@ static void tell_clusters(struct check *k, const cJSON *status,
     qsort(sorted, k->clusters_n, sizeof *sorted, by_label);
     cJSON_ArrayForEach(one, list)
     {
-        struct cluster cluster = {.label = tree_text_of(one, "name")};
-        struct check_cluster wanted = {.cluster = &cluster}, *key = &wanted;
         struct check_cluster **found =
-            bsearch(&key, sorted, k->clusters_n, sizeof *sorted, by_label);
+            bsearch(tree_text_of(one, "name"), sorted, k->clusters_n, sizeof *sorted,
+                    is_labelled);
         if (found != NULL)
             note(k, *found, one, l);
     }

@@ -72,7 +72,7 @@ static int zones_width(const struct check *k)
 {
     size_t width = 8;
     for (uint32_t i = 0; i < k->clusters_n; i++) {
-        size_t len = strlen(k->clusters[i].cluster->label);
+        size_t len = strlen(cluster_label(k->clusters[i].cluster));
         if (len > width && len <= WIDTH_MAX)
             width = len;
     }
@@ -146,7 +146,7 @@ static void print_cluster(const struct check *k, const struct check_cluster *c,
     explain(k, c, what, mend);
     print_state(k, c, state, sizeof state);
     snprintf(padded, sizeof padded, "%-8s", state);
-    printf("%-*s  ", (int)width, c->cluster->label);
+    printf("%-*s  ", (int)width, cluster_label(c->cluster));
     terminal_print(stdout, colours[c->level], padded);
     fputs("  ", stdout);
     print_wrapped(what, width + 4 + (unsigned)strlen(padded), width + 2);
@@ -265,11 +265,12 @@ static void json_cluster(struct json_out *j, const struct check *k,
                          const struct check_cluster *c)
 {
     char what[LADDER_TEXT_MAX], mend[LADDER_TEXT_MAX];
+    struct where at = cluster_at(c->cluster);
     json_open(j, NULL, '{');
-    json_text(j, "zone", c->cluster->label);
-    json_text(j, "file", c->cluster->at.file);
-    json_number(j, "line", c->cluster->at.line);
-    json_name(j, "domain", c->cluster->domain.wire);
+    json_text(j, "zone", cluster_label(c->cluster));
+    json_text(j, "file", at.file);
+    json_number(j, "line", at.line);
+    json_name(j, "domain", cluster_domain(c->cluster).wire);
     if (k->asked) {
         explain(k, c, what, mend);
         json_text(j, "state", ladder_state_print(k->results[c->broken].state));

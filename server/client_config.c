@@ -224,10 +224,11 @@ static void add_subnets(struct client_config *c, const struct subnets *s)
 static void add_cluster(const struct cluster *cluster, void *context)
 {
     struct client_config *c = context;
-    for (uint32_t i = 0; i < cluster->zones.n; i++)
-        add_zone(c, cluster->zones.list[i].wire);
-    add_subnets(c, &cluster->services);
-    add_subnets(c, &cluster->pods);
+    struct subnets services = cluster_services(cluster), pods = cluster_pods(cluster);
+    for (uint32_t i = 0; i < cluster->zones_n; i++)
+        add_zone(c, cluster_zone_wire(cluster_zone(cluster, i)));
+    add_subnets(c, &services);
+    add_subnets(c, &pods);
 }
 
 /* The one address that the Corefile says clients reach; false: none, or several. */

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "resolver/cachestore.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/clusters.h"
-#include "resolver/health.h"
 #include "server/near.h"
 #include "server/status.h"
 #include "server/turn.h"
@@ -69,8 +69,8 @@ struct search {
 
 static bool is_zone_of(const struct cluster *c, const struct name *zone)
 {
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        if (name_equal(c->zones.list[i].wire, zone->wire))
+    for (uint32_t i = 0; i < c->zones_n; i++) {
+        if (name_equal(cluster_zone_wire(cluster_zone(c, i)), zone->wire))
             return true;
     }
     return false;
@@ -81,7 +81,7 @@ static void look_at(const struct cluster *c, void *context)
     struct search *s = context;
     if (is_zone_of(c, &s->zone))
         s->found = c;
-    add_known(&s->known, c->label);
+    add_known(&s->known, cluster_label(c));
 }
 
 static int read_zone(const char *word, struct name *out)
@@ -195,8 +195,10 @@ static int cached(struct json_out *j, struct reload *r, const struct control_wor
 
 static bool has_address(const struct cluster *c, const struct addr *addr)
 {
-    for (uint32_t i = 0; i < c->group.n; i++) {
-        if (addr_equal(&c->group.list[i]->endpoint.addr, addr))
+    struct addr dns[INVENTORY_LIST_MAX];
+    uint32_t n = cluster_dns(c, dns);
+    for (uint32_t i = 0; i < n; i++) {
+        if (addr_equal(&dns[i], addr))
             return true;
     }
     return false;
@@ -215,13 +217,13 @@ static int set_drain(struct json_out *j, struct reload *r, const struct cluster 
     drains_save(&r->drains, &errs);
     if (addr != NULL)
         addr_print(addr, text);
-    log_info("control: %s%s%s %s", c->label, addr == NULL ? "" : " ", text,
+    log_info("control: %s%s%s %s", cluster_label(c), addr == NULL ? "" : " ", text,
              on ? "drained" : "undrained");
-    json_text(j, "cluster", c->label);
+    json_text(j, "cluster", cluster_label(c));
     if (addr != NULL)
         json_text(j, "address", text);
     json_bool(j, "drained", on);
-    json_bool(j, "whole", health_drained(&c->group));
+    json_bool(j, "whole", cluster_drained(c));
     json_text(j, "until", r->drains.path == NULL || errs.n > 0 ? "restart" : "undrain");
     if (errs.n > 0)
         json_print(j, "warning", "not kept over a restart: %s",
@@ -255,7 +257,7 @@ static int drain(struct json_out *j, struct reload *r, const struct control_word
                              w->list[2]);
     if (one && !has_address(s.found, &addr))
         return control_error(j, "%s is no DNS address of %s (`isthmus status`)",
-                             w->list[2], s.found->label);
+                             w->list[2], cluster_label(s.found));
     return set_drain(j, r, s.found, one ? &addr : NULL, on);
 }
 
@@ -327,7 +329,7 @@ static int status(struct json_out *j, struct reload *r, const struct control_wor
     if (s.found == NULL)
         return no_cluster(j, r->plan, &s);
     json_open(j, NULL, '{');
-    status_clusters(j, r->plan, s.found->label);
+    status_clusters(j, r->plan, cluster_label(s.found));
     json_close(j, '}');
     return 0;
 }

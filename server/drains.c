@@ -1,6 +1,7 @@
 #include "server/drains.h"
 
 #include "base/log.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/plan.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 static const uint8_t *zone_of(const struct cluster *c)
 {
-    return c->zones.list[0].wire;
+    return cluster_zone_wire(cluster_zone(c, 0));
 }
 
 /* ---- the list ---- */
@@ -53,12 +54,14 @@ int drains_set(struct drains *d, const struct cluster *c, const struct addr *add
     return on ? add(d, zone_of(c), addr) : 0;
 }
 
+/* With `up` NULL: some address of it. */
 static bool holds(const struct drains *d, const struct cluster *c,
                   const struct upstream *up)
 {
     for (const struct drain *one = d->first; one != NULL; one = one->next) {
         if (name_equal(one->zone.wire, zone_of(c)) &&
-            (one->addr.family == 0 || addr_equal(&one->addr, &up->endpoint.addr)))
+            (up == NULL || one->addr.family == 0 ||
+             addr_equal(&one->addr, &up->endpoint.addr)))
             return true;
     }
     return false;
@@ -71,13 +74,21 @@ struct pass {
     bool on; /* this time around flags are set; before that they are cleared */
 };
 
+/* One that was never asked needs no flags, unless it is drained. */
+static const struct upstream_group *group_of(const struct drains *d,
+                                             const struct cluster *c)
+{
+    return holds(d, c, NULL) ? cluster_group(c) : cluster_group_met(c);
+}
+
 /* An address may be that of one cluster in two blocks, under two zones: it is drained
  * as soon as one of them says so. */
 static void apply_to(const struct cluster *c, void *context)
 {
     const struct pass *pass = context;
-    for (uint32_t i = 0; i < c->group.n; i++) {
-        struct upstream *up = c->group.list[i];
+    const struct upstream_group *g = group_of(pass->drains, c);
+    for (uint32_t i = 0; g != NULL && i < g->n; i++) {
+        struct upstream *up = g->list[i];
         bool held = holds(pass->drains, c, up);
         if (held == pass->on)
             atomic_store_explicit(&up->drained, held, memory_order_relaxed);

@@ -1,6 +1,7 @@
 #include "server/drains.h"
 
 #include "base/log.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/plan.h"
 #include "tests/unit/world.h"
 
@@ -40,7 +41,7 @@ struct wanted {
 static void look_at(const struct cluster *c, void *context)
 {
     struct wanted *wanted = context;
-    if (strcmp(c->label, wanted->label) == 0)
+    if (strcmp(cluster_label(c), wanted->label) == 0)
         wanted->found = c;
 }
 
@@ -56,9 +57,10 @@ static const struct cluster *cluster(const char *label)
 static const char *state(void)
 {
     static char text[4];
-    const struct upstream_group *a = &cluster("a.lan")->group;
+    const struct upstream_group *a = cluster_group(cluster("a.lan"));
+    const struct upstream_group *b = cluster_group(cluster("b.lan"));
     snprintf(text, sizeof text, "%d%d%d", a->list[0]->drained, a->list[1]->drained,
-             cluster("b.lan")->group.list[0]->drained);
+             b->list[0]->drained);
     return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/cursor.h"
 #include "resolver/cluster_map.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/edns.h"
 #include "resolver/health.h"
 #include "resolver/rdata.h"
@@ -247,8 +248,9 @@ static void look_in(const struct subnets *in, const struct cluster *c, bool pods
 
 static void look_at(const struct cluster *c, void *context)
 {
-    look_in(&c->services, c, false, context);
-    look_in(&c->pods, c, true, context);
+    struct subnets services = cluster_services(c), pods = cluster_pods(c);
+    look_in(&services, c, false, context);
+    look_in(&pods, c, true, context);
 }
 
 static void add_owner(struct json_out *j, const struct rr *rr, const struct plan *plan)
@@ -263,7 +265,7 @@ static void add_owner(struct json_out *j, const struct rr *rr, const struct plan
     json_open(j, NULL, '{');
     json_text(j, "address", addr_print_ip(&found.addr, text));
     if (found.cluster != NULL) {
-        json_text(j, "cluster", found.cluster->label);
+        json_text(j, "cluster", cluster_label(found.cluster));
         json_text(j, "range", found.pods ? "Pods" : "Services");
         json_text(j, "subnet", cidr_print(found.range, text));
     }
@@ -308,11 +310,11 @@ static bool some_drained(const struct upstream_group *g)
 
 static void add_drained(struct json_out *j, const struct cluster *c)
 {
-    const struct upstream_group *g = &c->group;
-    if (!some_drained(g))
+    const struct upstream_group *g = cluster_group_met(c);
+    if (g == NULL || !some_drained(g))
         return;
     json_open(j, NULL, '{');
-    json_text(j, "cluster", c->label);
+    json_text(j, "cluster", cluster_label(c));
     json_bool(j, "whole", health_drained(g));
     json_open(j, "addresses", '[');
     for (uint32_t i = 0; i < g->n; i++) {

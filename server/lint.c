@@ -85,26 +85,27 @@ static void lint_reverse(const struct cluster_lint *l, const struct cluster *c)
 {
     const struct cidr *missing;
     char text[ADDR_TEXT_MAX];
-    if (is_served(l->block, &c->services, &missing) &&
-        is_served(l->block, &c->pods, &missing))
+    struct subnets services = cluster_services(c), pods = cluster_pods(c);
+    if (is_served(l->block, &services, &missing) &&
+        is_served(l->block, &pods, &missing))
         return;
     cidr_print(missing, text);
-    findings_add(l->findings, FINDING_WARNING, c->at,
+    findings_add(l->findings, FINDING_WARNING, cluster_at(c),
                  "reverse names of %s are never asked of this block: add %s to the "
                  "block's keys (line %u)",
-                 c->label, text, l->block->at.line);
+                 cluster_label(c), text, l->block->at.line);
 }
 
 static void lint_local(const struct cluster_lint *l, const struct cluster *c)
 {
     static const uint8_t local[] = "\5local";
-    for (uint32_t i = 0; i < c->zones.n; i++) {
-        const uint8_t *zone = c->zones.list[i].wire;
+    for (uint32_t i = 0; i < c->zones_n; i++) {
+        const uint8_t *zone = cluster_zone_wire(cluster_zone(c, i));
         char text[NAME_TEXT_MAX];
         size_t len = name_print(zone, text);
         if (!name_under(zone, local, NULL))
             continue;
-        findings_add(l->findings, FINDING_NOTE, c->at,
+        findings_add(l->findings, FINDING_NOTE, cluster_at(c),
                      "zone %.*s ends in .local; multicast DNS clients may not send it "
                      "here: a zone such as %.*s.lan reaches DNS everywhere",
                      (int)(len - 1), text, (int)(len - sizeof ".local"), text);

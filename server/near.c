@@ -16,7 +16,7 @@ const struct cluster *cluster_of_name(const struct plan *plan, const struct name
         const struct cluster_zone *z =
             map == NULL ? NULL : cluster_map_find(map, &key, &reverse);
         if (z != NULL)
-            return z->cluster;
+            return cluster_of_zone(z);
     }
     return NULL;
 }
@@ -48,12 +48,12 @@ static void count(const struct cluster *c, void *context)
 static void add(const struct cluster *c, void *context)
 {
     struct near *near = context;
-    near->words[near->n] = c->label;
-    near->labels[near->n++] = c->label;
-    if (c->record == NULL || inventory_name(c->record)[0] == '\0')
+    near->words[near->n] = cluster_label(c);
+    near->labels[near->n++] = cluster_label(c);
+    if (inventory_name(c->record)[0] == '\0')
         return;
     near->words[near->n] = inventory_name(c->record);
-    near->labels[near->n++] = c->label;
+    near->labels[near->n++] = cluster_label(c);
 }
 
 /* The word itself, or a zone that begins with it. */

@@ -39,7 +39,7 @@ static void a_name_is_of_the_cluster_that_is_asked(void **unused)
         struct name name;
         assert_int_equal(name_parse(&name, text_of(rows[i][0])), 0);
         const struct cluster *c = cluster_of_name(w.plan, &name);
-        assert_string_equal(c == NULL ? "" : c->label, rows[i][1]);
+        assert_string_equal(c == NULL ? "" : cluster_label(c), rows[i][1]);
     }
 }
 

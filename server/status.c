@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "resolver/cachestore.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/health.h"
 #include "server/status_inventory.h"
 #include "server/turn.h"
@@ -81,21 +82,20 @@ static void put_names(struct json_out *j, const char *key, const struct zones *z
     json_close(j, ']');
 }
 
-static void put_zones(struct json_out *j, const struct cluster_zones *z)
+static void put_zones(struct json_out *j, const struct cluster *c)
 {
     json_open(j, "zones", '[');
-    for (uint32_t i = 0; i < z->n; i++)
-        put_name(j, NULL, z->list[i].wire);
+    for (uint32_t i = 0; i < c->zones_n; i++)
+        put_name(j, NULL, cluster_zone_wire(cluster_zone(c, i)));
     json_close(j, ']');
 }
 
-static void put_subnets(struct json_out *j, const char *key,
-                        const struct subnets *subnets)
+static void put_subnets(struct json_out *j, const char *key, struct subnets subnets)
 {
     char text[ADDR_TEXT_MAX];
     json_open(j, key, '[');
-    for (uint32_t i = 0; i < subnets->n; i++)
-        json_text(j, NULL, cidr_print(&subnets->list[i], text));
+    for (uint32_t i = 0; i < subnets.n; i++)
+        json_text(j, NULL, cidr_print(&subnets.list[i], text));
     json_close(j, ']');
 }
 
@@ -118,25 +118,56 @@ static void put_addresses(const struct listing *l, const struct upstream_group *
     json_close(l->out, ']');
 }
 
+/* Of a cluster that nobody has asked yet. */
+static void put_unasked(const struct listing *l, const struct cluster *c)
+{
+    struct addr list[INVENTORY_LIST_MAX];
+    char text[ADDR_TEXT_MAX];
+    uint32_t n = cluster_dns(c, list);
+    json_open(l->out, "dns", '[');
+    for (uint32_t i = 0; i < n; i++)
+        json_text(l->out, NULL, addr_print(&list[i], text));
+    json_close(l->out, ']');
+    json_open(l->out, "servers", '[');
+    for (uint32_t i = 0; i < n; i++) {
+        json_open(l->out, NULL, '{');
+        json_text(l->out, "address", addr_print(&list[i], text));
+        json_text(l->out, "state", health_state(NULL));
+        json_bool(l->out, "drained", false);
+        json_close(l->out, '}');
+    }
+    json_close(l->out, ']');
+}
+
+static void put_servers(const struct listing *l, const struct cluster *c)
+{
+    const struct upstream_group *g = cluster_group_met(c);
+    json_text(l->out, "state", health_state(g));
+    json_bool(l->out, "drained", g != NULL && health_drained(g));
+    if (g == NULL)
+        put_unasked(l, c);
+    else
+        put_addresses(l, g);
+    json_number(l->out, "in_flight", g == NULL ? 0 : load(&g->shared->in_flight));
+}
+
 /* Keys that an inventory has too are called as they are there. */
 static void add_cluster(const struct cluster *c, void *context)
 {
     const struct listing *l = context;
     struct json_out *j = l->out;
-    if (l->only != NULL && strcmp(l->only, c->label) != 0)
+    struct where at = cluster_at(c);
+    if (l->only != NULL && strcmp(l->only, cluster_label(c)) != 0)
         return;
     json_open(j, NULL, '{');
-    json_text(j, "name", c->label);
-    put_zones(j, &c->zones);
-    put_name(j, "domain", c->domain.wire);
-    put_subnets(j, "services", &c->services);
-    put_subnets(j, "pods", &c->pods);
-    json_text(j, "state", health_state(&c->group));
-    json_bool(j, "drained", health_drained(&c->group));
-    put_addresses(l, &c->group);
-    json_number(j, "in_flight", load(&c->group.shared->in_flight));
-    if (c->at.file != NULL)
-        json_print(j, "at", "%s:%u", c->at.file, c->at.line);
+    json_text(j, "name", cluster_label(c));
+    put_zones(j, c);
+    put_name(j, "domain", cluster_domain(c).wire);
+    put_subnets(j, "services", cluster_services(c));
+    put_subnets(j, "pods", cluster_pods(c));
+    put_servers(l, c);
+    if (at.file != NULL)
+        json_print(j, "at", "%s:%u", at.file, at.line);
     put_names(j, "block", &l->block->zones);
     json_close(j, '}');
 }
@@ -166,12 +197,12 @@ char *status_clusters_page(const struct plan *plan, size_t *len)
 static void count_cluster(const struct cluster *c, void *context)
 {
     struct status_count *count = context;
-    bool down = health_all_down(&c->group);
+    bool down = cluster_down(c);
     count->clusters++;
     count->down += down;
-    count->drained += health_drained(&c->group);
+    count->drained += cluster_drained(c);
     if (down && count->first_down == NULL)
-        count->first_down = c->label;
+        count->first_down = cluster_label(c);
 }
 
 struct status_count status_count(const struct plan *plan)

@@ -14,6 +14,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/cluster_map.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/core.h"
 #include "resolver/health.h"
 #include "resolver/plan.h"
@@ -161,12 +162,20 @@ static bool refresh(struct query *q, const struct cache_plugin *c)
     return begun;
 }
 
+/* `zone`: of the cluster, or NULL. */
+static bool is_drained(const struct cluster_zone *zone)
+{
+    const struct upstream_group *g =
+        zone == NULL ? NULL : cluster_group_now(cluster_of_zone(zone));
+    return g != NULL && health_drained(g);
+}
+
 static void prefetch(struct query *q, const struct cache_plugin *c,
                      const struct cluster_zone *cluster, const struct cache_hit *hit)
 {
     uint64_t left_us = end_of(&hit->facts) - q->r->now_us;
     uint64_t limit_s = ((uint64_t)hit->facts.life_s * c->prefetch_percent + 99) / 100;
-    bool drained = cluster != NULL && health_drained(&cluster->cluster->group);
+    bool drained = is_drained(cluster);
     if (c->prefetch > 0 && hit->hits >= c->prefetch && left_us <= limit_s * SECOND_US &&
         !drained && refresh(q, c))
         count(q, CACHED_PREFETCH);
@@ -196,7 +205,7 @@ static enum verdict expired(struct query *q, const struct cache_plugin *c,
     if (!stale.on || hit->facts.kind != CACHE_SUCCESS ||
         age_us >= (uint64_t)stale.until_us)
         return PASS;
-    if (f->cluster != NULL && health_drained(&f->cluster->cluster->group))
+    if (is_drained(f->cluster))
         return give_stale(q, hit, "drained");
     if (stale.mode == STALE_VERIFY && !hit->resting)
         return verify(q, &stale);
@@ -216,7 +225,7 @@ static enum verdict on_query(struct query *q, const void *state)
     if (!is_ours(c, &q->request))
         return PASS;
     const struct cluster_zone *cluster = cluster_of(q);
-    q->mapping = cluster == NULL ? 0 : cluster->cluster->mapping;
+    q->mapping = cluster == NULL ? 0 : cluster_of_zone(cluster)->mapping;
     count(q, CACHED_REQUESTS);
     bool found = look_up(q, c, cluster, &hit);
     if (found && q->r->now_us < end_of(&hit.facts)) {

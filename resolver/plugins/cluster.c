@@ -7,6 +7,7 @@
  * Service subnet) under the cluster's own domain, and every name in the answer comes
  * back under the zone. A reverse question goes to the cluster that owns the address. */
 #include "resolver/cluster_map.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/core.h"
 #include "resolver/edns.h"
 #include "resolver/plan.h"
@@ -28,6 +29,12 @@ struct frame {
     enum stage stage;
     bool reverse;
 };
+
+/* Of a cluster that has been asked. */
+static const struct upstream_group *group_of(const struct cluster_zone *z)
+{
+    return cluster_group_now(cluster_of_zone(z));
+}
 
 /* ---- answers made here ---- */
 
@@ -82,8 +89,8 @@ static const char *failure_text(struct query *q, const struct cluster *c,
     else
         snprintf(what, sizeof what, "silent %us", seconds);
     int room = 60 - 3 - (int)strlen(ip) - (int)strlen(what);
-    return arena_printf(&q->arena, "%.*s: %s%s%s", room < 8 ? 8 : room, c->label, ip,
-                        ip[0] == '\0' ? "" : " ", what);
+    return arena_printf(&q->arena, "%.*s: %s%s%s", room < 8 ? 8 : room,
+                        cluster_label(c), ip, ip[0] == '\0' ? "" : " ", what);
 }
 
 static enum verdict fail(struct query *q, const struct cluster *c,
@@ -135,7 +142,7 @@ static enum verdict ask(struct query *q, const struct cluster_zone *z,
         .wire = build_question(q, name, dnssec, room, sizeof room),
         .transport = (enum transport)q->client.transport,
     };
-    return upstream_ask(q, &z->cluster->group, &question);
+    return upstream_ask(q, group_of(z), &question);
 }
 
 /* Asks the cluster's DNS, unless it is known here what does not exist. */
@@ -143,7 +150,7 @@ static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
                                bool reverse)
 {
     const char *no_pod = reverse ? NULL : cluster_pods_refuse(z, q->request.lower);
-    const struct name_ref zone = {.wire = z->wire, .len = z->len};
+    const struct name_ref zone = {.wire = cluster_zone_wire(z), .len = z->len};
     if (z->renamed && is_signature_type(q->request.type))
         return negative(q, &zone, DNS_NOERROR, EDE_SYNTHESIZED,
                         "no DNSSEC where names are renamed");
@@ -165,12 +172,14 @@ static enum verdict ask_inside(struct query *q, const struct cluster_zone *z,
 static void explain(const struct query *q, const struct cluster_zone *z, bool reverse)
 {
     struct trace_step *s = trace_step(q, "cluster");
-    trace_text(q, s, "cluster", "%s", z->cluster->label);
-    trace_name(q, s, "zone", z->wire);
-    trace_name(q, s, "domain", z->cluster->domain.wire);
+    const struct cluster *c = cluster_of_zone(z);
+    struct where at = cluster_at(c);
+    trace_text(q, s, "cluster", "%s", cluster_label(c));
+    trace_name(q, s, "zone", cluster_zone_wire(z));
+    trace_name(q, s, "domain", cluster_domain(c).wire);
     trace_text(q, s, "by", reverse ? "address" : "name");
-    if (z->cluster->at.file != NULL)
-        trace_text(q, s, "at", "%s:%u", z->cluster->at.file, z->cluster->at.line);
+    if (at.file != NULL)
+        trace_text(q, s, "at", "%s:%u", at.file, at.line);
 }
 
 /* The zone whose search misses this client need not have asked about, or NULL. */
@@ -183,16 +192,17 @@ static const struct cluster_zone *find_searched(struct query *q,
         return NULL;
     const struct cluster_zone *z =
         cluster_map_find_searched(&all->map, query_key(q), own, domain);
-    bool wanted =
-        z != NULL && subnets_contain(&z->cluster->search_misses, &q->client.peer);
-    return wanted ? z : NULL;
+    if (z == NULL)
+        return NULL;
+    const struct cluster_rules *rules = cluster_of_zone(z)->rules;
+    return subnets_contain(&rules->settings.search_misses, &q->client.peer) ? z : NULL;
 }
 
 static enum verdict miss(struct query *q, const struct cluster_zone *z, unsigned domain)
 {
     const uint8_t *wire = q->request.lower + query_key(q)->offset[domain];
     const struct name_ref zone = {.wire = wire, .len = (uint8_t)name_len(wire)};
-    const char *label = z->cluster->label;
+    const char *label = cluster_label(cluster_of_zone(z));
     if (q->client.trace != NULL)
         trace_text(q, trace_step(q, "cluster"), "search_miss", "%s", label);
     enum verdict v = negative(
@@ -225,7 +235,9 @@ enum verdict cluster_on_query(struct query *q, const void *state)
     *f = (struct frame){.zone = z, .stage = STAGE_ASKED, .reverse = reverse};
     if (q->client.trace != NULL)
         explain(q, z, reverse);
-    const struct upstream_group *g = &z->cluster->group;
+    const struct upstream_group *g = cluster_group(cluster_of_zone(z));
+    if (g == NULL)
+        return query_fail(q, DNS_SERVFAIL, "out of memory");
     if (g->meter != NULL && !metrics_seated(&q->r->desk, g->meter) &&
         metrics_seat_group(&q->r->desk, g, q->r->worker) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
@@ -270,7 +282,7 @@ static bool must_chase(const struct query *q, struct name *target)
 static enum verdict chase(struct query *q, struct frame *f, const struct name *target)
 {
     struct msg copy;
-    const struct upstream_group *g = &f->zone->cluster->group;
+    const struct upstream_group *g = group_of(f->zone);
     uint64_t deadline_us = q->start_us + (uint64_t)g->deadline_us;
     if (deadline_us < q->deadline_us)
         q->deadline_us = deadline_us;
@@ -318,7 +330,7 @@ static int take_renamed(struct query *q, const struct cluster_zone *z,
     if (rename_response(r->encoder, from, &how, &out) < 0)
         return -1;
     q->response.msg = out;
-    metrics_add(&r->desk, z->cluster->group.meter, CLUSTER_RENAMES, 1);
+    metrics_add(&r->desk, group_of(z)->meter, CLUSTER_RENAMES, 1);
     return 0;
 }
 
@@ -344,16 +356,16 @@ enum verdict cluster_on_wake(struct query *q, const void *state)
         return chased(q);
     const struct upstream_result *res = upstream_result(q);
     if (res->outcome != UPSTREAM_ANSWER)
-        return fail(q, f->zone->cluster, res);
+        return fail(q, cluster_of_zone(f->zone), res);
     return answered(q, f, res->msg);
 }
 
-const char *cluster_label(struct query *q, const void *state)
+const char *cluster_label_of(struct query *q, const void *state)
 {
     const struct clusters *all = state;
     bool reverse;
     const struct cluster_zone *z = cluster_map_find(&all->map, query_key(q), &reverse);
-    return z == NULL ? NULL : z->cluster->label;
+    return z == NULL ? NULL : cluster_label(cluster_of_zone(z));
 }
 
 const struct plugin plugin_cluster = {
@@ -365,5 +377,5 @@ const struct plugin plugin_cluster = {
     .setup = cluster_setup,
     .on_query = cluster_on_query,
     .on_wake = cluster_on_wake,
-    .label = cluster_label,
+    .label = cluster_label_of,
 };

@@ -19,5 +19,5 @@ const struct plugin plugin_inventory = {
     .setup = inventory_setup,
     .on_query = cluster_on_query,
     .on_wake = cluster_on_wake,
-    .label = cluster_label,
+    .label = cluster_label_of,
 };

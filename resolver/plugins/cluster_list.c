@@ -2,6 +2,7 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
+#include "resolver/cluster_servers.h"
 #include "resolver/health.h"
 
 #include <stdarg.h>
@@ -52,14 +53,17 @@ static void put_name(struct wr *wr, const char *key, const uint8_t *name)
 static void put_facts(struct wr *wr, const struct cluster *c)
 {
     char text[ADDR_TEXT_MAX];
-    for (uint32_t i = 0; i < c->zones.n; i++)
-        put_name(wr, "zone", c->zones.list[i].wire);
-    put_name(wr, "domain", c->domain.wire);
-    for (uint32_t i = 0; i < c->services.n; i++)
-        put(wr, "services=%s", cidr_print(&c->services.list[i], text));
-    for (uint32_t i = 0; i < c->group.n; i++)
-        put(wr, "dns=%s", c->group.list[i]->text);
-    put(wr, "state=%s", health_state(&c->group));
+    struct subnets services = cluster_services(c);
+    struct addr dns[INVENTORY_LIST_MAX];
+    uint32_t dns_n = cluster_dns(c, dns);
+    for (uint32_t i = 0; i < c->zones_n; i++)
+        put_name(wr, "zone", cluster_zone_wire(cluster_zone(c, i)));
+    put_name(wr, "domain", cluster_domain(c).wire);
+    for (uint32_t i = 0; i < services.n; i++)
+        put(wr, "services=%s", cidr_print(&services.list[i], text));
+    for (uint32_t i = 0; i < dns_n; i++)
+        put(wr, "dns=%s", addr_print(&dns[i], text));
+    put(wr, "state=%s", health_state(cluster_group_now(c)));
 }
 
 static void add(struct page *p, const struct wr *wr)

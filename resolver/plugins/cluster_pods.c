@@ -29,7 +29,7 @@ static int read_address(const uint8_t *label, struct addr *out)
 /* Labels in front of the zone when the last of them is `pod`; 0: it is not. */
 static unsigned labels_before_pod(const struct cluster_zone *z, const uint8_t *name)
 {
-    unsigned n = name_labels(name) - name_labels(z->wire);
+    unsigned n = name_labels(name) - name_labels(cluster_zone_wire(z));
     const uint8_t *last = name;
     for (unsigned i = 1; i < n; i++)
         last += 1 + last[0];
@@ -38,17 +38,19 @@ static unsigned labels_before_pod(const struct cluster_zone *z, const uint8_t *n
 
 const char *cluster_pods_refuse(const struct cluster_zone *z, const uint8_t *name)
 {
-    const struct cluster *c = z->cluster;
+    const struct cluster *c = cluster_of_zone(z);
+    unsigned pod_names = c->rules->settings.pod_names;
+    struct subnets pods = cluster_pods(c);
     struct addr a;
-    if (c->pod_names == POD_NAMES_ANY)
+    if (pod_names == POD_NAMES_ANY)
         return NULL;
     unsigned labels = labels_before_pod(z, name);
     if (labels == 0)
         return NULL;
-    if (c->pod_names == POD_NAMES_OFF)
+    if (pod_names == POD_NAMES_OFF)
         return "pod_names off";
-    if (labels < 3 || c->pods.n == 0 || read_address(name, &a) < 0 ||
-        subnets_contain(&c->pods, &a))
+    if (labels < 3 || pods.n == 0 || read_address(name, &a) < 0 ||
+        subnets_contain(&pods, &a))
         return NULL;
     return "not in a Pod subnet of the cluster";
 }

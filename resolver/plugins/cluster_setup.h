@@ -18,6 +18,6 @@ int inventory_setup(struct setup *s, const struct directive *d);
 /* Their state is the block's struct clusters. */
 enum verdict cluster_on_query(struct query *q, const void *state);
 enum verdict cluster_on_wake(struct query *q, const void *state);
-const char *cluster_label(struct query *q, const void *state);
+const char *cluster_label_of(struct query *q, const void *state);
 
 #endif
