@@ -94,6 +94,14 @@ static bool fall_asleep(struct query *q)
 
 /* ---- the end ---- */
 
+/* Whether another client who asks the same of the parent could not have its answer: on
+ * a hit `cache` asks nobody about the child's name. */
+static bool is_for_client(const struct query *child, const struct query *parent)
+{
+    return child->led || child->response.unshared || child->judged == JUDGED_BY_NAME ||
+           (child->judged == JUDGED_IN_BLOCK && child->block != parent->block);
+}
+
 static void finish_child(struct query *q)
 {
     struct query *parent = query_of(q->r, q->parent);
@@ -107,6 +115,7 @@ static void finish_child(struct query *q)
     if (result->failed && q->response.ede_text != NULL)
         result->ede_text = arena_text(&parent->arena, text_of(q->response.ede_text));
     result->done = true;
+    parent->led = parent->led || is_for_client(q, parent);
     if (--parent->children == 0)
         query_wake(q->r, q->parent);
 }

@@ -503,8 +503,10 @@ static const struct plan_zone *admitting(const struct plan_zone *z, struct query
 {
     for (; z != NULL; z = z->next) {
         const struct slot *filter = &z->block->filter;
-        if (filter->plugin == NULL ||
-            filter->plugin->admits(q, z->block, filter->state))
+        if (filter->plugin == NULL)
+            break;
+        q->judged = JUDGED_BY_NAME;
+        if (filter->plugin->admits(q, z->block, filter->state))
             break;
     }
     return z;

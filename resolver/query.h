@@ -90,6 +90,13 @@ enum query_state {
     QUERY_READY,       /* woken, in line to be run */
 };
 
+/* Whether who answers, or that nobody does, was decided by who the client is. */
+enum judged_by {
+    JUDGED_NOT,
+    JUDGED_IN_BLOCK, /* alike for every question of the block */
+    JUDGED_BY_NAME,
+};
+
 struct child_result {
     bool done;
     bool failed;
@@ -111,6 +118,10 @@ struct query {
     uint64_t deadline_us; /* children share their parent's */
     uint64_t alarm_us;    /* 0 = none; see query_alarm */
     uint32_t mapping; /* of the cluster of its name when it came to `cache`; 0 = none */
+    uint8_t
+        judged; /* enum judged_by, above `cache`: that of its block keeps the answer */
+    bool led; /* a child's answer was for this client: no `cache` keeps what is made of
+                 it */
 
     /* the driver's own */
     uint32_t slot, generation;

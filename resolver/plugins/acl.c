@@ -269,6 +269,7 @@ struct face {
     const uint8_t *name; /* lower case */
     uint16_t type;
     const struct addr *client;
+    uint8_t *judged; /* of the query: whether another client might fare otherwise */
 };
 
 static bool fits(const struct policy *p, const struct face *f)
@@ -279,6 +280,14 @@ static bool fits(const struct policy *p, const struct face *f)
     for (uint32_t i = 0; i < p->sources_n && type && !source; i++)
         source = cidr_contains(&p->sources[i], f->client);
     return type && source;
+}
+
+static void note_judged(const struct rules *r, const struct policy *p,
+                        const struct face *f)
+{
+    uint8_t how = r->everywhere && p->any_type ? JUDGED_IN_BLOCK : JUDGED_BY_NAME;
+    if (!p->any_source && how > *f->judged)
+        *f->judged = how;
 }
 
 /* What is done, and the counter of the zone that says so. */
@@ -297,6 +306,7 @@ static struct judgement judge(const struct acl *a, const struct face *f)
         if (!r->everywhere && zone == NULL)
             continue;
         for (uint32_t n = 0; n < r->n; n++) {
+            note_judged(r, &r->list[n], f);
             uint32_t place = r->everywhere ? 0 : (uint32_t)(zone - r->zones.list);
             if (fits(&r->list[n], f))
                 return (struct judgement){r->list[n].action, &r->list[n].at,
@@ -332,7 +342,7 @@ static struct judgement judge_all(const struct acl *a, struct query *q)
     const struct request *req = &q->request;
     size_t len = req->asked.len - 4;
     struct name inside;
-    struct face face = {req->lower, req->type, &q->client.peer};
+    struct face face = {req->lower, req->type, &q->client.peer, &q->judged};
     struct judgement j = judge(a, &face);
     if (!denies(j) && name_inside(q, &inside)) {
         face.name = inside.wire;

@@ -455,7 +455,7 @@ static void refresh_failed(struct query *q, const struct cache_plugin *c,
 static bool settle(struct query *q, const struct cache_plugin *c,
                    const struct cluster_zone *cluster)
 {
-    if (q->response.failed || q->response.unshared)
+    if (q->response.failed || q->response.unshared || q->led)
         return false;
     struct msg *m = &q->response.msg;
     struct content content = look_at(q, m);
