@@ -1,11 +1,11 @@
 #include "server/tap_sink.h"
 
 #include "base/limits.h"
+#include "server/host_lookup.h"
 #include "server/tls.h"
 
 #include <errno.h>
 #include <fstrm.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -287,22 +287,32 @@ static int connect_unix(const struct outside_tap *how, const tap_end *end, char 
     return fd;
 }
 
+/* What getaddrinfo() would return. */
+static int wait_for_result(const struct host_lookup *l, const tap_end *end,
+                           const struct addrinfo **list)
+{
+    struct patience patience = patience_of(end);
+    if (l == NULL)
+        return EAI_MEMORY;
+    if (!wait_for(&patience, host_lookup_fd(l), POLLIN))
+        return EAI_AGAIN;
+    return host_lookup_result(l, list);
+}
+
 /* Each address of the name in turn. */
 static int connect_tcp(const struct outside_tap *how, const tap_end *end, char *reason)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
+    const struct addrinfo *list = NULL;
     int fd = -1, error = EHOSTUNREACH;
-    int rc = getaddrinfo(how->host, how->port, &hints, &list);
-    if (rc != 0) {
-        snprintf(reason, OUTSIDE_REASON_MAX, "%s", gai_strerror(rc));
-        return -1;
-    }
-    for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next)
+    struct host_lookup *l = host_lookup_new(how->host, how->port);
+    int rc = wait_for_result(l, end, &list);
+    for (const struct addrinfo *a = list; rc == 0 && a != NULL && fd < 0;
+         a = a->ai_next)
         fd = open_and_connect(a->ai_addr, a->ai_addrlen, how->send_buffer, end, &error);
-    freeaddrinfo(list);
+    host_lookup_free(l);
     if (fd < 0)
-        snprintf(reason, OUTSIDE_REASON_MAX, "%s", strerror(error));
+        snprintf(reason, OUTSIDE_REASON_MAX, "%s",
+                 rc != 0 ? gai_strerror(rc) : strerror(error));
     return fd;
 }
 

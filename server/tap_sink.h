@@ -6,7 +6,8 @@
  *     tap_sink_close(s);
  *
  * For threads that may wait: a call waits TAP_WAIT_S in all for its peer (connecting,
- * that and as long again to shake hands), however slowly that one goes on. */
+ * that and as long again to shake hands; that, too, to find its name), however slowly
+ * that one goes on. */
 #ifndef ISTHMUS_SERVER_TAP_SINK_H
 #define ISTHMUS_SERVER_TAP_SINK_H
 

@@ -55,7 +55,7 @@ static void load(void)
     static const struct library_call calls[] = {CALLS(CALL)};
 #undef CALL
     if (library_open("libcurl.so.4", calls, sizeof calls / sizeof *calls, &lib) == NULL)
-        lib.why = "HTTP needs libcurl.so.4 (7.85 or later), which cannot be loaded: "
+        lib.why = "HTTP needs libcurl.so.4 (7.87 or later), which cannot be loaded: "
                   "install libcurl4";
     else if (lib.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         lib.why = "libcurl does not start";
@@ -376,6 +376,9 @@ static void set_tls(CURL *easy, const struct http_settings *s)
 static void set_limits(CURL *easy, const struct http_request *r)
 {
     lib.curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A look-up that goes on is left to its thread: its end may be half a minute away,
+     * and a reload or the end of the process would wait for it. */
+    lib.curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     lib.curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
     lib.curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     lib.curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);

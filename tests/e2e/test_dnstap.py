@@ -17,7 +17,7 @@ import threading
 import harness
 import peers
 import world
-from harness import ask, check, equal, folder, free_port, isthmus, loopback_net, need, wait_until
+from harness import ask, check, equal, folder, free_port, isthmus, loopback_net, namespace, need, wait_until
 
 CONTENT = b'protobuf:dnstap.Dnstap'
 ACCEPT, START, STOP, READY, FINISH = range(1, 6)
@@ -291,6 +291,31 @@ def test_who_goes_on_slowly_does_not_hold_up_the_end():
         wait_until(lambda: len(sent) > 3, what='the greeting is under way')
         server.signal(signal.SIGTERM)
         wait_until(lambda: not server.alive, 5, 'the end')
+
+
+@namespace('192.0.2.53')
+def test_a_look_up_without_an_end_does_not_hold_up_that_of_the_program():
+    """Neither of the name of a reader of dnstap nor of a source over HTTP: it could go on for 300 s."""
+    home, asked = folder('mute'), set()
+    resolv = harness.write(f'{home}/resolv.conf', 'nameserver 192.0.2.53\noptions timeout:30 attempts:5\n')
+    corefile = harness.write(f'{home}/Corefile', f'.:{free_port()} {{\n    bind 127.0.0.1\n    dnstap tcp://collector.test:6000\n'
+                             '    inventory http://clusters.test/ {\n        zone {name}.lan\n    }\n    whoami\n}\n')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(('192.0.2.53', 53))
+        mute.settimeout(1)
+        command = f'mount --bind {resolv} /etc/resolv.conf || exit 77; exec {harness.ISTHMUS} -conf {corefile}'
+        server = harness.Process(['unshare', '-m', 'sh', '-c', command], 'mute')
+
+        def names_asked():
+            with contextlib.suppress(TimeoutError):
+                asked.add(mute.recv(512)[13:].split(b'\x04test')[0])
+            return not server.alive or asked >= {b'collector', b'clusters'}
+        wait_until(names_asked, 30, 'both names are looked up')
+        if not server.alive and server.popen.returncode == 77:
+            raise harness.Skip('no mount namespace here')
+        wait_until(lambda: 'isthmus-' in server.output(), 30, 'the banner')
+        server.signal(signal.SIGTERM)
+        equal(server.wait(), 0, 'it ends, and well')
 
 
 def test_a_path_of_another_program_is_not_taken():

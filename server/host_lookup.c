@@ -1,0 +1,88 @@
+#include "server/host_lookup.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct host_lookup {
+    char *host, *port;
+    int fd, rc;
+    struct addrinfo *list;
+    _Atomic bool left; /* by one of the two, thread and owner: the other frees */
+};
+
+static void release(struct host_lookup *l)
+{
+    if (l->list != NULL)
+        freeaddrinfo(l->list);
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l->host);
+    free(l->port);
+    free(l);
+}
+
+static void leave(struct host_lookup *l)
+{
+    if (atomic_exchange(&l->left, true))
+        release(l);
+}
+
+static void *run(void *lookup)
+{
+    struct host_lookup *l = lookup;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    l->rc = getaddrinfo(l->host, l->port, &hints, &l->list);
+    eventfd_write(l->fd, 1);
+    leave(l);
+    return NULL;
+}
+
+static int start(struct host_lookup *l)
+{
+    pthread_t thread;
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* they are the control thread's */
+    int error = pthread_create(&thread, NULL, run, l);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (error == 0)
+        pthread_detach(thread);
+    return error == 0 ? 0 : -1;
+}
+
+struct host_lookup *host_lookup_new(const char *host, const char *port)
+{
+    struct host_lookup *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return NULL;
+    l->host = strdup(host);
+    l->port = strdup(port);
+    l->fd = eventfd(0, EFD_CLOEXEC);
+    if (l->host != NULL && l->port != NULL && l->fd >= 0 && start(l) == 0)
+        return l;
+    release(l);
+    return NULL;
+}
+
+int host_lookup_fd(const struct host_lookup *l)
+{
+    return l->fd;
+}
+
+int host_lookup_result(const struct host_lookup *l, const struct addrinfo **list)
+{
+    *list = l->list;
+    return l->rc;
+}
+
+void host_lookup_free(struct host_lookup *l)
+{
+    if (l != NULL)
+        leave(l);
+}
