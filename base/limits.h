@@ -58,6 +58,10 @@
     LIMIT(TAP_WAIT_S, 4, "s", "`dnstap`: for a peer, at each step; as CoreDNS")        \
     LIMIT(TAP_END_MS, 1000, "ms",                                                      \
           "`dnstap`: for all peers at the end, which a reload waits for")              \
+    LIMIT(TAP_NEWCOMERS_MAX, 16, "connections",                                        \
+          "`dnstap listen`: that shake hands; the oldest gives up its place")          \
+    LIMIT(TAP_NAME_MS, 1000, "ms",                                                     \
+          "`dnstap listen`: for the host's name, which a reload waits for")            \
     LIMIT(TAP_RETRY_S, 10, "s",                                                        \
           "`dnstap`: between attempts to reach a peer, and lines about losses")        \
     LIMIT(SHED_DEPTH, 1024, "answers per UDP socket",                                  \

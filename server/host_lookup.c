@@ -11,7 +11,7 @@
 
 struct host_lookup {
     char *host, *port;
-    int fd, rc;
+    int flags, fd, rc;
     struct addrinfo *list;
     _Atomic bool left; /* by one of the two, thread and owner: the other frees */
 };
@@ -36,8 +36,10 @@ static void leave(struct host_lookup *l)
 static void *run(void *lookup)
 {
     struct host_lookup *l = lookup;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    l->rc = getaddrinfo(l->host, l->port, &hints, &l->list);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = l->flags | AI_NUMERICSERV};
+    const char *host = l->host[0] == '\0' ? NULL : l->host;
+    l->rc = getaddrinfo(host, l->port, &hints, &l->list);
     eventfd_write(l->fd, 1);
     leave(l);
     return NULL;
@@ -56,11 +58,12 @@ static int start(struct host_lookup *l)
     return error == 0 ? 0 : -1;
 }
 
-struct host_lookup *host_lookup_new(const char *host, const char *port)
+struct host_lookup *host_lookup_new(const char *host, const char *port, int flags)
 {
     struct host_lookup *l = calloc(1, sizeof *l);
     if (l == NULL)
         return NULL;
+    l->flags = flags;
     l->host = strdup(host);
     l->port = strdup(port);
     l->fd = eventfd(0, EFD_CLOEXEC);

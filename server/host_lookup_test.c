@@ -18,7 +18,7 @@ static void wait_for(const struct host_lookup *l)
 static void an_address_is_found(void **unused)
 {
     const struct addrinfo *list;
-    struct host_lookup *l = host_lookup_new("127.0.0.1", "6000");
+    struct host_lookup *l = host_lookup_new("127.0.0.1", "6000", 0);
     if (l == NULL) /* no memory */
         return;
     wait_for(l);
@@ -33,7 +33,7 @@ static void an_address_is_found(void **unused)
 static void what_is_none_has_its_reason(void **unused)
 {
     const struct addrinfo *list;
-    struct host_lookup *l = host_lookup_new("127.0.0.1", "no number");
+    struct host_lookup *l = host_lookup_new("127.0.0.1", "no number", 0);
     if (l == NULL)
         return;
     wait_for(l);
@@ -46,7 +46,7 @@ static void what_is_none_has_its_reason(void **unused)
 static void who_waits_may_leave(void **unused)
 {
     for (unsigned i = 0; i < 100; i++)
-        host_lookup_free(host_lookup_new("::1", "53"));
+        host_lookup_free(host_lookup_new("::1", "53", 0));
     host_lookup_free(NULL);
 }
 

@@ -2,9 +2,10 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "server/host_lookup.h"
 
 #include <errno.h>
-#include <netdb.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum newcomer_state {
+    NEWCOMER_NONE, /* the place is free */
+    NEWCOMER_GREETS,
+    NEWCOMER_SENT_AWAY, /* for another */
+    NEWCOMER_STAYS,     /* and waits until it can be added */
+    NEWCOMER_DONE,      /* its thread ends */
+};
+
+/* One who has connected and does not yet get messages, with a thread that may wait. */
+struct newcomer {
+    struct tap_listen *l;
+    enum newcomer_state state; /* under l->door */
+    uint64_t number;           /* in the order of coming */
+    int fd, own;               /* the sink's; and of the same socket, to end it */
+    pthread_t thread;
+};
+
 struct tap_listen {
     const struct outside_tap *how;
     const char *text;
@@ -22,9 +40,13 @@ struct tap_listen {
     int fd, over;     /* `over`: an eventfd, readable when it is */
     struct stat made; /* the socket in the file system, to remove no other */
     pthread_t thread;
-    pthread_mutex_t lock; /* for the list: one thread adds, another writes */
+    pthread_mutex_t lock; /* for the list: some add, another writes */
     struct tap_sink *sinks[TAP_SINKS_MAX];
     unsigned n;
+    pthread_mutex_t door; /* for what newcomers are at */
+    struct newcomer newcomers[TAP_NEWCOMERS_MAX];
+    uint64_t came, sent_away, told;
+    int64_t told_ms;
 };
 
 /* ---- the listening socket ---- */
@@ -92,21 +114,26 @@ static int listen_unix(const struct outside_tap *how, char *reason)
     return fd;
 }
 
+static int result_within(const struct host_lookup *h, int wait_ms,
+                         const struct addrinfo **list)
+{
+    struct pollfd p = {.events = POLLIN};
+    if (h == NULL)
+        return EAI_MEMORY;
+    p.fd = host_lookup_fd(h);
+    return poll(&p, 1, wait_ms) == 1 ? host_lookup_result(h, list) : EAI_AGAIN;
+}
+
 static int listen_tcp_on(const struct outside_tap *how, char *reason)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    const char *host = how->host[0] == '\0' ? NULL : how->host;
-    int rc = getaddrinfo(host, how->port, &hints, &list);
-    if (rc != 0) {
-        snprintf(reason, OUTSIDE_REASON_MAX, "%s", gai_strerror(rc));
-        return -1;
-    }
-    int fd = listen_on(list->ai_addr, list->ai_addrlen);
+    const struct addrinfo *list = NULL;
+    struct host_lookup *h = host_lookup_new(how->host, how->port, AI_PASSIVE);
+    int rc = result_within(h, TAP_NAME_MS, &list);
+    int fd = rc == 0 ? listen_on(list->ai_addr, list->ai_addrlen) : -1;
     if (fd < 0)
-        snprintf(reason, OUTSIDE_REASON_MAX, "%s", strerror(errno));
-    freeaddrinfo(list);
+        snprintf(reason, OUTSIDE_REASON_MAX, "%s",
+                 rc != 0 ? gai_strerror(rc) : strerror(errno));
+    host_lookup_free(h);
     return fd;
 }
 
@@ -125,18 +152,131 @@ static void add(struct tap_listen *l, struct tap_sink *s)
     tap_sink_close(s);
 }
 
+/* False: it had been sent away. */
+static bool may_stay(struct newcomer *who)
+{
+    pthread_mutex_lock(&who->l->door);
+    bool stays = who->state == NEWCOMER_GREETS;
+    if (stays)
+        who->state = NEWCOMER_STAYS;
+    pthread_mutex_unlock(&who->l->door);
+    return stays;
+}
+
+static void *greet(void *newcomer)
+{
+    struct newcomer *who = newcomer;
+    struct tap_listen *l = who->l;
+    char reason[OUTSIDE_REASON_MAX];
+    struct tap_sink *s = tap_sink_accept(who->fd, l->how, l->end, reason);
+    bool stays = may_stay(who);
+    if (s != NULL && stays)
+        add(l, s);
+    else
+        tap_sink_close(s);
+    if (s == NULL && stays)
+        log_warning("plugin/dnstap: %s: a connection was given up: %s", l->text,
+                    reason);
+    pthread_mutex_lock(&l->door);
+    who->state = NEWCOMER_DONE;
+    pthread_mutex_unlock(&l->door);
+    return NULL;
+}
+
+static enum newcomer_state state_of(struct newcomer *who)
+{
+    pthread_mutex_lock(&who->l->door);
+    enum newcomer_state state = who->state;
+    pthread_mutex_unlock(&who->l->door);
+    return state;
+}
+
+/* Its thread finds the socket at its end, whatever it waits for. */
+static void send_away(struct newcomer *who)
+{
+    pthread_mutex_lock(&who->l->door);
+    if (who->state == NEWCOMER_GREETS) {
+        who->state = NEWCOMER_SENT_AWAY;
+        shutdown(who->own, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&who->l->door);
+}
+
+static void make_free(struct newcomer *who)
+{
+    pthread_join(who->thread, NULL);
+    close(who->own);
+    who->state = NEWCOMER_NONE;
+}
+
+/* A place, if need be of the one who has been at it longest: who only connects keeps
+ * nobody out. */
+static struct newcomer *find_place(struct tap_listen *l)
+{
+    struct newcomer *oldest = NULL;
+    for (unsigned i = 0; i < TAP_NEWCOMERS_MAX; i++) {
+        struct newcomer *who = &l->newcomers[i];
+        enum newcomer_state state = state_of(who);
+        if (state == NEWCOMER_DONE)
+            make_free(who);
+        if (state == NEWCOMER_DONE || state == NEWCOMER_NONE)
+            return who;
+        if (state == NEWCOMER_GREETS &&
+            (oldest == NULL || who->number < oldest->number))
+            oldest = who;
+    }
+    if (oldest == NULL)
+        oldest = &l->newcomers[0]; /* all of them are about to be done */
+    else
+        l->sent_away++;
+    send_away(oldest);
+    make_free(oldest);
+    return oldest;
+}
+
+static void tell_sent_away(struct tap_listen *l)
+{
+    int64_t now_ms = tap_now_ms();
+    if (l->sent_away == l->told || now_ms < l->told_ms + TAP_RETRY_S * 1000)
+        return;
+    log_warning("plugin/dnstap: %s: %llu who connected and did not shake hands made "
+                "room for others",
+                l->text, (unsigned long long)(l->sent_away - l->told));
+    l->told = l->sent_away;
+    l->told_ms = now_ms;
+}
+
 static void accept_one(struct tap_listen *l)
 {
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
-    char reason[OUTSIDE_REASON_MAX];
-    struct tap_sink *s = tap_sink_accept(fd, l->how, l->end, reason);
-    if (s == NULL)
-        log_warning("plugin/dnstap: %s: a connection was given up: %s", l->text,
-                    reason);
-    else
-        add(l, s);
+    struct newcomer *who = find_place(l);
+    tell_sent_away(l);
+    *who = (struct newcomer){.l = l,
+                             .state = NEWCOMER_GREETS,
+                             .number = l->came++,
+                             .fd = fd,
+                             .own = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
+    if (who->own >= 0 && pthread_create(&who->thread, NULL, greet, who) == 0)
+        return;
+    log_warning("plugin/dnstap: %s: a connection was given up: no memory, or too many "
+                "descriptors",
+                l->text);
+    who->state = NEWCOMER_NONE;
+    if (who->own >= 0)
+        close(who->own);
+    close(fd);
+}
+
+static void send_all_away(struct tap_listen *l)
+{
+    for (unsigned i = 0; i < TAP_NEWCOMERS_MAX; i++)
+        send_away(&l->newcomers[i]);
+    for (unsigned i = 0; i < TAP_NEWCOMERS_MAX; i++) {
+        if (state_of(&l->newcomers[i]) != NEWCOMER_NONE)
+            make_free(&l->newcomers[i]);
+    }
 }
 
 static void *accept_all(void *listen)
@@ -145,13 +285,13 @@ static void *accept_all(void *listen)
     struct pollfd fds[] = {{.fd = l->over, .events = POLLIN},
                            {.fd = l->fd, .events = POLLIN}};
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return NULL;
-        if (fds[0].revents != 0)
-            return NULL;
+        if ((poll(fds, 2, -1) < 0 && errno != EINTR) || fds[0].revents != 0)
+            break;
         if (fds[1].revents != 0)
             accept_one(l);
     }
+    send_all_away(l);
+    return NULL;
 }
 
 void tap_listen_write(struct tap_listen *l, const struct iovec *iov, int n)
@@ -177,6 +317,9 @@ static int start(struct tap_listen *l)
     if (l->over < 0)
         return -1;
     pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->door, NULL);
+    for (unsigned i = 0; i < TAP_NEWCOMERS_MAX; i++)
+        l->newcomers[i].l = l;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int error = pthread_create(&l->thread, NULL, accept_all, l);
@@ -184,6 +327,7 @@ static int start(struct tap_listen *l)
     if (error == 0)
         return 0;
     pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->door);
     close(l->over);
     return -1;
 }
@@ -230,6 +374,7 @@ void tap_listen_close(struct tap_listen *l)
     for (unsigned i = 0; i < l->n; i++)
         tap_sink_close(l->sinks[i]);
     pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->door);
     close(l->over);
     close_socket(l);
 }

@@ -1,6 +1,7 @@
 /* A tap that others connect to: whoever is there gets every message from then on. A
- * thread of its own accepts them and shakes hands, so that one who only connects holds
- * up nobody; one who does not read fast enough loses its connection, nothing else.
+ * thread of its own accepts them, and each shakes hands on a thread while it does, so
+ * that one who only connects holds up nobody; one who does not read fast enough loses
+ * its connection, nothing else.
  *
  *     l = tap_listen_open(&how, text, &end, reason);
  *     tap_listen_write(l, iov, n);        // the tap's thread

@@ -231,6 +231,30 @@ def test_whoever_connects_gets_what_comes():
     check(not os.path.exists(path), 'the socket is removed')
 
 
+def test_who_only_connects_keeps_nobody_out():
+    """More of them than there are places, each of whom would be waited for 4 s."""
+    port = free_port()
+    cert, key = certificate()
+    for kind, line in (('tcp', f'dnstap listen tcp://127.0.0.1:{port} full'),
+                       ('tls', f'dnstap listen tls://127.0.0.1:{port} full {{\n tls {cert} {key}\n}}')):
+        server = tapped(line)
+        with contextlib.ExitStack() as stack:
+            silent = [stack.enter_context(socket.create_connection(('127.0.0.1', port), 10)) for _ in range(40)]
+            sock = stack.enter_context(socket.create_connection(('127.0.0.1', port), 10))
+            if kind == 'tls':
+                context = ssl.create_default_context(cafile=cert)
+                sock = stack.enter_context(context.wrap_socket(sock, server_hostname='127.0.0.1'))
+            sink = Sink(sock)
+            equal(ask(server, 'www.example.com').rcode, 'NOERROR', f'{kind}: an answer')
+            sink.read(4)
+            silent[0].settimeout(10)
+            with contextlib.suppress(OSError):
+                while silent[0].recv(100):
+                    pass
+            check('made room for others' in server.output(), f'{kind}: the first of them was sent away, and told of')
+            server.stop()
+
+
 def test_listening_with_tls_asks_for_certificates():
     cert, key = certificate()
     port = free_port()
