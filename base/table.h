@@ -42,6 +42,13 @@ bool table_del(struct table *t, uint32_t hash, const void *entry);
  */
 void *table_next(const struct table *t, uint32_t *at);
 
+/* Has the processor fetch what the next look-up with this hash will read first. */
+static inline void table_foresee(const struct table *t, uint32_t hash)
+{
+    if (t->slots != NULL)
+        __builtin_prefetch(&t->slots[hash & t->mask]);
+}
+
 /* Frees the slots, not the entries. */
 void table_release(struct table *t);
 

@@ -71,6 +71,9 @@ int query_pool_init(struct query_pool *p);
 void query_pool_release(struct query_pool *p);
 struct query *query_slot(const struct query_pool *p, uint32_t slot);
 
+/* Where the query of a ticket is, if it is still there; reads nothing of it. */
+const struct query *query_place(const struct query_pool *p, struct ticket t);
+
 void query_leave_writers(struct query *q);
 
 /* Ends the wait of a query: fired by its timer. */

@@ -1,6 +1,7 @@
 #include "resolver/exchange.h"
 
 #include "base/cursor.h"
+#include "base/hash.h"
 #include "resolver/msg.h"
 #include "resolver/wire.h"
 
@@ -31,15 +32,17 @@ void exchanges_release(struct exchanges *x)
     *x = (struct exchanges){0};
 }
 
+static struct exchange **conn_bucket(const struct exchanges *x, uint32_t conn)
+{
+    return &x->conns[(conn * 0x9e3779b1u >> 16) % x->conns_n];
+}
+
+/* ---- finding ---- */
+
 /* The ID was chosen by us at random: any mixing will do. */
 static struct exchange **bucket(const struct exchanges *x, uint32_t conn, uint16_t id)
 {
     return &x->buckets[(conn * 0x9e3779b1u + id) & x->mask];
-}
-
-static struct exchange **conn_bucket(const struct exchanges *x, uint32_t conn)
-{
-    return &x->conns[(conn * 0x9e3779b1u >> 16) % x->conns_n];
 }
 
 static struct exchange *find(const struct exchanges *x, uint32_t conn, uint16_t id)
@@ -49,6 +52,16 @@ static struct exchange *find(const struct exchanges *x, uint32_t conn, uint16_t 
         e = e->hash_next;
     return e;
 }
+
+struct exchange *exchange_sent(const struct exchanges *x, uint32_t conn,
+                               const struct addr *peer, struct span sent)
+{
+    struct exchange *e =
+        sent.len < DNS_HEADER_LEN ? NULL : find(x, conn, load_u16(sent.at));
+    return e != NULL && addr_equal(e->peer, peer) ? e : NULL;
+}
+
+/* ---- filing ---- */
 
 /* Twice the buckets; without memory the chains grow longer instead. */
 static void grow(struct exchanges *x)
@@ -86,7 +99,8 @@ static int draw_id(const struct exchanges *x, struct io *io, struct exchange *e)
 
 static void file_exchange(struct exchanges *x, struct exchange *e)
 {
-    if (x->n > x->mask)
+    /* Few in a bucket: whoever is there must be looked at, and is not at hand. */
+    if (x->n > x->mask / 2)
         grow(x);
     struct exchange **at = bucket(x, e->conn, e->id), **first = conn_bucket(x, e->conn);
     e->hash_next = *at;
@@ -97,6 +111,7 @@ static void file_exchange(struct exchanges *x, struct exchange *e)
         e->conn_next->conn_prev = &e->conn_next;
     *first = e;
     e->serial = ++x->serial;
+    e->answered = false;
     e->open = true;
     x->n++;
 }
@@ -110,10 +125,13 @@ int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32
     return 0;
 }
 
-void exchange_close(struct exchanges *x, struct exchange *e)
+static uint8_t *owed_by(struct exchanges *x, const struct addr *peer)
 {
-    if (!e->open)
-        return;
+    return &x->owed[hash_bytes(peer->ip, sizeof peer->ip) % EXCHANGE_OWED];
+}
+
+static void unfile(struct exchanges *x, struct exchange *e)
+{
     struct exchange **at = bucket(x, e->conn, e->id);
     while (*at != e)
         at = &(*at)->hash_next;
@@ -125,29 +143,72 @@ void exchange_close(struct exchanges *x, struct exchange *e)
     x->n--;
 }
 
+void exchange_close(struct exchanges *x, struct exchange *e)
+{
+    if (!e->open)
+        return;
+    unfile(x, e);
+    if (e->answered)
+        return;
+    uint8_t *owed = owed_by(x, e->peer);
+    *owed = (uint8_t)(*owed + (*owed < UINT8_MAX));
+}
+
 void exchange_move(struct exchanges *x, struct exchange *from, struct exchange *to)
 {
-    exchange_close(x, from);
+    unfile(x, from);
     to->conn = from->conn;
     to->id = from->id;
+    to->peer = from->peer;
     file_exchange(x, to);
 }
 
-struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span packet)
+/* ---- what comes in ---- */
+
+struct exchange *exchange_match(struct exchanges *x, uint32_t conn,
+                                const struct addr *from, struct span packet)
 {
     struct exchange *e = NULL;
     if (packet.len >= DNS_HEADER_LEN)
         e = find(x, conn, load_u16(packet.at));
-    if (e != NULL && wire_answers(packet, e->question))
+    if (e != NULL && (from == NULL || addr_equal(e->peer, from)) &&
+        wire_answers(packet, e->question)) {
+        e->answered = true;
         return e;
+    }
     x->mismatched++;
     return NULL;
 }
 
-struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint64_t serial)
+bool exchange_is_late(struct exchanges *x, const struct addr *from)
+{
+    uint8_t *owed = owed_by(x, from);
+    bool late = *owed > 0;
+    *owed = (uint8_t)(*owed - late);
+    return late;
+}
+
+void exchanges_forget(struct exchanges *x)
+{
+    memset(x->owed, 0, sizeof x->owed);
+}
+
+void exchange_foresee(const struct exchanges *x, uint32_t conn, struct span packet)
+{
+    if (packet.len >= DNS_HEADER_LEN)
+        __builtin_prefetch(bucket(x, conn, load_u16(packet.at)));
+}
+
+const struct exchange *exchange_foreseen(const struct exchanges *x, uint32_t conn,
+                                         struct span packet)
+{
+    return packet.len < DNS_HEADER_LEN ? NULL : *bucket(x, conn, load_u16(packet.at));
+}
+
+struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint32_t serial)
 {
     struct exchange *e = *conn_bucket(x, conn);
-    while (e != NULL && (e->conn != conn || e->serial > serial))
+    while (e != NULL && (e->conn != conn || (int32_t)(e->serial - serial) > 0))
         e = e->conn_next;
     return e;
 }

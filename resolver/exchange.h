@@ -1,6 +1,7 @@
 /* Questions asked and not yet answered, by the conn they left on and their ID. What
- * matches is decided here and nowhere else (RFC 5452 section 9.1): conn (hence address
- * and both ports), ID, QR, opcode and question. Anything else changes a counter. */
+ * matches is decided here and nowhere else (RFC 5452 section 9.1): conn (hence both
+ * ports, and for a conn of one peer its address), address where the conn is shared, ID,
+ * QR, opcode and question. Anything else changes a counter. */
 #ifndef ISTHMUS_RESOLVER_EXCHANGE_H
 #define ISTHMUS_RESOLVER_EXCHANGE_H
 
@@ -11,27 +12,32 @@
 struct exchange {
     struct exchange *hash_next;
     struct exchange *conn_next, **conn_prev;
-    uint64_t serial; /* in the order of opening */
+    struct span question;    /* name, type, class as sent; borrowed */
+    const struct addr *peer; /* who was asked; borrowed */
     uint32_t conn;
+    uint32_t serial; /* in the order of opening; wraps */
     uint16_t id;
     bool open;
-    struct span question; /* name, type, class as sent; borrowed */
+    bool answered; /* something has matched it */
 };
 
+#define EXCHANGE_OWED 1024
+
 struct exchanges {
-    struct exchange **buckets;
+    struct exchange **buckets; /* by conn and ID */
     uint32_t mask, n;
     struct exchange **conns; /* the same, by conn alone; newest first */
     uint32_t conns_n;
-    uint64_t serial;     /* exchanges opened so far */
-    uint64_t mismatched; /* datagrams that fitted nothing */
+    uint32_t serial;             /* of the newest */
+    uint64_t mismatched;         /* datagrams that fitted nothing */
+    uint8_t owed[EXCHANGE_OWED]; /* answers that may yet come, by a hash of whom from */
 };
 
 int exchanges_init(struct exchanges *x); /* 0 or -1 */
 void exchanges_release(struct exchanges *x);
 
-/* Gives `e`, whose question is set, an unpredictable ID free on the conn and files it.
- * 0, or -1: the conn has hardly an ID left. */
+/* Gives `e`, whose question and peer are set, an unpredictable ID free on the conn and
+ * files it. 0, or -1: the conn has hardly an ID left, or no memory. */
 int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32_t conn)
     __attribute__((warn_unused_result));
 void exchange_close(struct exchanges *x, struct exchange *e); /* not open: nothing */
@@ -39,12 +45,33 @@ void exchange_close(struct exchanges *x, struct exchange *e); /* not open: nothi
 /* What `from` waits for, `to` waits for now, whose question is set. */
 void exchange_move(struct exchanges *x, struct exchange *from, struct exchange *to);
 
-/* The exchange this packet answers, or NULL. */
-struct exchange *exchange_match(struct exchanges *x, uint32_t conn, struct span packet);
+/* The exchange this packet answers, or NULL. `from`: where it came from, for a conn
+ * that several peers share; else NULL. */
+struct exchange *exchange_match(struct exchanges *x, uint32_t conn,
+                                const struct addr *from, struct span packet);
 
-/* An open exchange on a conn whose serial is not above `serial`; NULL when there is
- * none. With x->serial noted first, a loop that closes what it gets ends, whatever is
- * opened meanwhile. */
-struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint64_t serial);
+/* Whether what matched nothing is likely an answer that came too late: so many of
+ * `from` are owed. Anything else was guessed at by somebody. */
+bool exchange_is_late(struct exchanges *x, const struct addr *from);
+
+/* The exchange whose message, or the beginning of it, is `sent`; NULL: none that was
+ * sent to `peer`. */
+struct exchange *exchange_sent(const struct exchanges *x, uint32_t conn,
+                               const struct addr *peer, struct span sent);
+
+/* Has the processor fetch what a match begins with; and when that is there, gives the
+ * exchange that it will most likely find, or NULL, without having looked at it. */
+void exchange_foresee(const struct exchanges *x, uint32_t conn, struct span packet);
+const struct exchange *exchange_foreseen(const struct exchanges *x, uint32_t conn,
+                                         struct span packet);
+
+/* What is owed is owed no more; once a minute, since late answers are late by seconds.
+ */
+void exchanges_forget(struct exchanges *x);
+
+/* An open exchange on a conn that was opened no later than the one with `serial`; NULL
+ * when there is none. With x->serial noted first, a loop that closes what it gets ends,
+ * whatever is opened meanwhile. */
+struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint32_t serial);
 
 #endif

@@ -1,6 +1,7 @@
 #include "resolver/exchange.h"
 
 #include "base/cursor.h"
+#include "base/hash.h"
 #include "resolver/msg.h"
 
 #include <setjmp.h>
@@ -35,9 +36,14 @@ static void count_up(struct io *io, void *out, size_t len)
 static const uint8_t question[] = {3,   'w', 'w', 'w', 4, 't', 'e',
                                    's', 't', 0,   0,   1, 0,   1};
 
+static const struct addr peer = {.family = 4, .port = 53, .ip = {192, 0, 2, 1}};
+static const struct addr other = {.family = 4, .port = 53, .ip = {192, 0, 2, 2}};
+static const struct addr elsewhere = {.family = 4, .port = 54, .ip = {192, 0, 2, 1}};
+
 static struct exchange asked(void)
 {
-    return (struct exchange){.question = {.at = question, .len = sizeof question}};
+    return (struct exchange){.question = {.at = question, .len = sizeof question},
+                             .peer = &peer};
 }
 
 /* A reply to `question` under an ID; `flags` besides. */
@@ -63,17 +69,17 @@ static void an_answer_matches_by_conn_id_and_question(void **unused)
     assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
     assert_int_equal(e.id, 7);
     struct span good = reply(room, 7, DNS_QR);
-    assert_ptr_equal(exchange_match(&x, 5, good), &e);
-    assert_null(exchange_match(&x, 6, good));
-    assert_null(exchange_match(&x, 5, reply(room, 8, DNS_QR)));
-    assert_null(exchange_match(&x, 5, reply(room, 7, 0)));
-    assert_null(exchange_match(&x, 5, reply(room, 7, DNS_QR | 5 << 11)));
+    assert_ptr_equal(exchange_match(&x, 5, NULL, good), &e);
+    assert_null(exchange_match(&x, 6, NULL, good));
+    assert_null(exchange_match(&x, 5, NULL, reply(room, 8, DNS_QR)));
+    assert_null(exchange_match(&x, 5, NULL, reply(room, 7, 0)));
+    assert_null(exchange_match(&x, 5, NULL, reply(room, 7, DNS_QR | 5 << 11)));
     good = reply(room, 7, DNS_QR);
     room[13] = 'x';
-    assert_null(exchange_match(&x, 5, good));
+    assert_null(exchange_match(&x, 5, NULL, good));
     assert_int_equal(x.mismatched, 5);
     exchange_close(&x, &e);
-    assert_null(exchange_match(&x, 5, reply(room, 7, DNS_QR)));
+    assert_null(exchange_match(&x, 5, NULL, reply(room, 7, DNS_QR)));
     exchanges_release(&x);
 }
 
@@ -87,8 +93,8 @@ static void short_datagrams_match_nothing(void **unused)
     assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
     struct span packet = reply(room, 7, DNS_QR);
     for (size_t len = 0; len < packet.len; len++)
-        assert_null(exchange_match(&x, 5, (struct span){.at = room, .len = len}));
-    assert_ptr_equal(exchange_match(&x, 5, packet), &e);
+        assert_null(exchange_match(&x, 5, NULL, (struct span){.at = room, .len = len}));
+    assert_ptr_equal(exchange_match(&x, 5, NULL, packet), &e);
     exchanges_release(&x);
 }
 
@@ -134,7 +140,7 @@ static void thousands_are_found_by_id_and_by_conn(void **unused)
     }
     for (uint32_t i = 0; i < MANY; i++) {
         struct span packet = reply(room, all[i].id, DNS_QR);
-        assert_ptr_equal(exchange_match(&x, i % 10, packet), &all[i]);
+        assert_ptr_equal(exchange_match(&x, i % 10, NULL, packet), &all[i]);
     }
     uint32_t on_seven = 0;
     for (struct exchange *e; (e = exchange_on(&x, 7, x.serial)) != NULL; on_seven++) {
@@ -155,7 +161,7 @@ static void what_is_opened_later_is_not_among_those_of_a_lost_conn(void **unused
     struct exchange old = asked(), new = asked();
     assert_int_equal(exchanges_init(&x), 0);
     assert_int_equal(exchange_open(&x, &ids.io, &old, 3), 0);
-    uint64_t lost = x.serial;
+    uint32_t lost = x.serial;
     assert_int_equal(exchange_open(&x, &ids.io, &new, 3), 0);
     assert_ptr_equal(exchange_on(&x, 3, lost), &old);
     exchange_close(&x, &old);
@@ -164,8 +170,49 @@ static void what_is_opened_later_is_not_among_those_of_a_lost_conn(void **unused
     exchanges_release(&x);
 }
 
+static void a_shared_conn_is_heard_from_who_was_asked_only(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct exchange e = asked();
+    uint8_t room[64];
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    struct span good = reply(room, 7, DNS_QR);
+    assert_null(exchange_match(&x, 5, &other, good));
+    assert_null(exchange_match(&x, 5, &elsewhere, good));
+    assert_null(exchange_sent(&x, 5, &other, good));
+    assert_ptr_equal(exchange_sent(&x, 5, &peer, good), &e);
+    assert_ptr_equal(exchange_match(&x, 5, &peer, good), &e);
+    exchanges_release(&x);
+}
+
+static void only_what_was_never_answered_can_be_late(void **unused)
+{
+    struct exchanges x;
+    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct exchange e = asked();
+    uint8_t room[64];
+    assert_int_equal(exchanges_init(&x), 0);
+    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    assert_ptr_equal(exchange_match(&x, 5, &peer, reply(room, 7, DNS_QR)), &e);
+    exchange_close(&x, &e);
+    assert_false(exchange_is_late(&x, &peer));
+    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    exchange_close(&x, &e);
+    assert_true(exchange_is_late(&x, &peer));
+    assert_false(exchange_is_late(&x, &peer));
+    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    exchange_close(&x, &e);
+    exchanges_forget(&x);
+    assert_false(exchange_is_late(&x, &peer));
+    exchanges_release(&x);
+}
+
 int main(void)
 {
+    if (hash_seed() < 0)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_matches_by_conn_id_and_question),
         cmocka_unit_test(short_datagrams_match_nothing),
@@ -173,6 +220,8 @@ int main(void)
         cmocka_unit_test(a_conn_without_ids_is_refused_and_not_waited_for),
         cmocka_unit_test(thousands_are_found_by_id_and_by_conn),
         cmocka_unit_test(what_is_opened_later_is_not_among_those_of_a_lost_conn),
+        cmocka_unit_test(a_shared_conn_is_heard_from_who_was_asked_only),
+        cmocka_unit_test(only_what_was_never_answered_can_be_late),
     };
     return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }

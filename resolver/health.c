@@ -165,11 +165,16 @@ struct upstream_result health_down_result(const struct upstream_group *g,
 
 uint64_t health_hedge_us(const struct upstream_group *g, const struct upstream *up)
 {
-    uint64_t wait = 4 * (uint64_t)load(&up->srtt_us);
+    uint64_t rtt = load(&up->srtt_us), wait = 4 * rtt, usual = rtt + rtt / 2;
     uint64_t least = UPSTREAM_HEDGE_MS * 1000, most = (uint64_t)g->attempt_us / 2;
     if (wait < least)
         wait = least;
-    return wait < most ? wait : most;
+    if (wait > most)
+        wait = most;
+    /* Who is always that slow is not asked everything twice. */
+    if (wait < usual)
+        wait = usual;
+    return wait < (uint64_t)g->attempt_us ? wait : (uint64_t)g->attempt_us;
 }
 
 static void add_rtt(struct upstream *up, uint64_t rtt_us)

@@ -46,6 +46,7 @@ int attempt_send(struct upstreams *u, struct attempt *a, const struct shot *shot
     if (error != 0)
         return error;
     a->exchange.question = (struct span){.at = question, .len = name_len(question) + 4};
+    a->exchange.peer = &shot->up->endpoint.addr;
     if (exchange_open(&u->exchanges, io, &a->exchange, conn) < 0)
         return EBUSY;
     store_u16(shot->wire, a->exchange.id);
@@ -265,9 +266,10 @@ static struct attempt *room_for_attempt(struct inquiry *in)
 static void plan_hedge(struct inquiry *in, const struct upstream *up)
 {
     uint64_t wait_us = health_hedge_us(in->group, up);
+    uint64_t half_us = (uint64_t)in->group->attempt_us / 2;
     /* A plain `forward` to one address has no next: CoreDNS would ask it once. */
-    if (!in->group->cluster && in->group->n == 1)
-        wait_us = (uint64_t)in->group->attempt_us / 2;
+    if (!in->group->cluster && in->group->n == 1 && wait_us < half_us)
+        wait_us = half_us;
     if (in->group->cluster)
         wait_us <<= in->sent_n > 1 ? (in->sent_n > 5 ? 4 : in->sent_n - 1) : 0;
     if (in->group->cluster && in->sent_n < in->group->n) {

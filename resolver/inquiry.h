@@ -4,7 +4,8 @@
  *
  * Rules (time 0 is the first attempt):
  *
- * - Silence for max(UPSTREAM_HEDGE_MS, 4 x smoothed RTT): the next address is asked as
+ * - Silence for max(UPSTREAM_HEDGE_MS, 4 x smoothed RTT), or half of attempt_us when
+ *   that is less, but not less than 1.5 x smoothed RTT: the next address is asked as
  *   well, or the same one from another port. A cluster's waits double from then on, as
  *   far as every address can still be asked before the deadline; forward keeps at most
  *   two questions out.
@@ -120,6 +121,7 @@ struct upstreams {
     struct inquiry_slab *slabs;
     uint32_t inquiries_n; /* in use */
     uint64_t serial;
+    uint64_t forgot_us; /* when exchanges_forget() was called */
     struct probe *probes;
     uint32_t probes_n;
     uint32_t listeners_n; /* of them, those that only wait for a late answer */

@@ -41,6 +41,11 @@ struct query *query_slot(const struct query_pool *p, uint32_t slot)
     return (struct query *)(void *)at;
 }
 
+const struct query *query_place(const struct query_pool *p, struct ticket t)
+{
+    return t.slot / QUERY_SLAB < p->slabs_n ? query_slot(p, t.slot) : NULL;
+}
+
 static bool add_slab(struct query_pool *p)
 {
     if (p->slabs_n >= QUERIES_IN_FLIGHT_MAX / QUERY_SLAB)

@@ -313,9 +313,30 @@ void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
     query_run_ready(r);
 }
 
+bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
+                            struct span wire)
+{
+    bool good = upstreams_datagram_from(r->upstreams, conn, from, wire);
+    query_run_ready(r);
+    return good;
+}
+
+void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
+                      unsigned n)
+{
+    upstreams_foresee(r->upstreams, conn, wires, n);
+}
+
 void resolver_lost(struct resolver *r, uint32_t conn, int error)
 {
     upstreams_lost(r->upstreams, conn, error);
+    query_run_ready(r);
+}
+
+void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
+                       struct span sent, int error)
+{
+    upstreams_lost_one(r->upstreams, conn, peer, sent, error);
     query_run_ready(r);
 }
 

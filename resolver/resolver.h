@@ -41,10 +41,26 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
 void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
                        size_t len);
 
+/* The same for a conn that several upstreams share, with the address it came from.
+ * False: nothing was asked of that address that it could answer, not even too late.
+ * Somebody is guessing. */
+bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
+                            struct span wire);
+
+/* Messages that came in on a conn, at most UDP_BATCH, and are about to be given to the
+ * resolver one by one: it has the processor fetch what it will look at. */
+void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
+                      unsigned n);
+
 /* The conn broke with this errno (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT...; 0: closed
  * by the peer). For UDP (an ICMP error) the socket lives on: questions pending on it
  * are told. */
 void resolver_lost(struct resolver *r, uint32_t conn, int error);
+
+/* One message, of which `sent` is the beginning, did not reach `peer` by a conn that
+ * several upstreams share. */
+void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
+                       struct span sent, int error);
 
 /* Adds to one of the plan's meters (resolver/metrics.h), which may be NULL. */
 struct meter;

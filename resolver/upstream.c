@@ -484,6 +484,11 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
 
 /* ---- one worker ---- */
 
+#define FORGET_US (60 * UINT64_C(1000000))
+
+/* So many questions are in flight that the processor's caches do not hold them. */
+#define FORESEE_LEAST 512
+
 struct upstreams *upstreams_new(struct resolver *r)
 {
     struct upstreams *u = calloc(1, sizeof *u);
@@ -545,12 +550,8 @@ void upstreams_cut(struct upstreams *u)
     u->msg.edited = true;
 }
 
-void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire)
+static void hand_over(struct exchange *e, struct span wire)
 {
-    struct exchange *e = exchange_match(&u->exchanges, conn, wire);
-    u->r->counters.mismatched = u->exchanges.mismatched;
-    if (e == NULL)
-        return;
     struct attempt *a = (struct attempt *)(void *)e;
     if (a->inquiry == NULL)
         health_answered(a, wire);
@@ -558,18 +559,106 @@ void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire)
         inquiry_answered(a, wire);
 }
 
+void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire)
+{
+    struct exchange *e = exchange_match(&u->exchanges, conn, NULL, wire);
+    u->r->counters.mismatched = u->exchanges.mismatched;
+    if (e != NULL)
+        hand_over(e, wire);
+}
+
+bool upstreams_datagram_from(struct upstreams *u, uint32_t conn,
+                             const struct addr *from, struct span wire)
+{
+    struct exchange *e = exchange_match(&u->exchanges, conn, from, wire);
+    u->r->counters.mismatched = u->exchanges.mismatched;
+    if (e != NULL) {
+        hand_over(e, wire);
+        return true;
+    }
+    if (u->r->now_us - u->forgot_us >= FORGET_US) {
+        exchanges_forget(&u->exchanges);
+        u->forgot_us = u->r->now_us;
+    }
+    return exchange_is_late(&u->exchanges, from);
+}
+
+static void hand_loss(struct exchange *e, int error, bool first)
+{
+    struct attempt *a = (struct attempt *)(void *)e;
+    if (a->inquiry == NULL)
+        health_lost(a, error);
+    else
+        inquiry_lost(a, error, first);
+}
+
 void upstreams_lost(struct upstreams *u, uint32_t conn, int error)
 {
-    uint64_t until = u->exchanges.serial;
+    uint32_t until = u->exchanges.serial;
     bool first = true; /* one event is one failure, however many questions it hits */
     struct exchange *e;
     while ((e = exchange_on(&u->exchanges, conn, until)) != NULL) {
-        struct attempt *a = (struct attempt *)(void *)e;
-        if (a->inquiry == NULL) {
-            health_lost(a, error);
-            continue;
-        }
-        inquiry_lost(a, error, first);
-        first = false;
+        bool counts = ((struct attempt *)(void *)e)->inquiry != NULL;
+        hand_loss(e, error, first);
+        first = first && !counts;
+    }
+}
+
+void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *peer,
+                        struct span sent, int error)
+{
+    struct exchange *e = exchange_sent(&u->exchanges, conn, peer, sent);
+    if (e != NULL)
+        hand_loss(e, error, true);
+}
+
+/* ---- foresight ---- */
+
+#define LINE 64
+
+static void foresee(const void *from, size_t len)
+{
+    for (size_t at = 0; at < len; at += LINE)
+        __builtin_prefetch((const uint8_t *)from + at);
+}
+
+/* Nearly always an exchange is of the first attempt of an inquiry; if not, nothing is
+ * lost. */
+static const struct inquiry *foresee_inquiry(const struct upstreams *u, uint32_t conn,
+                                             struct span wire)
+{
+    const struct exchange *e = exchange_foreseen(&u->exchanges, conn, wire);
+    if (e == NULL)
+        return NULL;
+    const struct inquiry *in =
+        (const void *)((const uint8_t *)e - offsetof(struct inquiry, attempt));
+    foresee(in, sizeof *in);
+    return in;
+}
+
+static void foresee_waiter(struct upstreams *u, const struct inquiry *in)
+{
+    if (in->attempt.inquiry != in)
+        return;
+    const struct query *q = query_place(&u->r->pool, in->first_waiter);
+    table_foresee(&u->joinable, in->hash);
+    foresee(in->attempt.up, sizeof *in->attempt.up);
+    if (q != NULL)
+        foresee(q, QUERY_SLOT_LEN);
+}
+
+void upstreams_foresee(struct upstreams *u, uint32_t conn, const struct span *wires,
+                       unsigned n)
+{
+    const struct inquiry *found[UDP_BATCH];
+    if (u->inquiries_n < FORESEE_LEAST)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        exchange_foresee(&u->exchanges, conn, wires[i]);
+    for (unsigned i = 0; i < n; i++)
+        found[i] = foresee_inquiry(u, conn, wires[i]);
+    for (unsigned i = 0; i < n; i++) {
+        if (found[i] != NULL)
+            foresee_waiter(u, found[i]);
     }
 }

@@ -267,6 +267,15 @@ static void tell_later(struct dial_udp_socket *s, int error)
 
 /* ---- receiving ---- */
 
+static void foresee(const struct dial_udp_socket *s, unsigned n)
+{
+    const struct dial_udp_in *in = s->dial->in;
+    struct span wires[UDP_BATCH];
+    for (unsigned i = 0; i < n; i++)
+        wires[i] = (struct span){.at = in->iov[i].iov_base, .len = in->msgs[i].msg_len};
+    resolver_foresee(s->dial->turn->resolver, s->conn, wires, n);
+}
+
 /* Takes one batch and adds its size to *sum; false when nothing more is waiting. */
 static bool receive(struct dial_udp_socket *s, unsigned *sum)
 {
@@ -283,6 +292,7 @@ static bool receive(struct dial_udp_socket *s, unsigned *sum)
     d->counters.received += (unsigned)n;
     s->heard_us = d->turn->now_us;
     s->waiting_us = 0;
+    foresee(s, (unsigned)n);
     for (int i = 0; i < n; i++)
         resolver_datagram(d->turn->resolver, s->conn, d->in->iov[i].iov_base,
                           d->in->msgs[i].msg_len);

@@ -12,6 +12,7 @@
  */
 #include "base/cursor.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "config/config.h"
 #include "resolver/edns.h"
 #include "resolver/plan.h"
@@ -161,6 +162,19 @@ static size_t heap_octets(void)
     return now.uordblks + now.hblkhd;
 }
 
+/* As server/dial_udp.c does with the answers of one system call. */
+static void foresee(struct resolver *r, const struct world *w, unsigned from)
+{
+    struct span wires[UDP_BATCH];
+    unsigned n = 0;
+    while (n < UDP_BATCH && from + n < w->sent_n &&
+           w->sent[from + n].conn == w->sent[from].conn) {
+        const struct packet *p = &w->sent[from + n];
+        wires[n++] = (struct span){.at = p->wire, .len = p->len};
+    }
+    resolver_foresee(r, w->sent[from].conn, wires, n);
+}
+
 static void play_round(struct resolver *r, struct world *w, const struct targets *zones)
 {
     static const struct client client = {
@@ -179,6 +193,8 @@ static void play_round(struct resolver *r, struct world *w, const struct targets
         w->octets = heap_octets();
     for (unsigned i = 0; i < w->sent_n; i++) {
         answer(&w->sent[i]);
+        if (i % UDP_BATCH == 0)
+            foresee(r, w, i);
         resolver_datagram(r, w->sent[i].conn, w->sent[i].wire, w->sent[i].len);
     }
 }

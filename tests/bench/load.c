@@ -10,8 +10,8 @@
  * fills evenly with an upstream that is slow. Prints what dnsperf prints, as far as the
  * bench reads it.
  *
- * Answers are counted and not matched: on loopback, after a second of silence, what is
- * still missing is lost. */
+ * Answers are counted and not matched: on loopback, after three seconds of silence,
+ * what is still missing is lost. */
 #include "tests/bench/questions.h"
 
 #include <arpa/inet.h>
@@ -28,7 +28,7 @@ enum {
     BATCH = 64,
     ANSWER_MAX = 4096,
     SOCKET_BUFFER = 64 << 20,
-    SILENCE_MS = 1000,
+    SILENCE_MS = 3000,
 };
 
 struct load {
@@ -108,7 +108,8 @@ static void receive_batch(struct load *l)
     }
 }
 
-/* Waits until an answer can be read; after a second without one nothing more will come.
+/* Waits until an answer can be read; after three seconds without one nothing more will
+ * come.
  */
 static void wait_for_answers(struct load *l)
 {
