@@ -113,6 +113,13 @@
 #define LIMITS_UPSTREAM(LIMIT)                                                         \
     LIMIT(UPSTREAM_UDP_SOCKETS, 4, "sockets per upstream and worker",                  \
           "each on a random port, which a forger must guess (RFC 5452, 9.2)")          \
+    LIMIT(UPSTREAM_OWNERS, 8, "upstreams per worker",                                  \
+          "that have sockets of their own; when more are in use the rest shares some") \
+    LIMIT(UPSTREAM_SHARED_SOCKETS, 8, "sockets per worker and address family",         \
+          "for those that share; each on a random port, one drawn in a turn")          \
+    LIMIT(                                                                             \
+        UPSTREAM_GUESSES, 16, "datagrams a minute",                                    \
+        "that answer nothing, on shared sockets: of 65,536 IDs one is to be guessed")  \
     LIMIT(UPSTREAM_SOCKET_QUESTIONS, 4096, "questions",                                \
           "then a socket retires: few IDs of one port are ever tried")                 \
     LIMIT(UPSTREAM_SOCKET_LIFE_S, 30, "s",                                             \

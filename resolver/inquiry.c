@@ -50,7 +50,7 @@ int attempt_send(struct upstreams *u, struct attempt *a, const struct shot *shot
     if (exchange_open(&u->exchanges, io, &a->exchange, conn) < 0)
         return EBUSY;
     store_u16(shot->wire, a->exchange.id);
-    error = io->send(io, conn, shot->wire, shot->wire_len);
+    error = io->send(io, conn, &shot->up->endpoint, shot->wire, shot->wire_len);
     if (error != 0)
         exchange_close(&u->exchanges, &a->exchange);
     return error;

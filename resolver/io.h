@@ -69,14 +69,16 @@ struct io {
     /* A socket or connection to ask `e` on: for UDP one of a pool, the same for all
      * questions of one turn; never conn `avoid` (a retry leaves from another port).
      * Streams may still be connecting: what is sent waits. Returns 0 and *conn, or an
-     * errno. A conn number is not used for another peer while questions on it are
-     * unsettled. */
+     * errno. Several upstreams may share a conn; if so, resolver_datagram_from() tells
+     * what comes in on it. A conn that one has alone is not used for another peer while
+     * questions on it are unsettled. */
     int (*connect)(struct io *io, const struct endpoint *e, enum transport t,
                    uint32_t avoid, uint32_t *conn);
 
-    /* Sends one message (without TCP's length) on a conn; copies it. Returns 0 or an
-     * errno. */
-    int (*send)(struct io *io, uint32_t conn, const uint8_t *wire, size_t len);
+    /* Sends one message (without TCP's length) to `to` on a conn that connect() has
+     * just given for it; copies it. Returns 0 or an errno. */
+    int (*send)(struct io *io, uint32_t conn, const struct endpoint *to,
+                const uint8_t *wire, size_t len);
 
     /* One question sent on the conn is no longer waited for (answered or given up).
      * Exactly once for each send() that returned 0, also after resolver_lost(). */

@@ -1,7 +1,4 @@
-#include "server/dial_udp.h"
-
-#include "base/limits.h"
-#include "server/pktinfo.h"
+#include "server/dial_udp_core.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,9 +10,6 @@
  * processor's cache. */
 #define SLOT_IN       (65536 + 64)
 #define IN_LEN        ((size_t)UDP_BATCH * SLOT_IN)
-#define OUT_OCTETS    (65536 + UDP_BATCH * 512)
-#define ROUNDS        4 /* batches per socket and wake-up */
-#define NO_QUESTION   UINT8_MAX
 #define DRAWS_A_PLACE 16
 #define SWEEP_MS      1000
 /* For answers that come while the worker has lost its processor. Asked for; without the
@@ -26,51 +20,14 @@
 #define DRAIN_US  (15 * 1000000ull)
 #define SECOND_US 1000000ull
 
-struct dial_udp_socket {
-    struct intake intake; /* first */
-    struct dial_udp *dial;
-    struct dial_udp_pool *pool; /* NULL: retired */
-    struct dial_udp_socket *failed_next;
-    uint64_t opened_us, used_us;
-    uint64_t heard_us;   /* something came last; at first, when it was opened */
-    uint64_t waiting_us; /* the first question since then; 0 = none */
-    uint32_t conn;
-    uint32_t unsettled;
-    uint32_t questions;  /* in its life */
-    int fd;              /* -1: closed */
-    int error;           /* not yet told; 0 = none */
-    uint8_t first, last; /* its questions in the batch */
-    bool gone;           /* libuv has let go of the intake's handle */
-};
-
 struct dial_udp_pool {
     struct addr peer, source;
     uint64_t idle_us;
     uint32_t draws;
+    uint32_t sockets_n;                                    /* open */
     struct dial_udp_socket *sockets[UPSTREAM_UDP_SOCKETS]; /* NULL: not open */
     struct dial_udp_socket *drawn;                         /* in this turn */
     uint32_t drawn_in;
-};
-
-struct dial_udp_in {
-    struct mmsghdr msgs[UDP_BATCH];
-    struct iovec iov[UDP_BATCH];
-    uint8_t *wire;
-};
-
-struct question {
-    uint32_t at, len; /* in octets */
-    uint8_t next;     /* on the same socket */
-};
-
-struct dial_udp_out {
-    struct question questions[UDP_BATCH];
-    struct dial_udp_socket *sockets[UDP_BATCH]; /* with questions, in order */
-    unsigned n, sockets_n;
-    size_t used;
-    struct mmsghdr msgs[UDP_BATCH]; /* of the socket in hand */
-    struct iovec iov[UDP_BATCH];
-    uint8_t octets[OUT_OCTETS];
 };
 
 static void on_sweep(uv_timer_t *timer);
@@ -98,6 +55,8 @@ int dial_udp_init(struct dial_udp *d, struct turn *turn)
             (struct iovec){.iov_base = d->in->wire + i * SLOT_IN, .iov_len = SLOT_IN};
         d->in->msgs[i].msg_hdr =
             (struct msghdr){.msg_iov = &d->in->iov[i], .msg_iovlen = 1};
+        d->in->named[i].msg_hdr = (struct msghdr){
+            .msg_name = &d->in->peers[i], .msg_iov = &d->in->iov[i], .msg_iovlen = 1};
         d->out->msgs[i].msg_hdr =
             (struct msghdr){.msg_iov = &d->out->iov[i], .msg_iovlen = 1};
     }
@@ -146,12 +105,12 @@ static void on_closed(uv_handle_t *handle)
 
 static void send_batch(struct dial_udp *d);
 
-static void close_socket(struct dial_udp_socket *s)
+void dial_udp_close_socket(struct dial_udp_socket *s)
 {
     struct dial_udp *d = s->dial;
     if (s->fd < 0)
         return;
-    if (s->first != NO_QUESTION)
+    if (s->first != DIAL_NO_QUESTION)
         send_batch(d);
     if (s->error != 0)
         forget_failure(d, s);
@@ -161,12 +120,17 @@ static void close_socket(struct dial_udp_socket *s)
     d->sockets_n--;
 }
 
-/* Takes a socket out of its pool; it closes when nothing is waited for on it. */
-static void retire(struct dial_udp_socket *s)
+/* One upstream more or less that has sockets of its own. */
+static void count_own(struct dial_udp *d, struct dial_udp_pool *p, int more)
+{
+    bool owned = p->sockets_n > 0;
+    p->sockets_n += (uint32_t)more;
+    d->owners_n += (uint32_t)((p->sockets_n > 0) - owned);
+}
+
+static void leave_pool(struct dial_udp_socket *s)
 {
     struct dial_udp_pool *p = s->pool;
-    if (p == NULL)
-        return;
     for (unsigned i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
         if (p->sockets[i] == s)
             p->sockets[i] = NULL;
@@ -174,19 +138,32 @@ static void retire(struct dial_udp_socket *s)
     if (p->drawn == s)
         p->drawn = NULL;
     s->pool = NULL;
+    count_own(s->dial, p, -1);
+}
+
+/* Nobody draws it any more; it closes when nothing is waited for on it. */
+void dial_udp_retire(struct dial_udp_socket *s)
+{
+    if (s->retired)
+        return;
+    if (s->pool != NULL)
+        leave_pool(s);
+    else
+        dial_shared_forget(s);
+    s->retired = true;
     if (s->unsettled == 0)
-        close_socket(s);
+        dial_udp_close_socket(s);
 }
 
 static void retire_all(struct dial_udp_pool *p)
 {
     for (unsigned i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
         if (p->sockets[i] != NULL)
-            retire(p->sockets[i]);
+            dial_udp_retire(p->sockets[i]);
     }
 }
 
-static bool worn(const struct dial_udp_socket *s, uint64_t now_us)
+bool dial_udp_worn(const struct dial_udp_socket *s, uint64_t now_us)
 {
     return s->questions >= UPSTREAM_SOCKET_QUESTIONS ||
            now_us - s->opened_us >= UPSTREAM_SOCKET_LIFE_S * SECOND_US;
@@ -197,12 +174,14 @@ static void sweep_socket(struct dial_udp_socket *s, uint64_t now_us)
     if (s->fd < 0)
         return;
     uint64_t unused_us = now_us - s->used_us;
-    if (s->pool == NULL) {
+    uint64_t idle_us =
+        s->pool != NULL ? s->pool->idle_us : UPSTREAM_SOCKET_IDLE_S * SECOND_US;
+    if (s->retired) {
         if (unused_us >= DRAIN_US)
-            close_socket(s);
-    } else if (worn(s, now_us) ||
-               (s->unsettled == 0 && unused_us >= s->pool->idle_us)) {
-        retire(s);
+            dial_udp_close_socket(s);
+    } else if (dial_udp_worn(s, now_us) ||
+               (s->unsettled == 0 && unused_us >= idle_us)) {
+        dial_udp_retire(s);
     }
 }
 
@@ -226,11 +205,11 @@ void dial_udp_close(struct dial_udp *d)
         struct dial_udp_socket *s = d->conns.list[i];
         if (s == NULL)
             continue;
-        s->first = NO_QUESTION;
+        s->first = DIAL_NO_QUESTION;
         if (s->gone)
             free_socket(s);
         else
-            close_socket(s);
+            dial_udp_close_socket(s);
     }
     intakes_close(&d->intakes);
     uv_close((uv_handle_t *)&d->sweep, NULL);
@@ -256,7 +235,7 @@ static void tell(struct dial_udp_socket *s, int error)
 }
 
 /* Told at the end of the turn: now the resolver may be in the middle of something. */
-static void tell_later(struct dial_udp_socket *s, int error)
+void dial_udp_tell_later(struct dial_udp_socket *s, int error)
 {
     if (s->error == 0) {
         s->failed_next = s->dial->failed;
@@ -267,12 +246,13 @@ static void tell_later(struct dial_udp_socket *s, int error)
 
 /* ---- receiving ---- */
 
-static void foresee(const struct dial_udp_socket *s, unsigned n)
+void dial_udp_foresee(const struct dial_udp_socket *s, const struct mmsghdr *msgs,
+                      unsigned n)
 {
-    const struct dial_udp_in *in = s->dial->in;
     struct span wires[UDP_BATCH];
     for (unsigned i = 0; i < n; i++)
-        wires[i] = (struct span){.at = in->iov[i].iov_base, .len = in->msgs[i].msg_len};
+        wires[i] = (struct span){.at = msgs[i].msg_hdr.msg_iov->iov_base,
+                                 .len = msgs[i].msg_len};
     resolver_foresee(s->dial->turn->resolver, s->conn, wires, n);
 }
 
@@ -292,7 +272,7 @@ static bool receive(struct dial_udp_socket *s, unsigned *sum)
     d->counters.received += (unsigned)n;
     s->heard_us = d->turn->now_us;
     s->waiting_us = 0;
-    foresee(s, (unsigned)n);
+    dial_udp_foresee(s, d->in->msgs, (unsigned)n);
     for (int i = 0; i < n; i++)
         resolver_datagram(d->turn->resolver, s->conn, d->in->iov[i].iov_base,
                           d->in->msgs[i].msg_len);
@@ -304,7 +284,7 @@ static unsigned on_read(struct intake *in)
     struct dial_udp_socket *s = (struct dial_udp_socket *)in;
     unsigned sum = 0;
     turn_begin(s->dial->turn);
-    for (unsigned round = 0; round < ROUNDS && s->fd >= 0; round++) {
+    for (unsigned round = 0; round < DIAL_ROUNDS && s->fd >= 0; round++) {
         if (!receive(s, &sum))
             break;
     }
@@ -313,20 +293,33 @@ static unsigned on_read(struct intake *in)
 
 /* ---- opening ---- */
 
-static int connected_fd(const struct dial_udp_pool *p, int *out)
+static bool close_an_idle(struct dial_udp *d);
+
+int dial_udp_fd(struct dial_udp *d, uint8_t family)
 {
-    union pktinfo_sockaddr sa;
     const int omit4 = IP_PMTUDISC_OMIT, omit6 = IPV6_PMTUDISC_OMIT;
-    const int room = RECEIVE_BUFFER;
-    int domain = p->peer.family == 4 ? AF_INET : AF_INET6;
-    int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int room = RECEIVE_BUFFER, type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    int domain = family == 4 ? AF_INET : AF_INET6;
+    int fd = socket(domain, type, 0);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && close_an_idle(d))
+        fd = socket(domain, type, 0);
     if (fd < 0)
-        return errno;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+        return fd;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     if (domain == AF_INET)
         setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit4, sizeof omit4);
     else
         setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit6, sizeof omit6);
+    return fd;
+}
+
+static int connected_fd(struct dial_udp *d, const struct dial_udp_pool *p, int *out)
+{
+    union pktinfo_sockaddr sa;
+    int fd = dial_udp_fd(d, p->peer.family);
+    if (fd < 0)
+        return errno;
     int rc = 0;
     if (p->source.family != 0) {
         socklen_t len = pktinfo_address(&sa, &p->source, p->source.family);
@@ -351,58 +344,58 @@ static bool close_an_idle(struct dial_udp *d)
     for (uint32_t i = 0; i < d->conns.n; i++) {
         struct dial_udp_socket *s = d->conns.list[d->idle_at++ % d->conns.n];
         if (s != NULL && s->fd >= 0 && s->unsettled == 0) {
-            retire(s);
+            dial_udp_retire(s);
             return true;
         }
     }
     return false;
 }
 
-static int open_socket(struct dial_udp *d, struct dial_udp_pool *p,
-                       struct dial_udp_socket **out)
+static struct dial_udp_socket *make_socket(struct dial_udp *d, int fd, uint32_t conn)
 {
-    static const struct intake_calls calls = {.read = on_read};
-    struct dial_udp_socket *s = calloc(1, sizeof *s);
-    if (s == NULL)
-        return ENOMEM;
-    *s = (struct dial_udp_socket){.dial = d,
-                                  .pool = p,
-                                  .opened_us = d->turn->now_us,
-                                  .used_us = d->turn->now_us,
-                                  .heard_us = d->turn->now_us,
-                                  .fd = -1,
-                                  .first = NO_QUESTION};
-    int error = connected_fd(p, &s->fd);
-    if ((error == EMFILE || error == ENFILE) && close_an_idle(d))
-        error = connected_fd(p, &s->fd);
-    if (error == 0)
-        error = intake_open(&s->intake, &d->intakes, s->fd, &calls);
+    struct dial_udp_socket *s = malloc(sizeof *s);
+    if (s != NULL)
+        *s = (struct dial_udp_socket){.dial = d,
+                                      .opened_us = d->turn->now_us,
+                                      .used_us = d->turn->now_us,
+                                      .heard_us = d->turn->now_us,
+                                      .conn = conn,
+                                      .fd = fd,
+                                      .first = DIAL_NO_QUESTION};
+    return s;
+}
+
+int dial_udp_add(struct dial_udp *d, int fd, const struct intake_calls *calls,
+                 struct dial_udp_socket **out)
+{
+    uint32_t conn = conns_add(&d->conns, NULL);
+    struct dial_udp_socket *s = conn == CONN_NONE ? NULL : make_socket(d, fd, conn);
+    int error = s == NULL ? ENOMEM : intake_open(&s->intake, &d->intakes, fd, calls);
     if (error != 0) {
-        if (s->fd >= 0)
-            close(s->fd);
+        if (conn != CONN_NONE)
+            conns_del(&d->conns, conn);
+        close(fd);
         free(s);
         return error;
     }
-    *out = s;
-    return 0;
-}
-
-static int open_numbered(struct dial_udp *d, struct dial_udp_pool *p,
-                         struct dial_udp_socket **out)
-{
-    uint32_t conn = conns_add(&d->conns, NULL);
-    if (conn == CONN_NONE)
-        return ENOMEM;
-    int error = open_socket(d, p, out);
-    if (error != 0) {
-        conns_del(&d->conns, conn);
-        return error;
-    }
-    (*out)->conn = conn;
-    d->conns.list[conn / 2] = *out;
+    d->conns.list[conn / 2] = *out = s;
     d->counters.opened++;
     if (d->sockets_n++ == 0)
         uv_timer_start(&d->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    return 0;
+}
+
+static int open_own(struct dial_udp *d, struct dial_udp_pool *p,
+                    struct dial_udp_socket **place)
+{
+    static const struct intake_calls calls = {.read = on_read};
+    int fd, error = connected_fd(d, p, &fd);
+    if (error == 0)
+        error = dial_udp_add(d, fd, &calls, place);
+    if (error != 0)
+        return error;
+    (*place)->pool = p;
+    count_own(d, p, 1);
     return 0;
 }
 
@@ -436,7 +429,7 @@ static void doubt_sockets(struct dial_udp_pool *p, const struct dial_udp_socket 
         return;
     for (unsigned i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
         if (p->sockets[i] != NULL && p->sockets[i]->heard_us < since_us)
-            retire(p->sockets[i]);
+            dial_udp_retire(p->sockets[i]);
     }
 }
 
@@ -455,11 +448,11 @@ static int draw(struct dial_udp *d, struct dial_udp_pool *p, uint32_t avoid,
     for (uint32_t i = 0; i < UPSTREAM_UDP_SOCKETS; i++) {
         struct dial_udp_socket **place =
             &p->sockets[i < places ? (start + i) % places : i];
-        if (*place != NULL && worn(*place, d->turn->now_us))
-            retire(*place);
+        if (*place != NULL && dial_udp_worn(*place, d->turn->now_us))
+            dial_udp_retire(*place);
         if (*place != NULL && (*place)->conn == avoid)
             continue;
-        int rc = *place == NULL ? open_numbered(d, p, place) : 0;
+        int rc = *place == NULL ? open_own(d, p, place) : 0;
         if (rc == 0) {
             *out = *place;
             return 0;
@@ -479,43 +472,67 @@ static struct dial_udp_socket *draw_heard(struct dial_udp *d, struct dial_udp_po
         struct dial_udp_socket *s = p->sockets[(start + i) % UPSTREAM_UDP_SOCKETS];
         if (s != NULL && s != silent && silent->waiting_us != 0 &&
             s->heard_us > s->opened_us && s->heard_us >= silent->waiting_us &&
-            !worn(s, d->turn->now_us))
+            !dial_udp_worn(s, d->turn->now_us))
             return s;
     }
     return NULL;
 }
 
+/* One of its own. `silent`: that by which it was asked last, NULL: it was not. */
+static int choose_own(struct dial_udp *d, const struct endpoint *e, uint32_t avoid,
+                      struct dial_udp_socket **out)
+{
+    const struct dial_udp_socket *silent =
+        conns_is_stream(avoid) ? NULL : conns_get(&d->conns, avoid);
+    struct dial_udp_pool *p = pool_of(d, e);
+    if (p == NULL)
+        return ENOMEM;
+    *out = NULL;
+    if (silent != NULL && silent->family == 0) {
+        doubt_sockets(p, silent);
+        *out = draw_heard(d, p, silent);
+    }
+    if (*out != NULL && (*out)->questions < UPSTREAM_SOCKET_QUESTIONS)
+        return 0;
+    int error = draw(d, p, avoid, out);
+    if (error == 0) {
+        p->drawn = *out;
+        p->drawn_in = d->turn->number;
+    }
+    return error;
+}
+
+/* That of this turn; NULL: none has been drawn, or it will not do. */
+static struct dial_udp_socket *drawn(const struct dial_udp *d,
+                                     const struct dial_udp_pool *p)
+{
+    struct dial_udp_socket *s = p->drawn_in == d->turn->number ? p->drawn : NULL;
+    return s != NULL && s->questions < UPSTREAM_SOCKET_QUESTIONS ? s : NULL;
+}
+
+/* Who has sockets of his own goes on with them, and so does a question that is asked
+ * again: the way of a shared socket to him may be the one that leads nowhere. */
 int dial_udp_connect(struct dial_udp *d, const struct endpoint *e, uint32_t avoid,
                      uint32_t *conn)
 {
-    struct dial_udp_pool *p = places_get(&d->pools, e->id);
-    struct dial_udp_socket *s = NULL;
-    const struct dial_udp_socket *silent =
-        conns_is_stream(avoid) ? NULL : conns_get(&d->conns, avoid);
-    if (silent == NULL && p != NULL && p->drawn_in == d->turn->number)
-        s = p->drawn;
-    if (s == NULL || s->questions >= UPSTREAM_SOCKET_QUESTIONS) {
-        p = pool_of(d, e);
-        if (p == NULL)
-            return ENOMEM;
-        if (silent != NULL)
-            doubt_sockets(p, silent);
-        s = silent == NULL ? NULL : draw_heard(d, p, silent);
-    }
-    if (s == NULL || s->questions >= UPSTREAM_SOCKET_QUESTIONS) {
-        int error = draw(d, p, avoid, &s);
-        if (error != 0)
-            return error;
-        p->drawn = s;
-        p->drawn_in = d->turn->number;
-    }
-    *conn = s->conn;
-    return 0;
+    const struct dial_udp_pool *p = places_get(&d->pools, e->id);
+    bool first = conns_is_stream(avoid) || conns_get(&d->conns, avoid) == NULL;
+    struct dial_udp_socket *s = first && p != NULL ? drawn(d, p) : NULL;
+    int error = 0;
+    if (s == NULL && first && (p == NULL || p->sockets_n == 0) &&
+        dial_shared_takes(d, e))
+        error = dial_shared_draw(d, e->addr.family, &s);
+    else if (s == NULL)
+        error = choose_own(d, e, avoid, &s);
+    if (error == 0)
+        *conn = s->conn;
+    return error;
 }
 
 /* ---- sending ---- */
 
-int dial_udp_send(struct dial_udp *d, uint32_t conn, const uint8_t *wire, size_t len)
+int dial_udp_send(struct dial_udp *d, uint32_t conn, const struct endpoint *to,
+                  const uint8_t *wire, size_t len)
 {
     struct dial_udp_socket *s = conns_get(&d->conns, conn);
     struct dial_udp_out *out = d->out;
@@ -526,11 +543,13 @@ int dial_udp_send(struct dial_udp *d, uint32_t conn, const uint8_t *wire, size_t
     if (out->n == UDP_BATCH || sizeof out->octets - out->used < len)
         send_batch(d);
     uint8_t i = (uint8_t)out->n++;
-    out->questions[i] = (struct question){
-        .at = (uint32_t)out->used, .len = (uint32_t)len, .next = NO_QUESTION};
+    out->questions[i] = (struct dial_question){
+        .at = (uint32_t)out->used, .len = (uint32_t)len, .next = DIAL_NO_QUESTION};
     memcpy(out->octets + out->used, wire, len);
     out->used += len;
-    if (s->first == NO_QUESTION) {
+    if (s->family != 0)
+        out->peers[i] = to->addr;
+    if (s->first == DIAL_NO_QUESTION) {
         s->first = i;
         out->sockets[out->sockets_n++] = s;
     } else {
@@ -549,39 +568,65 @@ int dial_udp_send(struct dial_udp *d, uint32_t conn, const uint8_t *wire, size_t
 static unsigned gather(struct dial_udp_out *out, struct dial_udp_socket *s)
 {
     unsigned n = 0;
-    for (uint8_t i = s->first; i != NO_QUESTION; i = out->questions[i].next) {
-        const struct question *q = &out->questions[i];
-        out->iov[n++] =
+    for (uint8_t i = s->first; i != DIAL_NO_QUESTION; i = out->questions[i].next, n++) {
+        const struct dial_question *q = &out->questions[i];
+        struct msghdr *m = &out->msgs[n].msg_hdr;
+        out->iov[n] =
             (struct iovec){.iov_base = out->octets + q->at, .iov_len = q->len};
+        out->which[n] = i;
+        m->msg_name = s->family == 0 ? NULL : &out->names[n];
+        m->msg_namelen =
+            s->family == 0 ? 0
+                           : pktinfo_address(&out->names[n], &out->peers[i], s->family);
     }
-    s->first = NO_QUESTION;
+    s->first = DIAL_NO_QUESTION;
     return n;
 }
 
-static int send_some(int fd, struct dial_udp_out *out, unsigned at, unsigned n)
+static int send_some(const struct dial_udp_socket *s, struct dial_udp_out *out,
+                     unsigned at, unsigned n)
 {
-    if (n - at > 1)
-        return sendmmsg(fd, out->msgs + at, n - at, MSG_DONTWAIT);
+    if (n - at > 1 || s->family != 0)
+        return sendmmsg(s->fd, out->msgs + at, n - at, MSG_DONTWAIT);
     struct iovec *iov = &out->iov[at];
-    return send(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
+    return send(s->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
+}
+
+/* An error that a shared socket reports is another's, unless it reports it again: then
+ * this one cannot be sent. Returns whether it is passed over. */
+static bool pass_over(struct dial_udp_socket *s, unsigned at, bool again, int error)
+{
+    if (again)
+        dial_shared_unsent(s, s->dial->out->which[at], error);
+    else
+        dial_udp_tell_later(s, error);
+    return again;
 }
 
 static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsigned n)
 {
     unsigned at = 0;
+    bool again = false;
     intake_sending(&s->intake, n);
     while (at < n) {
-        int sent = send_some(s->fd, d->out, at, n);
+        int sent = send_some(s, d->out, at, n);
         if (sent > 0) {
             at += (unsigned)sent;
             d->counters.sent += (unsigned)sent;
+            again = false;
+            /* What stopped it is in the queue of errors now, and nowhere else. */
+            if (at < n && s->family != 0)
+                dial_udp_tell_later(s, EAGAIN);
         } else if (errno == EAGAIN || errno == ENOBUFS) {
             /* As if the network had lost them: they are asked again. */
             d->counters.full += n - at;
             return;
+        } else if (errno != EINTR && s->family != 0) {
+            again = !pass_over(s, at, again, errno);
+            at += !again;
         } else if (errno != EINTR) {
             /* All that waits on this socket is told so, the rest of the batch too. */
-            tell_later(s, errno);
+            dial_udp_tell_later(s, errno);
             return;
         }
     }
@@ -599,14 +644,18 @@ static void send_batch(struct dial_udp *d)
 bool dial_udp_flush(struct dial_udp *d)
 {
     send_batch(d);
-    if (d->failed == NULL)
+    if (d->failed == NULL && d->unsent_n == 0)
         return false;
+    dial_shared_tell_unsent(d);
     while (d->failed != NULL) {
         struct dial_udp_socket *s = d->failed;
         int error = s->error;
         d->failed = s->failed_next;
         s->error = 0;
-        tell(s, error);
+        if (s->family != 0)
+            dial_shared_tell(s);
+        else
+            tell(s, error);
     }
     return true;
 }
@@ -618,6 +667,6 @@ void dial_udp_settle(struct dial_udp *d, uint32_t conn)
         return;
     if (s->gone)
         free_socket(s);
-    else if (s->pool == NULL)
-        close_socket(s);
+    else if (s->retired)
+        dial_udp_close_socket(s);
 }

@@ -17,6 +17,23 @@
 static unsigned lost_n;
 static int lost_error;
 
+/* What came in by shared sockets. */
+static struct {
+    unsigned n;
+    bool guessed; /* the resolver takes it for a guess */
+    uint32_t conn;
+    struct addr from;
+    char wire[64];
+} shared;
+
+static struct {
+    unsigned n;
+    int error;
+    uint32_t conn;
+    struct addr peer;
+    char sent[64];
+} lost_one;
+
 void resolver_tick(struct resolver *r, uint64_t now_us)
 {
 }
@@ -30,6 +47,33 @@ void resolver_lost(struct resolver *r, uint32_t conn, int error)
 {
     lost_n++;
     lost_error = error;
+}
+
+bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
+                            struct span wire)
+{
+    shared.n++;
+    shared.conn = conn;
+    shared.from = *from;
+    snprintf(shared.wire, sizeof shared.wire, "%.*s", (int)wire.len,
+             (const char *)wire.at);
+    return !shared.guessed;
+}
+
+void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
+                      unsigned n)
+{
+}
+
+void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
+                       struct span sent, int error)
+{
+    lost_one.n++;
+    lost_one.error = error;
+    lost_one.conn = conn;
+    lost_one.peer = *peer;
+    snprintf(lost_one.sent, sizeof lost_one.sent, "%.*s", (int)sent.len,
+             (const char *)sent.at);
 }
 
 struct fixture {
@@ -66,6 +110,8 @@ static int set_up(void **state)
     setsockopt(f->upstream, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     f->up = (struct endpoint){.id = 3, .addr = bind_loopback(f->upstream)};
     lost_n = 0;
+    memset(&shared, 0, sizeof shared);
+    memset(&lost_one, 0, sizeof lost_one);
     return 0;
 }
 
@@ -110,7 +156,7 @@ static void fill_pool(struct fixture *f)
 static void ask(struct fixture *f, uint32_t conn, const char *question)
 {
     const uint8_t *wire = (const uint8_t *)question;
-    assert_int_equal(dial_udp_send(&f->dial, conn, wire, strlen(question)), 0);
+    assert_int_equal(dial_udp_send(&f->dial, conn, &f->up, wire, strlen(question)), 0);
 }
 
 /* What the upstream reads next, and from whom. */
@@ -328,6 +374,172 @@ static void address_that_cannot_be_reached_is_an_error_of_connect(void **state)
     assert_int_equal(f->dial.sockets_n, 0);
 }
 
+/* ---- shared sockets ---- */
+
+/* As many upstreams have sockets of their own as may. */
+static void fill_owners(struct fixture *f)
+{
+    struct endpoint up = f->up;
+    for (uint32_t i = 0; i < UPSTREAM_OWNERS; i++) {
+        f->up.id = 100 + i;
+        connect_in_turn(f, CONN_NONE);
+    }
+    f->up = up;
+}
+
+/* Another upstream, which is asked from now on; returns its socket. */
+static int use_another(struct fixture *f)
+{
+    const struct timeval wait = {.tv_sec = WAIT_S};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    f->up.addr = bind_loopback(fd);
+    f->up.id++;
+    return fd;
+}
+
+static void upstreams_beyond_the_owners_share_a_socket(void **state)
+{
+    struct fixture *f = *state;
+    fill_owners(f);
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    ask(f, conn, "first");
+    struct addr first = f->up.addr;
+    int one = f->upstream, other = use_another(f);
+    assert_int_equal(connect_in_turn(f, CONN_NONE), conn);
+    ask(f, conn, "second");
+    assert_int_equal(f->dial.sockets_n, UPSTREAM_OWNERS + 1);
+    assert_false(dial_udp_flush(&f->dial));
+    uint16_t port = expect(f, "first");
+    f->upstream = other;
+    assert_int_equal(expect(f, "second"), port);
+    f->upstream = one;
+    f->up.addr = first;
+    ask(f, conn, "third");
+    dial_udp_flush(&f->dial);
+    expect_and_answer(f, "third");
+    while (shared.n == 0)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    assert_int_equal(shared.conn, conn);
+    assert_true(addr_equal(&shared.from, &first));
+    assert_string_equal(shared.wire, "x");
+    close(other);
+}
+
+static void who_has_sockets_goes_on_with_them(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t own = connect_in_turn(f, CONN_NONE);
+    fill_owners(f);
+    for (unsigned i = 0; i < 100; i++)
+        connect_in_next_turn(f);
+    assert_int_not_equal(f->dial.shared[0].drawn_in, f->turn.number);
+    assert_non_null(conns_get(&f->dial.conns, own));
+}
+
+static void retry_leaves_from_a_socket_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    fill_owners(f);
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    ask(f, conn, "first");
+    uint32_t own = connect_in_turn(f, conn);
+    assert_int_not_equal(own, conn);
+    ask(f, own, "second");
+    dial_udp_flush(&f->dial);
+    uint16_t port = expect(f, "first");
+    assert_int_not_equal(expect(f, "second"), port);
+    assert_int_equal(connect_in_next_turn(f), own);
+}
+
+static void closed_port_is_told_of_one_upstream_only(void **state)
+{
+    struct fixture *f = *state;
+    fill_owners(f);
+    struct addr good = f->up.addr;
+    close(use_another(f));
+    struct addr closed = f->up.addr;
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    for (unsigned i = 0; i < 5; i++) {
+        f->up.addr = closed;
+        ask(f, conn, "into the void");
+        f->up.addr = good;
+        ask(f, conn, "to the good one");
+    }
+    while (lost_one.n < 5) {
+        dial_udp_flush(&f->dial);
+        uv_run(&f->turn.loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(lost_one.error, ECONNREFUSED);
+    assert_int_equal(lost_one.conn, conn);
+    assert_true(addr_equal(&lost_one.peer, &closed));
+    assert_string_equal(lost_one.sent, "into the void");
+    assert_int_equal(lost_n, 0);
+    for (unsigned i = 0; i < 5; i++)
+        expect(f, "to the good one");
+}
+
+static void address_that_nothing_can_be_sent_to_is_told_and_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    const struct addr broadcast = {.family = 4, .port = 53, .ip = {255, 255, 255, 255}};
+    fill_owners(f);
+    struct addr good = f->up.addr;
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    ask(f, conn, "first question");
+    f->up.addr = broadcast;
+    ask(f, conn, "to everybody");
+    f->up.addr = good;
+    ask(f, conn, "last question");
+    assert_true(dial_udp_flush(&f->dial));
+    assert_int_equal(lost_one.n, 1);
+    assert_true(addr_equal(&lost_one.peer, &broadcast));
+    assert_string_equal(lost_one.sent, "to everybody");
+    expect(f, "first question");
+    expect(f, "last question");
+}
+
+static void nobody_shares_while_somebody_guesses(void **state)
+{
+    struct fixture *f = *state;
+    fill_owners(f);
+    uint32_t conn = connect_in_turn(f, CONN_NONE);
+    ask(f, conn, "first");
+    dial_udp_flush(&f->dial);
+    struct addr from = expect_from(f, "first");
+    struct sockaddr_storage sa;
+    socklen_t len = addr_to_sockaddr(&from, &sa);
+    shared.guessed = true;
+    for (unsigned i = 0; i < UPSTREAM_GUESSES + 5; i++)
+        sendto(f->upstream, "guess", 5, 0, (struct sockaddr *)&sa, len);
+    while (shared.n < UPSTREAM_GUESSES)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    run_loop(f);
+    assert_int_equal(shared.n, UPSTREAM_GUESSES);
+    assert_int_equal(f->dial.sockets_n, UPSTREAM_OWNERS);
+    uint32_t own = connect_in_next_turn(f);
+    assert_int_not_equal(own, conn);
+    assert_int_equal(f->dial.owners_n, UPSTREAM_OWNERS + 1);
+    dial_udp_settle(&f->dial, conn);
+    f->turn.now_us += 60 * 1000000ull;
+    f->up.id++;
+    connect_in_next_turn(f);
+    assert_int_equal(f->dial.owners_n, UPSTREAM_OWNERS + 1);
+    assert_int_equal(f->dial.shared[0].drawn_in, f->turn.number);
+}
+
+static void idle_shared_sockets_close(void **state)
+{
+    struct fixture *f = *state;
+    fill_owners(f);
+    draw_all(f);
+    assert_int_equal(f->dial.sockets_n, UPSTREAM_OWNERS + UPSTREAM_SHARED_SOCKETS);
+    f->turn.now_us += UPSTREAM_SOCKET_LIFE_S * 1000000ull;
+    while (f->dial.sockets_n > 0)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    assert_int_equal(f->dial.owners_n, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -345,6 +557,13 @@ int main(void)
         TEST(id_that_passes_to_another_address_gets_new_sockets),
         TEST(closed_port_is_told_when_the_turn_ends),
         TEST(address_that_cannot_be_reached_is_an_error_of_connect),
+        TEST(upstreams_beyond_the_owners_share_a_socket),
+        TEST(who_has_sockets_goes_on_with_them),
+        TEST(retry_leaves_from_a_socket_of_its_own),
+        TEST(closed_port_is_told_of_one_upstream_only),
+        TEST(address_that_nothing_can_be_sent_to_is_told_and_passed_over),
+        TEST(nobody_shares_while_somebody_guesses),
+        TEST(idle_shared_sockets_close),
     };
     return cmocka_run_group_tests_name("dial_udp", tests, NULL, NULL);
 }

@@ -60,6 +60,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct intake *in = (struct intake *)poll;
     if (events & UV_WRITABLE)
         in->calls->room(in);
+    if (status < 0 && in->calls->error != NULL)
+        in->calls->error(in);
     if (!is_closed(in) && !in->paused && (status < 0 || events & UV_READABLE))
         in->calls->read(in);
     /* After an error on the socket libuv has stopped watching it; reading has cleared

@@ -31,6 +31,7 @@ struct intakes {
 struct intake_calls {
     unsigned (*read)(struct intake *in); /* returns how many datagrams came */
     void (*room)(struct intake *in);     /* see intake_await_room */
+    void (*error)(struct intake *in);    /* NULL, or reads the queue of errors */
 };
 
 struct intake {

@@ -113,11 +113,12 @@ static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
     return error;
 }
 
-static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)
+static int io_send(struct io *io, uint32_t conn, const struct endpoint *to,
+                   const uint8_t *wire, size_t len)
 {
     if (conns_is_stream(conn))
         return dial_stream_send(&worker_of(io)->dial_stream, conn, wire, len);
-    return dial_udp_send(&worker_of(io)->dial_udp, conn, wire, len);
+    return dial_udp_send(&worker_of(io)->dial_udp, conn, to, wire, len);
 }
 
 static void io_settle(struct io *io, uint32_t conn)

@@ -104,7 +104,7 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
         enum transport t = wire[0] == STUB_FORWARD ? c->transport : TRANSPORT_UDP;
         if (r->io->connect(r->io, &r->upstream, t, CONN_NONE, &w->conn) != 0)
             abort(); /* a failed assertion would jump out of the wrong thread */
-        if (r->io->send(r->io, w->conn, wire, len) != 0)
+        if (r->io->send(r->io, w->conn, &r->upstream, wire, len) != 0)
             abort();
     }
 }
@@ -135,6 +135,24 @@ void resolver_lost(struct resolver *r, uint32_t conn, int error)
         if (w->used && w->conn == conn)
             finish(r, w, failed, 2);
     }
+}
+
+bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
+                            struct span wire)
+{
+    resolver_datagram(r, conn, wire.at, wire.len);
+    return true;
+}
+
+void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
+                      unsigned n)
+{
+}
+
+void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
+                       struct span sent, int error)
+{
+    resolver_lost(r, conn, error);
 }
 
 void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,

@@ -92,8 +92,10 @@ static int io_connect(struct io *io, const struct endpoint *e, enum transport t,
     return 0;
 }
 
-static int io_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)
+static int io_send(struct io *io, uint32_t conn, const struct endpoint *to,
+                   const uint8_t *wire, size_t len)
 {
+    (void)to;
     struct world *w = world_of(io);
     struct packet *p = &w->sent[w->sent_n++];
     if (len > PACKET_MAX - 16 || w->sent_n > IN_FLIGHT_MAX)

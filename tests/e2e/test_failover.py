@@ -263,6 +263,35 @@ def test_closed_ports_are_a_network_error():
 
 
 @harness.namespace('10.97.0.1')
+def test_many_clusters_share_sockets():
+    """More addresses than have sockets of their own: they share, and are told apart all the same."""
+    net, port, many = loopback_net(), free_port(), 24
+    lie, refuse, silent = 20, 21, 22
+    ups = [badup.Upstream(f'{net}.{20 + i}', port) for i in range(many)]
+    for i, up in enumerate(ups):
+        up.answer_address = f'10.9.0.{i}'
+    lines = [cluster(f'{net}.{20 + i}:{port}', zone=f'c{i}.local') for i in range(many)]
+    server = isthmus('\n'.join(['    multisocket 1', *lines]))
+    everybody = ask_many(server, many, 'a.web.svc.c{}.local', at_once=many)
+    equal([r.data for r in everybody], [[f'10.9.0.{i}'] for i in range(many)], 'each answers for itself')
+    ups[lie].habit = 'noise'
+    ups[refuse].close()
+    ups[silent].habit = 'silent'
+    again = ask_many(server, many, 'b.web.svc.c{}.local', at_once=many)
+    for i, r in enumerate(again):
+        if i in (refuse, silent):
+            equal((r.rcode, [code for code, _ in r.ede]), ('SERVFAIL', [23 if i == refuse else 22]), f'c{i}: says why')
+        else:
+            equal(r.data, [f'10.9.0.{i}'], f'c{i}: the others are well')
+    users = collections.defaultdict(set)
+    for i, up in enumerate(ups):
+        for s in up.asked():
+            users[s.port].add(i)
+    check(max(map(len, users.values())) > 1, 'clusters share ports', dict(users))
+    retries = {s.port for s in ups[silent].asked('b.web.svc.cluster.local')}
+    check(any(users[port] == {silent} for port in retries), 'a retry leaves from a port of its own', retries)
+
+
 def test_no_route_is_a_network_error():
     server = isthmus('    cluster cluster-b.local 10.98.0.0/16')
     reply = ask(server, NAME)

@@ -86,7 +86,8 @@ static int fake_connect(struct io *io, const struct endpoint *e, enum transport 
     return 0;
 }
 
-static int fake_send(struct io *io, uint32_t conn, const uint8_t *wire, size_t len)
+static int fake_send(struct io *io, uint32_t conn, const struct endpoint *to,
+                     const uint8_t *wire, size_t len)
 {
     struct fake_io *f = self(io);
     struct fake_conn *c = &f->conns[conn];

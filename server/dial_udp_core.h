@@ -1,0 +1,99 @@
+/* What dial_udp.c and dial_shared.c have in common; for them only. */
+#ifndef ISTHMUS_SERVER_DIAL_UDP_CORE_H
+#define ISTHMUS_SERVER_DIAL_UDP_CORE_H
+
+#include "base/limits.h"
+#include "server/dial_udp.h"
+#include "server/pktinfo.h"
+
+#define DIAL_OCTETS      (65536 + UDP_BATCH * 512)
+#define DIAL_NO_QUESTION UINT8_MAX
+#define DIAL_ROUNDS      4 /* batches per socket and wake-up */
+
+struct dial_udp_socket {
+    struct intake intake; /* first */
+    struct dial_udp *dial;
+    struct dial_udp_pool *pool; /* whose it is; NULL: shared, or retired */
+    struct dial_udp_socket *failed_next;
+    uint64_t opened_us, used_us;
+    uint64_t heard_us;   /* something came last; at first, when it was opened */
+    uint64_t waiting_us; /* the first question since then; 0 = none */
+    uint32_t conn;
+    uint32_t unsettled;
+    uint32_t questions;  /* in its life */
+    int fd;              /* -1: closed */
+    int error;           /* not yet told; 0 = none */
+    uint8_t first, last; /* its questions in the batch */
+    uint8_t family;      /* of a shared one; else 0 */
+    bool retired;        /* drawn no more */
+    bool gone;           /* libuv has let go of the intake's handle */
+};
+
+struct dial_udp_in {
+    struct mmsghdr msgs[UDP_BATCH];
+    struct mmsghdr named[UDP_BATCH]; /* the same room, and who sent it */
+    struct iovec iov[UDP_BATCH];
+    union pktinfo_sockaddr peers[UDP_BATCH];
+    uint8_t *wire;
+};
+
+struct dial_question {
+    uint32_t at, len; /* in octets */
+    uint8_t next;     /* on the same socket */
+};
+
+struct dial_udp_out {
+    struct dial_question questions[UDP_BATCH];
+    struct addr peers[UDP_BATCH];               /* whom, where the socket is shared */
+    struct dial_udp_socket *sockets[UDP_BATCH]; /* with questions, in order */
+    unsigned n, sockets_n;
+    size_t used;
+    struct mmsghdr msgs[UDP_BATCH]; /* of the socket in hand */
+    struct iovec iov[UDP_BATCH];
+    union pktinfo_sockaddr names[UDP_BATCH];
+    uint8_t which[UDP_BATCH]; /* the question that each of them is */
+    uint8_t octets[DIAL_OCTETS];
+};
+
+/* ---- dial_udp.c ---- */
+
+/* A new socket with a number, read by `calls`. `fd` is dial's from now on, also after a
+ * failure. 0 or an errno. */
+int dial_udp_add(struct dial_udp *d, int fd, const struct intake_calls *calls,
+                 struct dial_udp_socket **out) __attribute__((warn_unused_result));
+
+/* A socket of this family with the options that all have; -1 and errno. */
+int dial_udp_fd(struct dial_udp *d, uint8_t family);
+
+bool dial_udp_worn(const struct dial_udp_socket *s, uint64_t now_us);
+void dial_udp_retire(struct dial_udp_socket *s);
+
+/* Closes it whatever is waited for; nobody is told. */
+void dial_udp_close_socket(struct dial_udp_socket *s);
+
+/* Has `error` told when the turn ends. */
+void dial_udp_tell_later(struct dial_udp_socket *s, int error);
+
+/* The resolver is about to be given these. */
+void dial_udp_foresee(const struct dial_udp_socket *s, const struct mmsghdr *msgs,
+                      unsigned n);
+
+/* ---- dial_shared.c ---- */
+
+/* Whether a question to `e` leaves by a shared socket. */
+bool dial_shared_takes(const struct dial_udp *d, const struct endpoint *e);
+
+/* The one of this turn. 0 or an errno. */
+int dial_shared_draw(struct dial_udp *d, uint8_t family, struct dial_udp_socket **out);
+
+/* It is drawn no more. */
+void dial_shared_forget(struct dial_udp_socket *s);
+
+/* A datagram of the batch that was refused at once; told when the turn ends. */
+void dial_shared_unsent(struct dial_udp_socket *s, unsigned question, int error);
+
+/* Tells the resolver what could not be sent, or was sent in vain. */
+void dial_shared_tell(struct dial_udp_socket *s);
+void dial_shared_tell_unsent(struct dial_udp *d);
+
+#endif
