@@ -13,6 +13,7 @@ struct host_lookup {
     char *host, *port;
     int flags, fd, rc;
     struct addrinfo *list;
+    _Atomic bool done; /* `rc` and `list` are there */
     _Atomic bool left; /* by one of the two, thread and owner: the other frees */
 };
 
@@ -40,6 +41,7 @@ static void *run(void *lookup)
                              .ai_flags = l->flags | AI_NUMERICSERV};
     const char *host = l->host[0] == '\0' ? NULL : l->host;
     l->rc = getaddrinfo(host, l->port, &hints, &l->list);
+    atomic_store(&l->done, true);
     eventfd_write(l->fd, 1);
     leave(l);
     return NULL;
@@ -80,6 +82,9 @@ int host_lookup_fd(const struct host_lookup *l)
 
 int host_lookup_result(const struct host_lookup *l, const struct addrinfo **list)
 {
+    *list = NULL;
+    if (!atomic_load(&l->done))
+        return EAI_AGAIN;
     *list = l->list;
     return l->rc;
 }

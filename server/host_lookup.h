@@ -19,7 +19,8 @@ struct host_lookup *host_lookup_new(const char *host, const char *port, int flag
 /* Readable once there is a result. */
 int host_lookup_fd(const struct host_lookup *l);
 
-/* What getaddrinfo() returned, and with 0 its list, which lives as long as `l`. */
+/* What getaddrinfo() returned, and with 0 its list, which lives as long as `l`;
+ * EAI_AGAIN before there is a result. */
 int host_lookup_result(const struct host_lookup *l, const struct addrinfo **list);
 
 void host_lookup_free(struct host_lookup *l); /* NULL: nothing */
