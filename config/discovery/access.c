@@ -6,13 +6,13 @@
 #include <stdlib.h>
 
 /* Every text of it. */
-#define TEXTS 8
+#define TEXTS 9
 
 static const char **text_at(struct discovery_access *a, unsigned i)
 {
     const char **all[TEXTS] = {&a->ca_file,    &a->cert_file, &a->key_file,
                                &a->token_file, &a->user,      &a->password_file,
-                               &a->kubeconfig, &a->endpoints};
+                               &a->kubeconfig, &a->endpoints, &a->password};
     return all[i];
 }
 
@@ -32,6 +32,8 @@ int access_keep(struct discovery_access *to, const struct discovery_access *from
 
 void access_release(struct discovery_access *a)
 {
+    if (a->password != NULL)
+        explicit_bzero((char *)(uintptr_t)a->password, strlen(a->password));
     for (unsigned i = 0; i < TEXTS; i++)
         free((char *)(uintptr_t)*text_at(a, i));
     *a = (struct discovery_access){0};
@@ -67,6 +69,8 @@ const char *access_password(struct arena *arena, const struct discovery_access *
                             char *why)
 {
     const char *text;
+    if (a->password != NULL)
+        return a->password;
     if (read_text(arena, a->password_file, &text, why) < 0)
         return NULL;
     cut_line_end(text);

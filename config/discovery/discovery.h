@@ -41,7 +41,8 @@ struct discovery_access {
     const char *cert_file, *key_file; /* of the client; both or none */
     const char *token_file;           /* a bearer token, read for every request */
     const char *user, *password_file;
-    bool insecure; /* any certificate will do */
+    const char *password; /* itself, where a Corefile has it; before the file's */
+    bool insecure;        /* any certificate will do */
 
     /* of APIs of Kubernetes */
     const char *kubeconfig; /* paths, with colons between; NULL: as kubectl does it */

@@ -11,10 +11,11 @@ import dns.flags
 import dns.rcode
 import dns.rdatatype
 
+import coredns
 import harness
 import peers
 import world
-from harness import Skip, check, exchange_tcp, exchange_udp, folder, free_port, loopback_net, make_query, wait_until
+from harness import check, exchange_tcp, exchange_udp, free_port, loopback_net, make_query
 
 # As kubeadm writes it, but for ports and the two places that name the cluster.
 COREFILE = '''.:@PORT@ {{
@@ -45,14 +46,6 @@ NAMES = ('app.web.svc.cluster.local', 'dual.web.svc.cluster.local', 'db.web.svc.
          'nosuch.web.svc.cluster.local', 'cluster.local', 'svc.cluster.local', 'www.example.com', 'nosuch.example.com',
          '21.7.101.10.in-addr.arpa', '10.1.51.10.in-addr.arpa', '1.0.0.10.in-addr.arpa', 'app', 'app.web', 'db.web.svc', '.')
 TYPES = ('A', 'A', 'A', 'AAAA', 'AAAA', 'SRV', 'PTR', 'TXT', 'SOA', 'NS', 'MX', 'CNAME', 'HTTPS', 'ANY')
-
-
-class CoreDNS(harness.Process):
-    def __init__(self, text):
-        self.address, self.port = '127.0.0.1', free_port()
-        path = harness.write(os.path.join(folder('coredns'), 'Corefile'), text.replace('@PORT@', str(self.port)))
-        super().__init__([os.environ['COREDNS'], '-conf', path], 'coredns')
-        wait_until(lambda: harness.is_served(self.port), 20, 'CoreDNS listens')
 
 
 def question(draw):
@@ -89,8 +82,7 @@ def view(octets):
 
 
 def test_the_same_questions_have_the_same_answers():
-    if not os.environ.get('COREDNS'):
-        raise Skip('COREDNS names no CoreDNS binary')
+    coredns.needed()
     net = loopback_net()
     cluster = world.standard_b(domain='cluster.local')
     inside = peers.Nsd(cluster.zones(), [f'{net}.10'], free_port())
@@ -99,7 +91,7 @@ def test_the_same_questions_have_the_same_answers():
     def corefile():
         return COREFILE.format(health=free_port(), ready=free_port(), metrics=free_port(),
                                cluster=f'{inside.address}:{inside.port}', internet=f'{outside.address}:{outside.port}')
-    theirs, ours = CoreDNS(corefile()), harness.Isthmus(corefile())
+    theirs, ours = coredns.CoreDNS(corefile()), harness.Isthmus(corefile())
     draw, other, same = random.Random(7), [], collections.Counter()
     for _ in range(int(os.environ.get('QUESTIONS', '2000'))):
         octets, tcp = question(draw)

@@ -2,16 +2,14 @@
 # e2e: tsan
 """The map that many replicas share: keys of a real etcd, read and watched through its JSON gateway. The clusters'
 DNS is one NSD."""
-import base64
 import functools
-import http.client
-import json
 import os
 import time
 
 import harness
 import peers
-from harness import Process, ask, check, equal, folder, free_port, isthmus, loopback_net, need, slack, wait_until, write
+from harness import ask, check, equal, folder, free_port, isthmus, loopback_net, slack, wait_until, write
+from keys import Etcd, code
 from pages import get
 
 PREFIX = '/isthmus/clusters/'
@@ -28,40 +26,8 @@ def dns():
     return nets, port
 
 
-def code(text):
-    return base64.b64encode(text.encode()).decode()
-
-
-class Etcd:
-    def __init__(self):
-        self.home, self.port, self.peer, self.token = folder('etcd'), free_port(), free_port(), None
-        self.start()
-
-    def start(self):
-        client, peer = f'http://127.0.0.1:{self.port}', f'http://127.0.0.1:{self.peer}'
-        self.process = Process([need('etcd'), '--data-dir', f'{self.home}/data', '--listen-client-urls', client, '--advertise-client-urls', client,
-                                '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', f'default={peer}'], 'etcd')
-        wait_until(self.is_up, 20, 'etcd is up')
-
-    def is_up(self):
-        try:
-            return self.call('/v3/maintenance/status', {})[0] == 200
-        except OSError:
-            return False
-
-    def call(self, path, value):
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=10)
-        connection.request('POST', path, json.dumps(value), {'Authorization': self.token} if self.token else {})
-        reply = connection.getresponse()
-        body = reply.read()
-        connection.close()
-        return reply.status, body
-
-    def put(self, key, value):
-        equal(self.call('/v3/kv/put', {'key': code(PREFIX + key), 'value': code(value if isinstance(value, str) else json.dumps(value))})[0], 200, 'put')
-
-    def delete(self, key, end=''):
-        self.call('/v3/kv/deleterange', {'key': code(PREFIX + key), **({'range_end': code(end)} if end else {})})
+def etcd_of_clusters():
+    return Etcd(PREFIX)
 
 
 def cluster(letter, bits=26):
@@ -103,7 +69,7 @@ def goes(server, letter):
 
 
 def test_keys_come_change_and_go():
-    etcd = Etcd()
+    etcd = etcd_of_clusters()
     etcd.put('a', cluster('a'))
     etcd.put('more', [cluster('b'), cluster('c')])
     etcd.call('/v3/kv/put', {'key': code('/isthmus/clusters-old/x'), 'value': code('no JSON')})
@@ -132,7 +98,7 @@ def test_keys_come_change_and_go():
 
 
 def test_no_failure_takes_a_name_away():
-    etcd = Etcd()
+    etcd = etcd_of_clusters()
     for letter in 'abcd':
         etcd.put(letter, cluster(letter))
     server = start(etcd)
@@ -162,17 +128,15 @@ def test_no_failure_takes_a_name_away():
 
 
 def test_a_user():
-    etcd = Etcd()
+    etcd = etcd_of_clusters()
     etcd.put('a', cluster('a'))
-    for path, value in (('/v3/auth/user/add', {'name': 'root', 'password': SECRET}), ('/v3/auth/user/grant', {'user': 'root', 'role': 'root'}),
-                        ('/v3/auth/role/add', {'name': 'root'}), ('/v3/auth/user/grant', {'user': 'root', 'role': 'root'}), ('/v3/auth/enable', {})):
-        etcd.call(path, value)
+    etcd.demand_user('root', SECRET)
     path = write(f'{folder("password")}/password', 'wrong\n')
     server = start(etcd, f'user root {path}')
     wait_until(lambda: '/v3/auth/authenticate' in server.log(), 10, 'a wrong password is told')
     write(path, SECRET + '\n')
     comes(server, 'a')
-    etcd.token = json.loads(etcd.call('/v3/auth/authenticate', {'name': 'root', 'password': SECRET})[1])['token']
+    etcd.log_in('root', SECRET)
     etcd.put('b', cluster('b'))
     comes(server, 'b')
     check(SECRET not in server.log() and SECRET not in server.clusters() and etcd.token not in server.log(), 'no secret in logs and pages')
