@@ -153,6 +153,16 @@ bool addr_equal(const struct addr *a, const struct addr *b)
            memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+void addr_unmap(struct addr *a)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (a->family != 6 || memcmp(a->ip, mapped, sizeof mapped) != 0)
+        return;
+    *a = (struct addr){.family = 4,
+                       .port = a->port,
+                       .ip = {a->ip[12], a->ip[13], a->ip[14], a->ip[15]}};
+}
+
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out)
 {
     memset(out, 0, sizeof *out);

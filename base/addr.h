@@ -45,6 +45,9 @@ bool addr_is_loopback(const struct addr *a);
 
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* ::ffff:192.0.2.1 is how some write 192.0.2.1, and mean it: makes it the latter. */
+void addr_unmap(struct addr *a);
+
 /* To and from the kernel's form, octet for octet (IPv4 mapped into IPv6 stays IPv6).
  * addr_to_sockaddr returns the length to pass along; `a` has a family. Of a foreign
  * family addr_from_sockaddr makes no address; `from` may be unaligned and is as long as

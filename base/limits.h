@@ -44,6 +44,12 @@
           "options passed on: with them a question still fits one packet")             \
     LIMIT(GOTMPL_STEPS_MAX, 10000, "instructions of one run",                          \
           "a template that counts to a million would hold up all other queries")       \
+    LIMIT(ETCD_RECORDS_MAX, 4096, "records of one question",                           \
+          "`etcd`: looked at, with targets; no message holds as many addresses")       \
+    LIMIT(ETCD_SCAN_MAX, 65536, "keys of one question",                                \
+          "`etcd`: compared with wildcards; beyond it is SERVFAIL")                    \
+    LIMIT(ETCD_LOOKUPS_MAX, 32, "look-ups of one question",                            \
+          "`etcd`: of targets outside its zones, one after another")                   \
     LIMIT(TEMPLATE_TEXT_MAX, 16384, "octets of one record's text",                     \
           "made from a query: a quarter of what a message holds at most")
 
@@ -185,6 +191,8 @@
           "with it a tree is small: a cluster has some hundred octets")                \
     LIMIT(INVENTORY_LIST_MAX, 64, "zones, subnets or addresses of one cluster",        \
           "of each: a cluster has one or two")                                         \
+    LIMIT(ETCD_KEYS_MAX, 1000000, "keys below the path of one `etcd`",                 \
+          "all are held: a path that is too short must not take all memory")           \
     LIMIT(INVENTORY_CLUSTERS_MAX, 1000000, "clusters of one source",                   \
           "ten times what is tried: a source gone wrong must not take all memory")
 

@@ -105,11 +105,16 @@ static void feed_set_due(struct feed *f, uint64_t now_us)
                                            : now_us + (uint64_t)f->source.interval_us;
 }
 
+static bool has_news(const struct feed *f)
+{
+    return f->source.news != NULL && f->source.news(f, f->source.context);
+}
+
 bool feeds_refresh(struct feeds *all, uint64_t now_us)
 {
     bool replaced = false;
     for (struct feed *f = all->list; f != NULL; f = f->next) {
-        if (f->due_us != 0 && f->due_us <= now_us) {
+        if ((f->due_us != 0 && f->due_us <= now_us) || has_news(f)) {
             if (!f->reading)
                 feed_refresh(f);
             feed_set_due(f, now_us);

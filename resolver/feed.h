@@ -43,6 +43,9 @@ struct feed_source {
      * and frees it. Control thread. */
     void *(*read)(void *context);
     void (*take)(struct feed *f, void *context, void *reading);
+    /* Whether a look is due at once: for what comes by itself, whose thread wakes the
+     * control thread then. NULL: never. */
+    bool (*news)(const struct feed *f, void *context);
 };
 
 struct feeds;

@@ -380,6 +380,7 @@ void plan_free(struct plan *p)
         return;
     retirement_release(&p->retirement);
     clusters_release(p);
+    feeds_release(&p->feeds); /* values may be of what plugins have claimed */
     for (uint32_t i = 0; i < p->blocks_n; i++) {
         struct plan_block *b = &p->blocks[i];
         for (uint32_t n = 0; n < b->setup_n; n++) {
@@ -392,7 +393,6 @@ void plan_free(struct plan *p)
         plan_tls_release(&p->servers[i].tls, p->outside);
     metrics_release(p);
     notifies_free(p->notifies);
-    feeds_release(&p->feeds);
     arena_release(&p->arena);
     config_free(p->config);
     free(p);

@@ -69,18 +69,23 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Signals are for the control thread. */
-static int start_thread(struct discovery *d)
+int discovery_start_thread(pthread_t *out, const char *name,
+                           void *(*body)(void *context), void *context)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&d->thread, NULL, run, d);
+    int error = pthread_create(out, NULL, body, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    d->started = error == 0;
     if (error == 0)
-        pthread_setname_np(d->thread, "inventory");
+        pthread_setname_np(*out, name);
     return error == 0 ? 0 : -1;
+}
+
+static int start_thread(struct discovery *d)
+{
+    d->started = discovery_start_thread(&d->thread, "inventory", run, d) == 0;
+    return d->started ? 0 : -1;
 }
 
 /* One file of the state directory for each source. */

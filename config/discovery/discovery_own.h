@@ -62,6 +62,11 @@ struct discovery {
     struct discovery_status status;
 };
 
+/* A thread of a source, which gets no signals: these are the control thread's. 0 or -1.
+ */
+int discovery_start_thread(pthread_t *out, const char *name,
+                           void *(*body)(void *context), void *context);
+
 /* Ends a look: `text` says why it failed as a whole, "" not at all; changes after the
  * number `before` are told. */
 void discovery_report(struct discovery *d, const char *text, uint64_t before);

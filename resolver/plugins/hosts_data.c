@@ -36,15 +36,6 @@ static struct text take_word(struct text *line)
 
 /* ---- entries ---- */
 
-/* ::ffff:192.0.2.1 is how some write 192.0.2.1, and means it. */
-static void unmap(struct addr *a)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    if (a->family != 6 || memcmp(a->ip, mapped, sizeof mapped) != 0)
-        return;
-    *a = (struct addr){.family = 4, .ip = {a->ip[12], a->ip[13], a->ip[14], a->ip[15]}};
-}
-
 /* An address without its interface, of which DNS has no notion. */
 static int parse_address(struct addr *out, struct text word)
 {
@@ -53,7 +44,7 @@ static int parse_address(struct addr *out, struct text word)
         word.len = (size_t)(scope - word.at);
     if (addr_parse_ip(out, word) < 0)
         return -1;
-    unmap(out);
+    addr_unmap(out);
     return 0;
 }
 
@@ -190,7 +181,7 @@ const struct hosts_entry *hosts_data_addr(const struct hosts_data *d,
                                           const struct addr *addr)
 {
     struct addr plain = *addr;
-    unmap(&plain);
+    addr_unmap(&plain);
     const struct hosts_entry *e = d->addrs[hash_of_addr(plain.ip) & d->mask];
     while (e != NULL &&
            !(e->family == plain.family && memcmp(e->ip, plain.ip, sizeof e->ip) == 0))

@@ -161,7 +161,7 @@ def test_unknown_words_get_a_suggestion():
 
 
 def test_plugins_of_coredns_are_named_as_such():
-    for name in ('etcd', 'dnssec', 'route53', 'azure', 'nomad', 'grpc', 'quic', 'on', 'federation'):
+    for name in ('dnssec', 'route53', 'azure', 'nomad', 'grpc', 'quic', 'on', 'federation'):
         refused(block(name), 3, name, 'coredns|version|not|later')
     refused(block('kubernetes cluster.local in-addr.arpa ip6.arpa {', '    pods insecure', '}'), 3, 'kubernetes', r'cluster \S+')
     status, found, _ = errors_of(block('kubernetes k8s.corp in-addr.arpa'))

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# e2e: tsan
+"""The plugin `etcd` against a real etcd: what SkyDNS keeps there, what becomes of it, and answers beside CoreDNS's
+where COREDNS names a binary of it."""
+import os
+import re
+
+import dns.rdatatype
+
+import coredns
+import harness
+from harness import Isthmus, ask, check, equal, exchange_udp, folder, free_port, make_query, wait_until, write
+from keys import Etcd, code
+from pki import Identity
+
+SECRET = 'password-that-nobody-may-see'
+ZONE = 'ext.test. 60 IN SOA ns h 1 2 3 4 5\nwww 60 IN A 192.0.2.80\nwww 60 IN AAAA 2001:db8::80\nalias 60 IN CNAME www\n' \
+       'text 60 IN TXT "from outside"\n'
+LONG = 'x' * 300
+
+# Below /skydns/test/sky, the zone sky.test.
+RECORDS = {
+    'web/a': {'host': '192.0.2.1', 'port': 8080}, 'web/b': {'host': '192.0.2.2', 'port': 8081, 'priority': 20, 'weight': 10},
+    'web/c': {'host': '192.0.2.3', 'port': 8080, 'weight': 50, 'ttl': 77}, 'web/six': {'host': '2001:db8::1', 'port': 80},
+    'web/deep/er': {'host': '192.0.2.4', 'port': 1}, 'web/mapped': {'host': '::ffff:192.0.2.9'},
+    'same/1': {'host': '192.0.2.5', 'port': 53}, 'same/2': {'host': '192.0.2.5', 'port': 53},
+    'plain': {'host': '192.0.2.6', 'ttl': 5}, 'plains': {'host': '192.0.2.7'},
+    'both': {'host': '192.0.2.8'}, 'both/below': {'host': '192.0.2.10'},
+    'slash/': {'host': '192.0.2.11', 'port': 5},
+    'in': {'host': 'web.sky.test', 'port': 1}, 'in2': {'host': 'in.sky.test.'}, 'into/nothing': {'host': 'nowhere.sky.test', 'port': 5},
+    'loop1': {'host': 'loop2.sky.test'}, 'loop2': {'host': 'loop1.sky.test'}, 'self': {'host': 'self.sky.test'},
+    'under': {'host': 'a.under.sky.test'},
+    'out': {'host': 'www.ext.test', 'port': 443}, 'outalias/x': {'host': 'alias.ext.test', 'port': 443},
+    'outmany/1': {'host': 'www.ext.test', 'port': 1}, 'outmany/2': {'host': '192.0.2.12', 'port': 2},
+    'outmany/3': {'host': 'in2.sky.test', 'port': 3}, 'outmany/4': {'host': 'nx.ext.test', 'port': 4},
+    'outtext': {'host': 'text.ext.test'},
+    'text/1': {'text': 'one'}, 'text/2': {'text': 'two', 'host': '192.0.2.13'}, 'text/3': {'text': 'three', 'host': 'name.sky.test'},
+    'text/4': {'text': 'one'}, 'text/5': {'text': LONG}, 'text/6': {'host': 'text2.sky.test'}, 'text2': {'text': 'by alias'},
+    'mx/1': {'host': 'mail.ext.test', 'mail': True, 'priority': 5}, 'mx/2': {'host': 'www.ext.test', 'mail': True},
+    'mx/3': {'host': '192.0.2.14', 'mail': True}, 'mx/4': {'host': 'plain.sky.test', 'mail': True, 'port': 25},
+    'mx/5': {'host': '192.0.2.15'},
+    'srv/1': {'host': 'plain.sky.test', 'port': 1, 'weight': 3}, 'srv/2': {'host': 'www.ext.test', 'port': 2, 'weight': 3},
+    'srv/3': {'host': 'plain.sky.test', 'port': 3, 'weight': 1}, 'srv/4': {'host': '192.0.2.16', 'port': -1},
+    'strip/one/a': {'host': '192.0.2.17', 'port': 9, 'targetstrip': 1}, 'strip/one/b': {'host': '192.0.2.18', 'port': 9, 'targetstrip': 1},
+    'strip/two': {'host': 'a.b.ext.test', 'port': 9, 'targetstrip': 2}, 'strip/all': {'host': 'a.b', 'port': 9, 'targetstrip': 2},
+    'group/a': {'host': '192.0.2.20', 'port': 7, 'group': 'g1'}, 'group/b': {'host': '192.0.2.21', 'port': 7},
+    'group/sub/c': {'host': '192.0.2.22', 'port': 7, 'group': 'g2'}, 'group/sub/d': {'host': '192.0.2.23', 'port': 7, 'group': 'g1'},
+    'apart/a': {'host': '192.0.2.24', 'group': 'g1'}, 'apart/b': {'host': '192.0.2.25', 'group': 'g2'},
+    'mixed/x/y': {'host': '192.0.2.26', 'group': 'g1'}, 'mixed/z': {'host': '192.0.2.27'},
+    'east/prod/web/1': {'host': '192.0.2.28', 'port': 1}, 'east/test/web/1': {'host': '192.0.2.29', 'port': 2},
+    'west/prod/web/1': {'host': '192.0.2.30', 'port': 3}, 'west/prod/db/1': {'host': '192.0.2.31', 'port': 4},
+    'odd_name-1/_x': {'host': '192.0.2.32', 'port': 4}, 'Capital/Key': {'host': '192.0.2.33', 'port': 4},
+    'dns/ns/a': {'host': '192.0.2.34'}, 'dns/ns/b': {'host': '2001:db8::34'},
+    'dns/apex/1': {'host': '192.0.2.35', 'port': 99}, 'dns/apex/2': {'host': '2001:db8::35', 'text': 'apex'},
+    'chain/0': {'host': 'link1.sky.test'}, **{f'link{n}': {'host': f'link{n + 1}.sky.test'} for n in range(1, 14)}, 'link14': {'host': '192.0.2.36'},
+    'fields': '{"HOST": "192.0.2.37", "Port": 12, "unknown": [{}], "priority": null, "ttl": 9}', 'nothing': '{}', 'null': 'null',
+    'zero': {'host': '192.0.2.38', 'port': 0, 'weight': 0, 'priority': 0, 'ttl': 0},
+}
+REVERSE = {'1': {'host': 'web.sky.test'}, '2': {'host': 'two.sky.test.'}, '2/x': {'host': 'below.sky.test'}, '3': {'host': '192.0.2.3'},
+           '4': {'host': 'with.sky.test', 'text': 'and a text'}}
+NAMES = sorted({key.rstrip('/').split('/')[0] for key in RECORDS}) + [
+    'a.web', 'deep.web', 'er.deep.web', 'x.web', 'ns.dns', 'a.ns.dns', 'apex.dns', 'nowhere', 'one.strip', 'two.strip', 'all.strip', '1.outmany', '3.outmany',
+    '4.outmany', '1.mx', '2.text', '3.text', 'sub.group', '*', '*.web', 'any.web', 'web.*.east', 'web.prod.*', '*.prod.any', 'db.*', 'x.*.nowhere', '1.web.prod.west',
+    'WEB', 'a.WeB', 'key.capital', 'we', 'plain.plain', '_x.odd_name-1']
+TYPES = ('A', 'AAAA', 'TXT', 'CNAME', 'SRV', 'MX', 'PTR', 'NS', 'SOA', 'HTTPS', 'ANY')
+
+
+def corefile(etcd, options='', more='', zones='sky.test 2.0.192.in-addr.arpa', endpoint=None):
+    path = write(os.path.join(folder('zone'), 'db.ext.test'), '$ORIGIN ext.test.\n' + ZONE)
+    return f'''.:@PORT@ {{
+    errors
+    etcd {zones} {{
+        endpoint {endpoint or etcd.url}
+        {options}
+    }}
+    file {path} ext.test
+    {more}
+}}
+'''
+
+
+def start(etcd, *arguments, **more):
+    return Isthmus(corefile(etcd, *arguments, **more))
+
+
+def filled():
+    etcd = Etcd('/skydns/')
+    etcd.put_all({f'test/sky/{key}': value for key, value in RECORDS.items()})
+    etcd.put_all({f'arpa/in-addr/192/0/2/{key}': value for key, value in REVERSE.items()})
+    return etcd
+
+
+def answer(server, name, rdtype='A'):
+    reply = ask(server, name, rdtype)
+    return sorted(reply.data) if reply.data else reply.rcode
+
+
+def comes(server, name, want, rdtype='A'):
+    wait_until(lambda: answer(server, name, rdtype) == want, 20, f'{name} is {want}')
+
+
+# ---- beside CoreDNS ----
+
+def rows(section, ttl=True):
+    return sorted(f'{rrset.name.to_text()} {rrset.ttl if ttl else ""} {dns.rdatatype.to_text(rrset.rdtype)} {rdata.to_text()}'
+                  for rrset in section for rdata in rrset)
+
+
+def seen(server, name, rdtype):
+    octets = exchange_udp(server, make_query(name, rdtype, edns=4096))
+    if octets is None:
+        return 'none'
+    message = harness.Reply(octets, 0).message
+    authority = [re.sub(r'hostmaster\S* \d+', 'hostmaster SERIAL', row) for row in rows(message.authority)]
+    answers = [re.sub(r'hostmaster\S* \d+', 'hostmaster SERIAL', row) for row in rows(message.answer)]
+    return [dns.rcode.to_text(message.rcode()), dns.flags.to_text(message.flags), answers, authority, rows(message.additional)]
+
+
+# docs/coredns-differences.md has the reasons.
+def is_known(name, rdtype, theirs, ours):
+    a_code, a_flags, a_answer, a_authority, a_additional = ([low.lower() for low in part] if isinstance(part, list) else part for part in theirs)
+    b_code, b_flags, b_answer, b_authority, b_additional = ([low.lower() for low in part] if isinstance(part, list) else part for part in ours)
+    soa = [row for row in a_answer + a_authority if ' soa ' in row]
+    if b_code == 'SERVFAIL':  # of a CNAME whose end nobody knows
+        return a_code == 'NOERROR' and not a_authority and {row.split()[2] for row in a_answer} == {'cname'}
+    if rdtype == 'SOA' and name != 'sky.test':  # of a name that is no zone
+        return b_answer == [] and b_authority == soa == a_answer
+    if name == 'sky.test' and a_code == 'NXDOMAIN':  # of the zone's own name
+        return (b_code, b_answer, b_authority) == ('NOERROR', [], a_authority)
+    cut = 'TC' in a_flags  # for the additional section alone
+    more, along = set(b_answer) - set(a_answer), set(b_additional) - set(a_additional)
+    return ((a_code, a_flags.replace(' TC', '')) == (b_code, b_flags.replace(' TC', '')) and set(a_answer) <= set(b_answer) and
+            all(name.startswith('*') and ' cname ' in row for row in more) and len(b_answer) <= len(a_answer) + len(more) and a_authority == b_authority and
+            (cut or set(a_additional) <= set(b_additional) and all(' aaaa ' in row for row in along)))
+
+
+def test_the_same_as_coredns():
+    coredns.needed()
+    etcd = filled()
+    theirs, ours = coredns.CoreDNS(corefile(etcd)), start(etcd)
+    asked = [(f'{name}.sky.test', rdtype) for name in NAMES for rdtype in TYPES] + [('sky.test', rdtype) for rdtype in TYPES] + [
+        (f'{n}.2.0.192.in-addr.arpa', rdtype) for n in '12345' for rdtype in ('PTR', 'A', 'CNAME')] + [('2.0.192.in-addr.arpa', 'A')]
+    same, other = 0, []
+    for name, rdtype in asked:
+        a, b = seen(theirs, name, rdtype), seen(ours, name, rdtype)
+        if a == b:
+            same += 1
+        elif not is_known(name, rdtype, a, b):
+            other.append((name, rdtype, a, b))
+    print(f'    etcd beside CoreDNS: {same} of {len(asked)} the same, {len(asked) - same - len(other)} known to differ, {len(other)} others')
+    check(not other, 'only known differences', str(other[:3])[:3000])
+
+
+# ---- alone ----
+
+def test_answers():
+    server = start(filled())
+    web = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.9']
+    for name, rdtype, want in (
+            ('web', 'A', web), ('web', 'AAAA', ['2001:db8::1']), ('in', 'A', sorted(['web.sky.test.', *web])),
+            ('out', 'A', ['192.0.2.80', 'www.ext.test.']), ('outalias', 'AAAA', ['2001:db8::80', 'alias.ext.test.', 'www.ext.test.']),
+            ('outtext', 'TXT', ['"from outside"', 'text.ext.test.']), ('loop1', 'A', 'NOERROR'), ('nx', 'A', 'NXDOMAIN'),
+            ('srv', 'SRV', ['10 1 3 plain.sky.test.', '10 2 1 plain.sky.test.', '10 2 2 www.ext.test.']),
+            ('strip', 'SRV', ['10 25 9 a.b.', '10 25 9 ext.test.', '10 25 9 one.strip.sky.test.']),
+            ('web.*.west', 'A', ['192.0.2.30']), ('web.prod.any', 'A', ['192.0.2.28', '192.0.2.30'])):
+        equal(answer(server, f'{name}.sky.test', rdtype), want, f'{name} {rdtype}')
+    equal(answer(server, '1.2.0.192.in-addr.arpa', 'PTR'), ['web.sky.test.'], 'a reverse name')
+    equal(answer(server, 'www.ext.test'), ['192.0.2.80'], 'the next plugin')
+    reply = ask(server, 'srv.sky.test', 'SRV')
+    check('plain.sky.test. A 192.0.2.6' in reply.additional and 'www.ext.test. A 192.0.2.80' in reply.additional, 'addresses come along', reply.text)
+
+
+def test_keys_come_change_and_go():
+    etcd = Etcd('/skydns/test/sky/')
+    etcd.put_all({f'many/{n:05}': {'host': f'10.{n >> 16}.{n >> 8 & 255}.{n & 255}'} for n in range(5000)})
+    etcd.put('bad', '{"host": ')
+    etcd.put('mixed/1', {'host': '192.0.2.1'})
+    etcd.put('mixed/2', 'no JSON')
+    etcd.call('/v3/kv/put', {'key': code('/skydns2/x'), 'value': code('other keys')})
+    server = start(etcd, endpoint=f'http://127.0.0.1:1 {etcd.url}/')
+    comes(server, '04999.many.sky.test', ['10.0.19.135'])
+    lost = [n for n in range(0, 5000, 50) if answer(server, f'{n:05}.many.sky.test') != [f'10.0.{n >> 8 & 255}.{n & 255}']]
+    equal(lost, [], 'keys of many pages')
+    equal(answer(server, 'mixed.sky.test'), ['192.0.2.1'], 'beside a value that is none')
+    equal(answer(server, 'bad.sky.test'), 'SERVFAIL', 'a value that is none')
+    check('/skydns/test/sky/bad: value not used: no JSON' in server.log() and 'skydns2' not in server.log(), 'and is told', server.log()[-2000:])
+    etcd.put('new/a', {'host': '192.0.2.1'})
+    comes(server, 'new.sky.test', ['192.0.2.1'])
+    for n in range(200):
+        etcd.put('new/a', {'host': f'192.0.2.{n}'})
+    comes(server, 'new.sky.test', ['192.0.2.199'])
+    etcd.put('bad', {'host': '192.0.2.2'})
+    comes(server, 'bad.sky.test', ['192.0.2.2'])
+    etcd.delete('new/a')
+    comes(server, 'new.sky.test', 'NXDOMAIN')
+    etcd.delete('many/', '/skydns/test/sky/many/02500')
+    comes(server, '02499.many.sky.test', 'NXDOMAIN')
+    equal(answer(server, '02500.many.sky.test'), ['10.0.9.196'], 'what was not deleted')
+    etcd.put_all({f'many/{n:05}': {'text': f'number {n}'} for n in range(2000)})
+    comes(server, '01999.many.sky.test', ['"number 1999"'], 'TXT')
+
+
+def test_no_failure_takes_a_name_away():
+    etcd = Etcd('/skydns/test/sky/')
+    etcd.put('web/a', {'host': '192.0.2.1'})
+    etcd.process.kill()
+    server = start(etcd, 'fallthrough')
+    equal(answer(server, 'web.sky.test'), 'SERVFAIL', 'nothing is known')
+    check('nothing is known yet' in server.log(), 'which is told', server.log())
+    equal(answer(server, 'www.ext.test'), ['192.0.2.80'], 'while others are served')
+    etcd.start()
+    comes(server, 'web.sky.test', ['192.0.2.1'])
+    etcd.process.kill()
+    wait_until(lambda: 'what was known stays (1 keys)' in server.log(), 20, 'etcd is away')
+    equal(answer(server, 'web.sky.test'), ['192.0.2.1'], 'what was known is served')
+    reloads = server.log().count('Reloading complete')
+    write(server.corefile, open(server.corefile, encoding='utf-8').read().replace('errors\n', 'errors\n    nsid x\n', 1))
+    server.signal(10)
+    wait_until(lambda: server.log().count('Reloading complete') > reloads, 20, 'a reload')
+    equal(answer(server, 'web.sky.test'), ['192.0.2.1'], 'also after a reload')
+    etcd.start()
+    for n in range(2, 9):
+        etcd.put('web/a', {'host': f'192.0.2.{n}'})
+    etcd.call('/v3/kv/compaction', {'revision': '6', 'physical': True})
+    comes(server, 'web.sky.test', ['192.0.2.8'])
+    etcd.process.freeze()
+    equal(answer(server, 'web.sky.test'), ['192.0.2.8'], 'etcd is silent')
+    etcd.process.thaw()
+    etcd.put('web/a', {'host': '192.0.2.9'})
+    comes(server, 'web.sky.test', ['192.0.2.9'])
+    etcd.process.kill()
+    os.rename(f'{etcd.home}/data', f'{etcd.home}/lost')
+    etcd.start()
+    comes(server, 'web.sky.test', 'SERVFAIL')  # nothing there any more: the next plugin has no such zone
+
+
+def ttl(server, name):
+    return ask(server, name).message.answer[0].ttl
+
+
+def test_leases():
+    etcd = Etcd('/skydns/test/sky/')
+    leases = {seconds: etcd.grant(seconds) for seconds in (200, 1000, 100000)}
+    for seconds, lease in leases.items():
+        etcd.put(f'l{seconds}', {'host': '192.0.2.1'}, lease)
+    etcd.put('less', {'host': '192.0.2.1', 'ttl': 50}, leases[1000])
+    server = start(etcd, 'min-lease-ttl 250s')
+    comes(server, 'l200.sky.test', ['192.0.2.1'])
+    wait_until(lambda: ttl(server, 'l100000.sky.test') == 86400, 20, 'at most a day')
+    equal(ttl(server, 'l200.sky.test'), 250, 'at least what is said')
+    equal(ttl(server, 'less.sky.test'), 50, 'the less of two')
+    check(500 < ttl(server, 'l1000.sky.test') <= 1000, 'and what the lease has left', ttl(server, 'l1000.sky.test'))
+    later = etcd.grant(3000)
+    etcd.put('later', {'host': '192.0.2.1'}, later)
+    comes(server, 'later.sky.test', ['192.0.2.1'])
+    wait_until(lambda: 2000 < ttl(server, 'later.sky.test') <= 3000, 20, 'a lease that comes later')
+    etcd.said('/v3/lease/revoke', {'ID': later})
+    comes(server, 'later.sky.test', 'NXDOMAIN')
+
+
+def test_tls():
+    ca = Identity('ca')
+    etcd = Etcd('/skydns/test/sky/', tls=(ca, Identity('etcd', ca, 'IP:127.0.0.1', 'serverAuth,clientAuth')), client=(client := Identity('client', ca, usage='clientAuth')))
+    etcd.put('web', {'host': '192.0.2.1'})
+    files = f'tls {client.cert} {client.key} {ca.cert}'
+    server = start(etcd, files, endpoint=etcd.url.split('://')[1])
+    comes(server, 'web.sky.test', ['192.0.2.1'])
+    for options in (f'tls {ca.cert}', 'tls', f'tls {Identity("other").cert}'):
+        stranger = start(etcd, options)
+        equal(answer(stranger, 'web.sky.test'), 'SERVFAIL', f'{options}: not let in')
+        stranger.stop()
+
+
+def test_a_user():
+    ca = Identity('ca')
+    etcd = Etcd('/skydns/test/sky/', tls=(ca, Identity('etcd', ca, 'IP:127.0.0.1', 'serverAuth,clientAuth')))
+    etcd.put('web', {'host': '192.0.2.1'})
+    etcd.demand_user('root', SECRET)
+    etcd.log_in('root', SECRET)
+    server = start(etcd, f'tls {ca.cert}\ncredentials root {SECRET}')
+    comes(server, 'web.sky.test', ['192.0.2.1'])
+    etcd.put('more', {'host': '192.0.2.2'}, etcd.grant(1000))
+    comes(server, 'more.sky.test', ['192.0.2.2'])
+    wait_until(lambda: ttl(server, 'more.sky.test') > 50, 20, 'leases are asked as the user')
+    for options, why in (('credentials root wrong', 'invalid user ID or password'), ('', 'user name is empty')):
+        refused = start(etcd, f'tls {ca.cert}\n{options}')
+        equal(answer(refused, 'web.sky.test'), 'SERVFAIL', f'{options}: not let in')
+        check(why in refused.log(), f'{options}: is told', refused.log())
+        refused.stop()
+    check(SECRET not in server.log() and etcd.token not in server.log(), 'no secret in the log')
+
+
+if __name__ == '__main__':
+    harness.main()
