@@ -17,6 +17,7 @@ static struct config *config_new(const char *file, struct errors *errs)
     struct config *c = calloc(1, sizeof *c);
     if (c != NULL) {
         arena_init(&c->arena, NULL, 0);
+        arena_init(&c->corefile.tokens, NULL, 0);
         c->file = arena_text(&c->arena, text_of(file));
         if (c->file != NULL)
             return c;
@@ -30,6 +31,7 @@ void config_free(struct config *c)
 {
     if (c == NULL)
         return;
+    corefile_forget(&c->corefile);
     arena_release(&c->arena);
     free(c);
 }
@@ -75,8 +77,10 @@ static struct config *config_parse(struct config *c, struct text text,
 {
     struct source from = {c->file, text}, fallback = {c->file, text_of(DEFAULT_TEXT)};
     int rc = corefile_parse(&c->arena, from, words, &c->corefile, errs);
-    if (rc == 0 && c->corefile.blocks_n == 0)
+    if (rc == 0 && c->corefile.blocks_n == 0) {
+        corefile_forget(&c->corefile);
         rc = corefile_parse(&c->arena, fallback, words, &c->corefile, errs);
+    }
     c->flawed = rc < 0;
     if (c->flawed && c->corefile.blocks_n == 0) {
         config_free(c);
@@ -98,17 +102,21 @@ struct config *config_load(const char *path, const struct vocabulary *words,
 {
     const char *file = path == NULL ? DEFAULT_FILE : path;
     struct text text = {"", 0}; /* without a block: the default */
+    struct arena octets;        /* tokens have texts of their own */
     int rc = 0;
     struct config *c = config_new(file, errs);
     if (c == NULL)
         return NULL;
+    arena_init(&octets, NULL, 0);
     if (path != NULL && strcmp(path, "stdin") == 0)
-        rc = source_read_stdin(&c->arena, &text, errs);
+        rc = source_read_stdin(&octets, &text, errs);
     else if (path != NULL || access(DEFAULT_FILE, F_OK) == 0 || errno != ENOENT)
-        rc = source_read(&c->arena, file, (struct where){0}, &text, errs);
-    if (rc < 0) {
-        config_free(c);
-        return NULL;
-    }
-    return config_parse(c, text, words, errs);
+        rc = source_read(&octets, file, (struct where){0}, &text, errs);
+    if (rc == 0)
+        c = config_parse(c, text, words, errs);
+    arena_release(&octets);
+    if (rc == 0)
+        return c;
+    config_free(c);
+    return NULL;
 }

@@ -13,6 +13,7 @@
 /* Functions return -1 when parsing cannot go on, 0 when it can, errors or not. */
 struct parser {
     struct arena *arena;
+    struct arena *lists; /* of tokens */
     const struct vocabulary *words;
     struct errors *errs;
     struct lexer lexer;
@@ -44,7 +45,7 @@ static int corefile_memory(struct parser *p)
 
 static int corefile_push(struct parser *p, struct tokens *list, struct token token)
 {
-    return tokens_push(p->arena, list, token) < 0 ? corefile_memory(p) : 0;
+    return tokens_push(p->lists, list, token) < 0 ? corefile_memory(p) : 0;
 }
 
 static bool corefile_next_is(struct parser *p, const char *word)
@@ -437,13 +438,33 @@ static int corefile_init(struct parser *p, struct source from)
 int corefile_parse(struct arena *a, struct source from, const struct vocabulary *words,
                    struct corefile *out, struct errors *errs)
 {
-    struct parser p = {.arena = a, .words = words, .errs = errs};
+    struct parser p = {.arena = a, .lists = &out->tokens, .words = words, .errs = errs};
     uint32_t errors_n = errs->n;
     *out = (struct corefile){0};
+    arena_init(&out->tokens, NULL, 0);
     import_init(&p.imports, &p.tape, errs);
     if (corefile_init(&p, from) == 0)
         corefile_blocks(&p);
     import_release(&p.imports);
-    *out = (struct corefile){p.blocks, p.blocks_n};
+    out->blocks = p.blocks;
+    out->blocks_n = p.blocks_n;
     return errs->n > errors_n ? -1 : 0;
+}
+
+static void block_forget(struct block *b)
+{
+    b->keys = NULL;
+    b->keys_n = 0;
+    for (uint32_t i = 0; i < b->directives_n; i++) {
+        b->directives[i].tokens = NULL;
+        b->directives[i].tokens_n = 0;
+    }
+}
+
+void corefile_forget(struct corefile *c)
+{
+    for (uint32_t i = 0; i < c->blocks_n; i++)
+        block_forget(&c->blocks[i]);
+    arena_release(&c->tokens);
+    arena_init(&c->tokens, NULL, 0);
 }

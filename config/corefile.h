@@ -48,12 +48,18 @@ struct vocabulary {
 struct corefile {
     struct block *blocks;
     uint32_t blocks_n;
+    struct arena
+        tokens; /* the lists of keys and directives; their texts are not here */
 };
 
-/* Parses; everything lives in the arena, but for the file's name. Adds every error it
+/* Parses; everything lives in the arena, but for the file's name and the lists of
+ * tokens, which go with corefile_forget(), errors or not. Adds every error it
  * can find, not only the first: after an unknown directive it goes on with the next.
  * Returns 0, or -1 when errors were added. Warnings (an empty glob) are logged. */
 int corefile_parse(struct arena *a, struct source from, const struct vocabulary *words,
                    struct corefile *out, struct errors *errs);
+
+/* Frees the tokens: blocks and directives have none from now on. Texts stay. */
+void corefile_forget(struct corefile *c);
 
 #endif

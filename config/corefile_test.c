@@ -41,6 +41,7 @@ static int setup(void **unused)
 static int teardown(void **unused)
 {
     errors_release(&errs);
+    corefile_forget(&corefile);
     arena_release(&arena);
     return 0;
 }
@@ -49,6 +50,7 @@ static int parse(const char *text)
 {
     errors_release(&errs);
     errors_init(&errs);
+    corefile_forget(&corefile);
     return corefile_parse(&arena, (struct source){"f", text_of(text)}, &words,
                           &corefile, &errs);
 }

@@ -46,6 +46,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     errors_release(&f->errs);
+    corefile_forget(&f->corefile);
     arena_release(&f->arena);
     free(f);
     return 0;
@@ -60,6 +61,7 @@ static struct reader *read_from(struct fixture *f, const char *body)
     assert_non_null(text);
     errors_release(&f->errs);
     struct source source = {"f", text_of(text)};
+    corefile_forget(&f->corefile);
     assert_int_equal(corefile_parse(&f->arena, source, &words, &f->corefile, &f->errs),
                      0);
     assert_true(f->corefile.blocks[0].directives_n > 0);

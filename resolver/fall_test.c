@@ -27,6 +27,7 @@ static bool lets_through(const char *words, const char *name)
     assert_int_equal(fall_read(&rd, &fall), 0);
     bool through = fall_through(&fall, build_name(name));
     errors_release(&errs);
+    corefile_forget(&file);
     arena_release(&a);
     build_release();
     return through;

@@ -147,6 +147,7 @@ static struct plan *build(struct reload *r, struct config *config, struct errors
     struct plan *plan = plan_build(config, r->registry, &flags, errs);
     if (plan == NULL)
         return NULL;
+    corefile_forget(&plan->config->corefile); /* all of it has been read */
     struct reload_retired *retired = arena_alloc(&plan->arena, sizeof *retired);
     if (retired == NULL) {
         plan_free(plan);
