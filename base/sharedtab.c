@@ -5,32 +5,28 @@
 #define SLOTS_FIRST 8u
 #define SLOTS_MAX   (1u << 30)
 
-char sharedtab_gone[1];
-
 static struct sharedtab_slots *own_slots(const struct sharedtab *t)
 {
     return atomic_load_explicit(&t->slots, memory_order_relaxed);
 }
 
-static void *entry_at(const struct sharedtab_slots *s, uint32_t i)
+static uint64_t slot_at(const struct sharedtab_slots *s, uint32_t i)
 {
-    return atomic_load_explicit(&s->list[i].entry, memory_order_relaxed);
+    return atomic_load_explicit(&s->list[i & s->mask], memory_order_relaxed);
 }
 
-/* The hash first: who sees the entry sees it too. */
-static void set(struct sharedtab_slot *slot, uint32_t hash, void *entry)
+static void set(_Atomic uint64_t *slot, uint32_t hash, const void *entry)
 {
-    atomic_store_explicit(&slot->hash, hash, memory_order_relaxed);
-    atomic_store_explicit(&slot->entry, entry, memory_order_release);
+    atomic_store_explicit(slot, sharedtab_tag(hash) | (uint64_t)(uintptr_t)entry,
+                          memory_order_release);
 }
 
-static struct sharedtab_slot *free_slot(struct sharedtab_slots *s, uint32_t hash)
+static _Atomic uint64_t *free_slot(struct sharedtab_slots *s, uint32_t hash)
 {
-    uint32_t i = hash & s->mask;
-    void *e;
-    while ((e = entry_at(s, i)) != NULL && e != sharedtab_gone)
-        i = (i + 1) & s->mask;
-    return &s->list[i];
+    uint32_t i = hash;
+    while (slot_at(s, i) > SHAREDTAB_GONE)
+        i++;
+    return &s->list[i & s->mask];
 }
 
 /* Slots for `n` entries, an eighth of them free. */
@@ -55,11 +51,9 @@ static int rebuild(struct sharedtab *t, struct sharedtab_slots **old)
     }
     s->mask = slots - 1;
     for (uint32_t i = 0; before != NULL && i <= before->mask; i++) {
-        void *e = entry_at(before, i);
-        uint32_t hash =
-            atomic_load_explicit(&before->list[i].hash, memory_order_relaxed);
-        if (e != NULL && e != sharedtab_gone)
-            set(free_slot(s, hash), hash, e);
+        const void *e = sharedtab_at(before, i);
+        if (e != NULL)
+            set(free_slot(s, t->hash(e)), t->hash(e), e);
     }
     t->used = t->n;
     atomic_store_explicit(&t->slots, s, memory_order_release);
@@ -72,43 +66,44 @@ int sharedtab_put(struct sharedtab *t, uint32_t hash, void *entry,
 {
     struct sharedtab_slots *s = own_slots(t);
     *old = NULL;
+    if (((uint64_t)(uintptr_t)entry & ~SHAREDTAB_ADDRESS) != 0)
+        return -1;
     if ((s == NULL || t->used + 1 > (s->mask + 1) / 8 * 7) && rebuild(t, old) < 0)
         return -1;
-    struct sharedtab_slot *slot = free_slot(own_slots(t), hash);
-    t->used += atomic_load_explicit(&slot->entry, memory_order_relaxed) == NULL;
+    _Atomic uint64_t *slot = free_slot(own_slots(t), hash);
+    t->used += atomic_load_explicit(slot, memory_order_relaxed) == 0;
     set(slot, hash, entry);
     t->n++;
     return 0;
 }
 
-static struct sharedtab_slot *slot_of(const struct sharedtab *t, uint32_t hash,
-                                      const void *entry)
+static _Atomic uint64_t *slot_of(const struct sharedtab *t, uint32_t hash,
+                                 const void *entry)
 {
     struct sharedtab_slots *s = own_slots(t);
-    const void *e;
+    uint64_t slot, wanted = sharedtab_tag(hash) | (uint64_t)(uintptr_t)entry;
     if (s == NULL)
         return NULL;
-    for (uint32_t i = hash & s->mask; (e = entry_at(s, i)) != NULL;
-         i = (i + 1) & s->mask) {
-        if (e == entry)
-            return &s->list[i];
+    for (uint32_t i = hash; (slot = slot_at(s, i)) != 0; i++) {
+        if (slot == wanted)
+            return &s->list[i & s->mask];
     }
     return NULL;
 }
 
 void sharedtab_swap(struct sharedtab *t, uint32_t hash, const void *entry, void *newer)
 {
-    struct sharedtab_slot *slot = slot_of(t, hash, entry);
+    _Atomic uint64_t *slot = slot_of(t, hash, entry);
     if (slot != NULL)
-        atomic_store_explicit(&slot->entry, newer, memory_order_release);
+        set(slot, hash, newer);
 }
 
 bool sharedtab_del(struct sharedtab *t, uint32_t hash, const void *entry)
 {
-    struct sharedtab_slot *slot = slot_of(t, hash, entry);
+    _Atomic uint64_t *slot = slot_of(t, hash, entry);
     if (slot == NULL)
         return false;
-    atomic_store_explicit(&slot->entry, sharedtab_gone, memory_order_release);
+    atomic_store_explicit(slot, SHAREDTAB_GONE, memory_order_release);
     t->n--;
     return true;
 }
@@ -117,8 +112,8 @@ void *sharedtab_next(const struct sharedtab *t, uint32_t *at)
 {
     struct sharedtab_slots *s = own_slots(t);
     while (s != NULL && *at <= s->mask) {
-        void *e = entry_at(s, (*at)++);
-        if (e != NULL && e != sharedtab_gone)
+        void *e = sharedtab_at(s, (*at)++);
+        if (e != NULL)
             return e;
     }
     return NULL;
@@ -127,5 +122,5 @@ void *sharedtab_next(const struct sharedtab *t, uint32_t *at)
 void sharedtab_release(struct sharedtab *t)
 {
     free(own_slots(t));
-    *t = (struct sharedtab){.slots = NULL};
+    *t = (struct sharedtab){.slots = NULL, .hash = t->hash};
 }

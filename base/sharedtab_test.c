@@ -12,6 +12,11 @@ struct thing {
     uint32_t hash, value;
 };
 
+static uint32_t hash_of(const void *entry)
+{
+    return ((const struct thing *)entry)->hash;
+}
+
 static struct thing *find(const struct sharedtab *t, uint32_t hash, uint32_t value)
 {
     const struct sharedtab_slots *s = sharedtab_slots(t);
@@ -41,7 +46,7 @@ static struct thing *things(uint32_t n)
 
 static void what_was_put_is_found_until_it_is_deleted(void **unused)
 {
-    struct sharedtab t = {0};
+    struct sharedtab t = {.hash = hash_of};
     struct thing *list = things(MANY);
     assert_null(find(&t, 1, 1));
     for (uint32_t i = 0; i < MANY; i++)
@@ -62,7 +67,7 @@ static void what_was_put_is_found_until_it_is_deleted(void **unused)
 
 static void coming_and_going_does_not_fill_it(void **unused)
 {
-    struct sharedtab t = {0};
+    struct sharedtab t = {.hash = hash_of};
     struct thing *list = things(MANY);
     for (uint32_t round = 0; round < 50; round++) {
         for (uint32_t i = 0; i < MANY; i++) {
@@ -102,7 +107,7 @@ static void *look(void *context)
 
 static void readers_find_what_is_there_whatever_changes(void **unused)
 {
-    struct race r = {.always = things(100), .other = things(MANY)};
+    struct race r = {.t.hash = hash_of, .always = things(100), .other = things(MANY)};
     struct sharedtab_slots *old[64];
     uint32_t old_n = 0;
     struct thing *twins = things(100);

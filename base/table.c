@@ -5,53 +5,61 @@
 #define SLOTS_FIRST 8u
 #define SLOTS_MAX   (1u << 30)
 
+/* What stands in a slot: 0 is no hash. */
+static uint32_t mark(uint32_t hash)
+{
+    return hash == 0 ? 1 : hash;
+}
+
 void *table_get(const struct table *t, uint32_t hash, table_match *match,
                 const void *key)
 {
-    if (t->slots == NULL)
+    uint32_t wanted = mark(hash);
+    if (t->entries == NULL)
         return NULL;
-    for (uint32_t i = hash & t->mask; t->slots[i].entry != NULL; i = (i + 1) & t->mask)
-        if (t->slots[i].hash == hash && match(t->slots[i].entry, key))
-            return t->slots[i].entry;
+    for (uint32_t i = wanted & t->mask; t->hashes[i] != 0; i = (i + 1) & t->mask) {
+        if (t->hashes[i] == wanted && match(t->entries[i], key))
+            return t->entries[i];
+    }
     return NULL;
 }
 
-/* There is always a free slot: three in four are used at most. */
-static void insert(struct table *t, uint32_t hash, void *entry)
+/* There is always a free slot: seven in eight are used at most. */
+static void insert(struct table *t, uint32_t marked, void *entry)
 {
-    uint32_t i = hash & t->mask;
-
-    while (t->slots[i].entry != NULL)
+    uint32_t i = marked & t->mask;
+    while (t->hashes[i] != 0)
         i = (i + 1) & t->mask;
-    t->slots[i] = (struct table_slot){.hash = hash, .entry = entry};
+    t->hashes[i] = marked;
+    t->entries[i] = entry;
     t->n++;
 }
 
 static int grow(struct table *t)
 {
-    uint32_t slots_n = t->slots == NULL ? SLOTS_FIRST : (t->mask + 1) * 2;
+    uint32_t slots_n = t->entries == NULL ? SLOTS_FIRST : (t->mask + 1) * 2;
     struct table larger = {.mask = slots_n - 1};
-
     if (slots_n > SLOTS_MAX)
         return -1;
-    larger.slots = calloc(slots_n, sizeof *larger.slots);
-    if (larger.slots == NULL)
+    larger.entries = calloc(slots_n, sizeof(void *) + sizeof(uint32_t));
+    if (larger.entries == NULL)
         return -1;
-    for (uint32_t i = 0; t->slots != NULL && i <= t->mask; i++)
-        if (t->slots[i].entry != NULL)
-            insert(&larger, t->slots[i].hash, t->slots[i].entry);
-    free(t->slots);
+    larger.hashes = (uint32_t *)(void *)(larger.entries + slots_n);
+    for (uint32_t i = 0; t->entries != NULL && i <= t->mask; i++) {
+        if (t->hashes[i] != 0)
+            insert(&larger, t->hashes[i], t->entries[i]);
+    }
+    free(t->entries);
     *t = larger;
     return 0;
 }
 
 int table_put(struct table *t, uint32_t hash, void *entry)
 {
-    uint32_t slots_n = t->slots == NULL ? 0 : t->mask + 1;
-
-    if (t->n + 1 > slots_n / 4 * 3 && grow(t) < 0)
+    uint32_t slots_n = t->entries == NULL ? 0 : t->mask + 1;
+    if (t->n + 1 > slots_n / 8 * 7 && grow(t) < 0)
         return -1;
-    insert(t, hash, entry);
+    insert(t, mark(hash), entry);
     return 0;
 }
 
@@ -59,25 +67,25 @@ int table_put(struct table *t, uint32_t hash, void *entry)
  * tombstones: look-ups stay short however often entries come and go. */
 static void close_gap(struct table *t, uint32_t gap)
 {
-    for (uint32_t i = (gap + 1) & t->mask; t->slots[i].entry != NULL;
-         i = (i + 1) & t->mask) {
-        uint32_t from_home = (i - t->slots[i].hash) & t->mask;
+    for (uint32_t i = (gap + 1) & t->mask; t->hashes[i] != 0; i = (i + 1) & t->mask) {
+        uint32_t from_home = (i - t->hashes[i]) & t->mask;
         uint32_t from_gap = (i - gap) & t->mask;
         if (from_home < from_gap)
             continue; /* its home lies behind the gap */
-        t->slots[gap] = t->slots[i];
+        t->hashes[gap] = t->hashes[i];
+        t->entries[gap] = t->entries[i];
         gap = i;
     }
-    t->slots[gap] = (struct table_slot){0};
+    t->hashes[gap] = 0;
 }
 
 bool table_del(struct table *t, uint32_t hash, const void *entry)
 {
-    if (t->slots == NULL)
+    uint32_t wanted = mark(hash);
+    if (t->entries == NULL)
         return false;
-    for (uint32_t i = hash & t->mask; t->slots[i].entry != NULL;
-         i = (i + 1) & t->mask) {
-        if (t->slots[i].entry != entry)
+    for (uint32_t i = wanted & t->mask; t->hashes[i] != 0; i = (i + 1) & t->mask) {
+        if (t->hashes[i] != wanted || t->entries[i] != entry)
             continue;
         close_gap(t, i);
         t->n--;
@@ -88,18 +96,16 @@ bool table_del(struct table *t, uint32_t hash, const void *entry)
 
 void *table_next(const struct table *t, uint32_t *at)
 {
-    if (t->slots == NULL)
-        return NULL;
-    while (*at <= t->mask) {
-        void *entry = t->slots[(*at)++].entry;
-        if (entry != NULL)
-            return entry;
+    while (t->entries != NULL && *at <= t->mask) {
+        uint32_t i = (*at)++;
+        if (t->hashes[i] != 0)
+            return t->entries[i];
     }
     return NULL;
 }
 
 void table_release(struct table *t)
 {
-    free(t->slots);
+    free(t->entries);
     *t = (struct table){0};
 }

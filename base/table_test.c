@@ -93,7 +93,7 @@ static void assert_agrees(const struct table *t, struct entry *e)
     }
     assert_int_equal(walked, present);
     assert_int_equal(t->n, present);
-    assert_true(t->slots == NULL || t->n <= (t->mask + 1) / 4 * 3);
+    assert_true(t->entries == NULL || t->n <= (t->mask + 1) / 8 * 7);
 }
 
 static void entries_that_come_and_go_are_always_found(void **unused)

@@ -6,7 +6,7 @@
  *     struct inventory_record *r = inventory_record_new(&d);
  *     ... inventory_record_drop(r);
  *
- * A record is one block of memory, const once made but for `seq` and what follows it,
+ * A record is one block of memory, const once made but for `seen` and what follows it,
  * which belong to whoever keeps it, and lives as long as somebody has a use of it: the
  * source that brought it, and each plan that serves it. */
 #ifndef ISTHMUS_CONFIG_INVENTORY_H
@@ -58,13 +58,13 @@ struct inventory_record {
     uint8_t name_len;
     bool has_domain;
     _Atomic uint32_t line; /* of its text as it is now */
+    uint32_t since_s;
     const char *file;
     uint64_t digest;
-    uint32_t since_s;
 
+    uint32_t seen; /* the look that found it last */
     uint64_t seq;  /* the order in which records came, over all sources: the smaller is
                       the older */
-    uint32_t seen; /* the look that found it last */
     struct inventory_record
         *before; /* what it is to replace, while that is not settled */
 

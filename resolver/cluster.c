@@ -147,43 +147,42 @@ static void set_zones(struct cluster *c, const struct name *zones, uint8_t *octe
 
 static void set_prefixes(struct cluster *c)
 {
-    const struct inventory_record *r = c->record;
     for (uint32_t i = 0; i < cluster_prefixes_n(c); i++) {
         struct cluster_prefix *e = cluster_prefix(c, i);
-        bool pods = i >= r->services_n;
-        e->cidr =
-            pods ? inventory_pods(r)[i - r->services_n] : inventory_services(r)[i];
-        e->pods = pods;
-        e->from_cluster = way(c, e);
+        *e = (struct cluster_prefix){.from_cluster = way(c, e),
+                                     .at = (uint8_t)i,
+                                     .pods = i >= c->record->services_n};
     }
 }
 
 struct cluster *cluster_new(struct inventory_record *r, struct cluster_rules *rules,
                             const struct name *zones, uint32_t zones_n)
 {
-    char label[NAME_TEXT_MAX];
-    size_t label_len = name_print(zones[0].wire, label); /* its dot is the NUL's */
     uint32_t prefixes_n = (uint32_t)r->services_n + r->pods_n;
     size_t octets_at = sizeof(struct cluster) + zones_n * sizeof(struct cluster_zone) +
                        prefixes_n * sizeof(struct cluster_prefix);
-    size_t label_at = octets_at + octets_of(zones, zones_n);
-    _Static_assert(sizeof(struct cluster) + NAME_TEXT_MAX +
+    _Static_assert(sizeof(struct cluster) +
                            INVENTORY_LIST_MAX *
                                (NAME_WIRE_MAX + sizeof(struct cluster_zone) +
                                 2 * sizeof(struct cluster_prefix)) <=
                        UINT16_MAX,
                    "places in the block are told in 16 bits");
-    struct cluster *c = calloc(1, label_at + label_len);
+    struct cluster *c = calloc(1, octets_at + octets_of(zones, zones_n));
     if (c == NULL)
         return NULL;
     c->rules = rules;
     c->record = inventory_record_use(r);
     c->zones_n = (uint8_t)zones_n;
-    c->label_at = (uint16_t)label_at;
     set_zones(c, zones, (uint8_t *)c + octets_at);
     set_prefixes(c);
-    memcpy((char *)c + label_at, label, label_len - 1);
     return c;
+}
+
+const char *cluster_label(const struct cluster *c, char text[NAME_TEXT_MAX])
+{
+    size_t len = name_print(cluster_zone_wire(cluster_zone(c, 0)), text);
+    text[len - 1] = '\0';
+    return text;
 }
 
 void cluster_free(struct cluster *c)

@@ -80,7 +80,6 @@ struct cluster {
     uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
     uint8_t zones_n;
     _Atomic bool gone; /* has left the map */
-    uint16_t label_at;
     union {
         struct {
             struct cluster *next, **prev; /* of the map, in the order they came */
@@ -96,11 +95,11 @@ struct cluster_zone {
     bool renamed; /* zone and domain differ */
 };
 
-/* One of its subnets. */
+/* One of its subnets, which the record has. */
 struct cluster_prefix {
-    struct cidr cidr; /* first: an entry of struct cidrset */
-    bool pods;
     uint16_t from_cluster;
+    uint8_t at; /* Service subnets, then those of Pods */
+    bool pods;
 };
 
 /* A cluster with these zones and the record's subnets; takes over the use of `rules`
@@ -133,6 +132,11 @@ static inline struct cluster_zone *cluster_zone(const struct cluster *c, uint32_
     return (struct cluster_zone *)(uintptr_t)(c + 1) + i;
 }
 
+static inline const struct cidr *cluster_prefix_cidr(const struct cluster_prefix *e)
+{
+    return inventory_services(cluster_of_prefix(e)->record) + e->at;
+}
+
 static inline uint32_t cluster_prefixes_n(const struct cluster *c)
 {
     return (uint32_t)c->record->services_n + c->record->pods_n;
@@ -144,11 +148,8 @@ static inline struct cluster_prefix *cluster_prefix(const struct cluster *c, uin
     return (struct cluster_prefix *)(void *)cluster_zone(c, c->zones_n) + i;
 }
 
-/* Its first zone without the final dot: logs, EDE texts. */
-static inline const char *cluster_label(const struct cluster *c)
-{
-    return (const char *)c + c->label_at;
-}
+/* Its first zone without the final dot, for logs and pages. Returns `text`. */
+const char *cluster_label(const struct cluster *c, char text[NAME_TEXT_MAX]);
 
 static inline struct where cluster_at(const struct cluster *c)
 {

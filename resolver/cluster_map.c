@@ -28,7 +28,7 @@ static struct cluster_prefix *prefix_exact(const struct sharedtab_slots *s,
     struct cluster_prefix *e;
     uint32_t hash = cidr_hash(c);
     for (uint32_t at = hash; (e = sharedtab_probe(s, hash, &at)) != NULL;) {
-        if (cidr_equal(&e->cidr, c))
+        if (cidr_equal(cluster_prefix_cidr(e), c))
             return e;
     }
     return NULL;
@@ -122,40 +122,49 @@ static int conflict(const struct change *ch, const struct cluster_prefix *mine,
                     const struct cluster_prefix *theirs, const char *how)
 {
     char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
+    char mine_is[NAME_TEXT_MAX], other_is[NAME_TEXT_MAX];
     const struct cluster *us = ch->c, *them = cluster_of_prefix(theirs);
     struct where at = cluster_at(them);
     return error_at(ch->errs, cluster_at(us),
                     "plugin/cluster: %s %s of %s %s %s %s of %s (%s:%u): routes cannot "
                     "tell them apart; " MEND,
-                    kind_of(mine), cidr_print(&mine->cidr, a), cluster_label(us), how,
-                    kind_of(theirs), cidr_print(&theirs->cidr, b), cluster_label(them),
-                    at.file, at.line);
+                    kind_of(mine), cidr_print(cluster_prefix_cidr(mine), a),
+                    cluster_label(us, mine_is), how, kind_of(theirs),
+                    cidr_print(cluster_prefix_cidr(theirs), b),
+                    cluster_label(them, other_is), at.file, at.line);
+}
+
+/* The entry for a subnet of the set. */
+static const struct cluster_prefix *prefix_of(const struct change *ch,
+                                              const struct cidr *c)
+{
+    return prefix_exact(sharedtab_slots(&ch->map->prefixes), c);
 }
 
 static bool is_anothers(const struct cidr *c, const void *context)
 {
-    const struct cluster_prefix *e = (const struct cluster_prefix *)(const void *)c;
-    return is_other(context, cluster_of_prefix(e));
+    const struct change *ch = context;
+    return is_other(ch, cluster_of_prefix(prefix_of(ch, c)));
 }
 
 /* Service subnets that contain each other. */
 static int check_inside(const struct change *ch, const struct cluster_prefix *mine)
 {
-    unsigned bits = mine->cidr.bits;
+    const struct cidr *cidr = cluster_prefix_cidr(mine);
+    unsigned bits = cidr->bits;
     while (bits > 0) {
-        const struct cluster_prefix *e = prefix_above(ch->map, mine->cidr, bits - 1);
+        const struct cluster_prefix *e = prefix_above(ch->map, *cidr, bits - 1);
         if (e == NULL)
             break;
         if (!e->pods && is_other(ch, cluster_of_prefix(e)))
             return conflict(ch, mine, e, "lies inside");
-        bits = e->cidr.bits;
+        bits = cluster_prefix_cidr(e)->bits;
     }
     const struct cidr *inside =
-        cidrset_within(&ch->map->services, &mine->cidr, is_anothers, ch);
+        cidrset_within(&ch->map->services, cidr, is_anothers, ch);
     if (inside == NULL)
         return 0;
-    return conflict(ch, mine, (const struct cluster_prefix *)(const void *)inside,
-                    "contains");
+    return conflict(ch, mine, prefix_of(ch, inside), "contains");
 }
 
 static int check_prefixes(const struct change *ch)
@@ -164,7 +173,7 @@ static int check_prefixes(const struct change *ch)
     int rc = 0;
     for (uint32_t i = 0; i < cluster_prefixes_n(ch->c); i++) {
         const struct cluster_prefix *mine = cluster_prefix(ch->c, i);
-        const struct cluster_prefix *same = prefix_exact(s, &mine->cidr);
+        const struct cluster_prefix *same = prefix_exact(s, cluster_prefix_cidr(mine));
         if (same != NULL && is_other(ch, cluster_of_prefix(same)))
             rc = conflict(ch, mine, same, "is the same as");
         else if (!mine->pods && check_inside(ch, mine) < 0)
@@ -199,7 +208,7 @@ static const struct cluster *who_has(const struct change *ch,
 static int domain_taken(const struct change *ch, const struct cluster *mapped,
                         const struct cluster *its)
 {
-    char text[NAME_TEXT_MAX];
+    char text[NAME_TEXT_MAX], its_is[NAME_TEXT_MAX], mapped_is[NAME_TEXT_MAX];
     struct where at = cluster_at(mapped);
     name_print(cluster_domain(its).wire, text);
     return error_at(
@@ -207,7 +216,8 @@ static int domain_taken(const struct change *ch, const struct cluster *mapped,
         "plugin/cluster: zone %s is the domain of cluster %s, whose names are mapped: "
         "choose another zone for %s (%s:%u), or say `domain %s` if it is to pass "
         "unchanged",
-        text, cluster_label(its), cluster_label(mapped), at.file, at.line, text);
+        text, cluster_label(its, its_is), cluster_label(mapped, mapped_is), at.file,
+        at.line, text);
 }
 
 /* Zones that are there, or that are a domain: an answer that names cluster.local could
@@ -252,9 +262,21 @@ static int check_itself(const struct change *ch)
 
 /* ---- changing ---- */
 
+static uint32_t hash_of_zone(const void *entry)
+{
+    return name_hash(cluster_zone_wire(entry));
+}
+
+static uint32_t hash_of_prefix(const void *entry)
+{
+    return cidr_hash(cluster_prefix_cidr(entry));
+}
+
 void cluster_map_init(struct cluster_map *map,
                       void (*free_one)(struct cluster *c, void *context), void *context)
 {
+    map->zones.hash = hash_of_zone;
+    map->prefixes.hash = hash_of_prefix;
     map->last = &map->first;
     map->free = free_one;
     map->context = context;
@@ -326,11 +348,11 @@ static int put_zone(const struct change *ch, struct cluster_zone *z)
 
 static int put_prefix(const struct change *ch, struct cluster_prefix *e)
 {
-    uint32_t hash = cidr_hash(&e->cidr);
+    uint32_t hash = cidr_hash(cluster_prefix_cidr(e));
     const struct cluster_prefix *before =
-        prefix_exact(sharedtab_slots(&ch->map->prefixes), &e->cidr);
-    note_length(ch->map, &e->cidr);
-    if (!e->pods && cidrset_put(&ch->map->services, &e->cidr) < 0)
+        prefix_exact(sharedtab_slots(&ch->map->prefixes), cluster_prefix_cidr(e));
+    note_length(ch->map, cluster_prefix_cidr(e));
+    if (!e->pods && cidrset_put(&ch->map->services, cluster_prefix_cidr(e)) < 0)
         return -1;
     if (before == NULL)
         return put(ch->map, &ch->map->prefixes, hash, e);
@@ -349,8 +371,8 @@ static void take_out(struct cluster_map *map, const struct cluster *c)
     for (uint32_t i = 0; i < cluster_prefixes_n(c); i++) {
         const struct cluster_prefix *e = cluster_prefix(c, i);
         if (!e->pods)
-            cidrset_del(&map->services, &e->cidr);
-        sharedtab_del(&map->prefixes, cidr_hash(&e->cidr), e);
+            cidrset_del(&map->services, cluster_prefix_cidr(e));
+        sharedtab_del(&map->prefixes, cidr_hash(cluster_prefix_cidr(e)), e);
     }
 }
 
@@ -415,7 +437,7 @@ int cluster_map_put(struct cluster_map *map, struct cluster *c, struct cluster *
     if (put_all(&ch) < 0) {
         struct change back = {.map = map, .c = old, .old = c, .errs = errs};
         for (uint32_t i = 0; old != NULL && i < old->record->services_n; i++)
-            cidrset_del(&map->services, &cluster_prefix(old, i)->cidr);
+            cidrset_del(&map->services, cluster_prefix_cidr(cluster_prefix(old, i)));
         if (old != NULL)
             (void)put_all(&back); /* into the places it had */
         take_out(map, c);
@@ -495,13 +517,21 @@ const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
     return e == NULL ? NULL : cluster_zone(cluster_of_prefix(e), 0);
 }
 
+const struct cluster *cluster_map_owner(const struct cluster_map *map,
+                                        const struct addr *addr)
+{
+    struct cidr c = {.family = addr->family, .bits = addr->family == 6 ? 128 : 32};
+    memcpy(c.ip, addr->ip, sizeof c.ip);
+    const struct cluster_prefix *e = prefix_above(map, c, c.bits);
+    return e == NULL ? NULL : cluster_of_prefix(e);
+}
+
 void cluster_map_look(const struct cluster_map *map,
                       bool (*fn)(const struct cluster *c, void *context), void *context)
 {
     const struct sharedtab_slots *s = sharedtab_slots(&map->zones);
     for (uint32_t i = 0; s != NULL && i <= s->mask; i++) {
-        void *e = atomic_load_explicit(&s->list[i].entry, memory_order_acquire);
-        const struct cluster_zone *z = e == sharedtab_gone ? NULL : e;
+        const struct cluster_zone *z = sharedtab_at(s, i);
         if (z != NULL && z == cluster_zone(cluster_of_zone(z), 0) &&
             !fn(cluster_of_zone(z), context))
             return;

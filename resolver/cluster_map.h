@@ -45,6 +45,10 @@ int cluster_map_put(struct cluster_map *map, struct cluster *c, struct cluster *
 
 void cluster_map_remove(struct cluster_map *map, struct cluster *c);
 
+/* Whose subnet an address is in, the longest; NULL: nobody's. */
+const struct cluster *cluster_map_owner(const struct cluster_map *map,
+                                        const struct addr *addr);
+
 /* Ends all clusters. Nobody looks any more. */
 void cluster_map_release(struct cluster_map *map);
 

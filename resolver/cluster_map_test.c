@@ -98,7 +98,8 @@ static const char *owner_of(const char *name, bool *reverse)
     name_lower(n.wire, n.wire, n.len);
     name_key_init(&key, n.wire);
     const struct cluster_zone *z = cluster_map_find(&map, &key, reverse);
-    return z == NULL ? "-" : cluster_label(cluster_of_zone(z));
+    static char label[NAME_TEXT_MAX];
+    return z == NULL ? "-" : cluster_label(cluster_of_zone(z), label);
 }
 
 static void expect_owner(const char *name, const char *owner)
@@ -218,7 +219,8 @@ static void longer_pod_prefix_and_pass_through_are_legal(void **state)
 static void note(const struct cluster *c, void *context)
 {
     char *seen = context;
-    snprintf(seen + strlen(seen), 64, "%s ", cluster_label(c));
+    char label[NAME_TEXT_MAX];
+    snprintf(seen + strlen(seen), 64, "%s ", cluster_label(c, label));
 }
 
 static const char *labels(void)

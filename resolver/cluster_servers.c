@@ -61,18 +61,20 @@ static void end(struct plan *p, struct upstream_group *g)
     free(g);
 }
 
-/* A group with its list behind it. */
+/* A group with its list and its label behind it. */
 static struct upstream_group *group_new(const struct cluster *c)
 {
     struct addr dns[INVENTORY_LIST_MAX];
+    char label[NAME_TEXT_MAX];
     uint32_t n = cluster_dns(c, dns);
+    size_t label_len = strlen(cluster_label(c, label)) + 1;
     const struct clusters *all = c->rules->settings.all;
-    struct upstream_group *g = calloc(1, sizeof *g + n * sizeof *g->list);
+    struct upstream_group *g = calloc(1, sizeof *g + n * sizeof *g->list + label_len);
     if (g == NULL)
         return NULL;
     *g = c->rules->settings.group;
     g->list = (struct upstream **)(void *)(g + 1);
-    g->label = cluster_label(c);
+    g->label = memcpy(g->list + n, label, label_len);
     g->probe.name = c->rules->domain->dns_version;
     if (claim_dns(c, g, dns, n) == 0 && claim_shared(c, g) == 0 &&
         (!all->block->measured || metrics_measure_group(all->plan, g) == 0))
@@ -109,7 +111,8 @@ static bool is_met(const struct cluster *c)
         if (upstream_is_claimed(plan_of(c)->registry, &e, TRANSPORT_UDP, key))
             return true;
     }
-    return all->block->measured && metrics_has_cluster(all->plan, cluster_label(c));
+    return all->block->measured &&
+           metrics_has_cluster(all->plan, cluster_label(c, domain));
 }
 
 const struct upstream_group *cluster_group_met(const struct cluster *c)

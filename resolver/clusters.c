@@ -28,7 +28,7 @@ static bool reverse_is_served(const struct clusters *all, const struct subnets *
 
 static void warn_reverse(struct clusters *all, const struct cluster *c)
 {
-    char text[ADDR_TEXT_MAX];
+    char text[ADDR_TEXT_MAX], label[NAME_TEXT_MAX];
     struct subnets services = cluster_services(c), pods = cluster_pods(c);
     struct where at = cluster_at(c);
     if (reverse_is_served(all, &services) && reverse_is_served(all, &pods))
@@ -38,7 +38,7 @@ static void warn_reverse(struct clusters *all, const struct cluster *c)
     const struct cidr *range = services.n > 0 ? &services.list[0] : &pods.list[0];
     log_warning("plugin/cluster: %s:%u: reverse names of %s are never asked of this "
                 "block; add its subnets to the block's keys, such as %s%s",
-                at.file, at.line, cluster_label(c), cidr_print(range, text),
+                at.file, at.line, cluster_label(c, label), cidr_print(range, text),
                 all->unreversed == WARNINGS_MAX
                     ? " (clusters of which the same is true are not named any more)"
                     : "");
@@ -71,27 +71,50 @@ static bool has_dns(const void *entry, const void *key)
     return d.domain == wanted->domain && addr_equal(&d.addr, &wanted->addr);
 }
 
-/* That may be meant, but rarely is. */
-static void note_dns(struct clusters *all, struct cluster *c)
+/* An address by rule is in a Service subnet, which is one cluster's: such a cluster is
+ * found by it. */
+static bool is_by_rule(const struct cluster *c)
 {
-    char text[ADDR_TEXT_MAX];
-    struct dns d = dns_of(c);
-    struct where at = cluster_at(c), other_at;
-    const struct cluster *other = table_get(&all->dns, hash_of_dns(&d), has_dns, &d);
-    if (other == NULL) {
-        if (table_put(&all->dns, hash_of_dns(&d), c) < 0)
-            log_debug("plugin/cluster: %s: out of memory to compare its DNS",
-                      cluster_label(c));
-        return;
-    }
+    return c->record->dns_n == 0;
+}
+
+/* Another cluster that has it. */
+static const struct cluster *find_dns(const struct clusters *all, const struct dns *d,
+                                      const struct cluster *c)
+{
+    const struct cluster *found = table_get(&all->dns, hash_of_dns(d), has_dns, d);
+    if (found != NULL || is_by_rule(c))
+        return found;
+    found = cluster_map_owner(&all->map, &d->addr);
+    return found != NULL && found != c && is_by_rule(found) && has_dns(found, d) ? found
+                                                                                 : NULL;
+}
+
+static void warn_double(struct clusters *all, const struct cluster *c,
+                        const struct cluster *other, const struct addr *dns)
+{
+    char text[ADDR_TEXT_MAX], label[NAME_TEXT_MAX], other_label[NAME_TEXT_MAX];
+    struct where at = cluster_at(c), other_at = cluster_at(other);
     if (++all->doubles > WARNINGS_MAX)
         return;
-    other_at = cluster_at(other);
     log_warning(
         "plugin/cluster: %s:%u: %s has the DNS and the domain of %s (%s:%u), %s: "
         "the same cluster under two names? One with two zones would do",
-        at.file, at.line, cluster_label(c), cluster_label(other), other_at.file,
-        other_at.line, addr_print(&d.addr, text));
+        at.file, at.line, cluster_label(c, label), cluster_label(other, other_label),
+        other_at.file, other_at.line, addr_print(dns, text));
+}
+
+/* That may be meant, but rarely is. */
+static void note_dns(struct clusters *all, struct cluster *c)
+{
+    char label[NAME_TEXT_MAX];
+    struct dns d = dns_of(c);
+    const struct cluster *other = find_dns(all, &d, c);
+    if (other != NULL)
+        warn_double(all, c, other, &d.addr);
+    else if (!is_by_rule(c) && table_put(&all->dns, hash_of_dns(&d), c) < 0)
+        log_debug("plugin/cluster: %s: out of memory to compare its DNS",
+                  cluster_label(c, label));
 }
 
 static void forget_dns(struct clusters *all, const struct cluster *c)
@@ -357,11 +380,12 @@ static void put_record(struct clusters_inventory *inv, struct inventory_record *
 static void remove_name(struct clusters_inventory *inv, const char *name)
 {
     struct cluster *c = find(inv, name);
+    char label[NAME_TEXT_MAX];
     forget_refusal(inv, name);
     if (c == NULL)
         return;
     log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
-                cluster_label(c));
+                cluster_label(c, label));
     table_del(&inv->names, hash_of(name), c);
     forget_dns(inv->all, c);
     cluster_map_remove(&inv->all->map, c);
@@ -479,8 +503,9 @@ static void apply(struct clusters_inventory *inv, const struct discovery_change 
     if (served == NULL || served->record != c->now)
         return;
     struct where at = cluster_at(served);
+    char label[NAME_TEXT_MAX];
     log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has %s: %s:%u",
-                name, cluster_label(served), there ? "changed" : "come", at.file,
+                name, cluster_label(served, label), there ? "changed" : "come", at.file,
                 at.line);
 }
 

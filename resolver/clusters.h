@@ -63,7 +63,7 @@ struct clusters {
     const struct plan_block *block;
     struct clusters_inventory *inventories, **inventories_last;
     struct making *making; /* cluster_make.c\'s own, used again and again */
-    struct table dns;      /* of struct cluster, by its first DNS: the same twice? */
+    struct table dns;      /* of struct cluster, by its first DNS, if that is written */
     uint32_t doubles;      /* clusters whose DNS and domain are another's too */
     bool search_misses;    /* some directive has the option */
     uint32_t unreversed;   /* whose reverse names the block is never asked for */

@@ -26,7 +26,11 @@ static const char *cluster_name(struct query *q, const struct plan_block *b,
     const struct cluster_zone *z =
         b->clusters == NULL ? NULL
                             : cluster_map_find(b->clusters, query_key(q), &reverse);
-    return z == NULL ? NULL : cluster_label(cluster_of_zone(z));
+    char label[NAME_TEXT_MAX];
+    if (z == NULL)
+        return NULL;
+    cluster_label(cluster_of_zone(z), label);
+    return arena_text(&q->arena, text_of(label));
 }
 
 size_t metadata_value(struct query *q, const struct plan_block *b, const char *label,

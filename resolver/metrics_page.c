@@ -559,9 +559,11 @@ static void show_unasked(struct sheet *s, const struct family *f,
                          const struct unasked *u)
 {
     struct arena a;
+    char text[NAME_TEXT_MAX];
     arena_init(&a, NULL, 0);
     for (uint32_t i = 0; i < u->n; i++) {
-        const char *label = metrics_label(&a, "cluster", cluster_label(u->list[i]));
+        const char *label =
+            metrics_label(&a, "cluster", cluster_label(u->list[i], text));
         if (label == NULL)
             s->failed = true;
         else if (f->show != show_rtt)

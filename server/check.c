@@ -71,13 +71,16 @@ static void add_address(struct check *k, struct check_cluster *to,
 static void add_cluster(const struct cluster *c, void *context)
 {
     struct check *k = context;
+    char text[NAME_TEXT_MAX];
     void *list = k->clusters;
-    if (grow(&list, k->clusters_n, &k->clusters_cap, sizeof *k->clusters) < 0) {
+    const char *label = arena_text(&k->findings.arena, text_of(cluster_label(c, text)));
+    if (label == NULL ||
+        grow(&list, k->clusters_n, &k->clusters_cap, sizeof *k->clusters) < 0) {
         out_of_memory(k);
         return;
     }
     k->clusters = list;
-    k->clusters[k->clusters_n++] = (struct check_cluster){.cluster = c};
+    k->clusters[k->clusters_n++] = (struct check_cluster){.cluster = c, .label = label};
 }
 
 static int by_servers(const struct cluster *a, const struct cluster *b)
@@ -96,7 +99,7 @@ static int by_identity(const void *a, const void *b)
 {
     const struct check_cluster *x = *(struct check_cluster *const *)a;
     const struct check_cluster *y = *(struct check_cluster *const *)b;
-    int order = strcmp(cluster_label(x->cluster), cluster_label(y->cluster));
+    int order = strcmp(x->label, y->label);
     return order != 0 ? order : by_servers(x->cluster, y->cluster);
 }
 

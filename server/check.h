@@ -9,6 +9,7 @@
 /* One cluster; questions and results of its DNS addresses stand together. */
 struct check_cluster {
     const struct cluster *cluster;
+    const char *label;
     uint32_t first, n; /* of the results */
     uint32_t broken;   /* the address that is told; the first one when all are well */
     int level;         /* as ladder_level(), 1 at most while another address is well */

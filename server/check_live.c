@@ -88,20 +88,20 @@ static void note(struct check *k, struct check_cluster *c, const cJSON *cluster,
         return;
     c->failing_s = (uint64_t)tree_number_of(address, "failing_s");
     if (k->results[c->broken].rtt_us == 0 && c->well == 0)
-        c->cached = (uint64_t)ask_cached(l, cluster_label(c->cluster));
+        c->cached = (uint64_t)ask_cached(l, c->label);
 }
 
 static int by_label(const void *a, const void *b)
 {
     const struct check_cluster *x = *(struct check_cluster *const *)a;
     const struct check_cluster *y = *(struct check_cluster *const *)b;
-    return strcmp(cluster_label(x->cluster), cluster_label(y->cluster));
+    return strcmp(x->label, y->label);
 }
 
 static int is_labelled(const void *label, const void *one)
 {
     const struct check_cluster *c = *(struct check_cluster *const *)one;
-    return strcmp(label, cluster_label(c->cluster));
+    return strcmp(label, c->label);
 }
 
 /* Those that the server has too, found by their first zone. */

@@ -72,7 +72,7 @@ static int zones_width(const struct check *k)
 {
     size_t width = 8;
     for (uint32_t i = 0; i < k->clusters_n; i++) {
-        size_t len = strlen(cluster_label(k->clusters[i].cluster));
+        size_t len = strlen(k->clusters[i].label);
         if (len > width && len <= WIDTH_MAX)
             width = len;
     }
@@ -146,7 +146,7 @@ static void print_cluster(const struct check *k, const struct check_cluster *c,
     explain(k, c, what, mend);
     print_state(k, c, state, sizeof state);
     snprintf(padded, sizeof padded, "%-8s", state);
-    printf("%-*s  ", (int)width, cluster_label(c->cluster));
+    printf("%-*s  ", (int)width, c->label);
     terminal_print(stdout, colours[c->level], padded);
     fputs("  ", stdout);
     print_wrapped(what, width + 4 + (unsigned)strlen(padded), width + 2);
@@ -267,7 +267,7 @@ static void json_cluster(struct json_out *j, const struct check *k,
     char what[LADDER_TEXT_MAX], mend[LADDER_TEXT_MAX];
     struct where at = cluster_at(c->cluster);
     json_open(j, NULL, '{');
-    json_text(j, "zone", cluster_label(c->cluster));
+    json_text(j, "zone", c->label);
     json_text(j, "file", at.file);
     json_number(j, "line", at.line);
     json_name(j, "domain", cluster_domain(c->cluster).wire);

@@ -63,6 +63,7 @@ static int unknown(struct json_out *j, const char *what, const char *word,
 struct search {
     struct name zone; /* lower case */
     const struct cluster *found;
+    char label[NAME_TEXT_MAX]; /* its */
     const char *word;
     struct known known;
 };
@@ -79,9 +80,13 @@ static bool is_zone_of(const struct cluster *c, const struct name *zone)
 static void look_at(const struct cluster *c, void *context)
 {
     struct search *s = context;
-    if (is_zone_of(c, &s->zone))
+    char label[NAME_TEXT_MAX];
+    cluster_label(c, label);
+    if (is_zone_of(c, &s->zone)) {
         s->found = c;
-    add_known(&s->known, cluster_label(c));
+        memcpy(s->label, label, strlen(label) + 1);
+    }
+    add_known(&s->known, label);
 }
 
 static int read_zone(const char *word, struct name *out)
@@ -171,7 +176,7 @@ static int flush(struct json_out *j, struct reload *r, const struct control_word
     json_number(j, "flushed", (int64_t)n);
     const char *near = n > 0 || cluster_of_name(r->plan, &zone) != NULL
                            ? NULL
-                           : cluster_near(r->plan, w->list[1]);
+                           : cluster_near(r->plan, w->list[1], text);
     if (near != NULL)
         json_text(j, "near", near);
     json_close(j, '}');
@@ -208,7 +213,8 @@ static int set_drain(struct json_out *j, struct reload *r, const struct cluster 
                      const struct addr *addr, bool on)
 {
     struct errors errs;
-    char text[ADDR_TEXT_MAX] = "";
+    char text[ADDR_TEXT_MAX] = "", label[NAME_TEXT_MAX];
+    cluster_label(c, label);
     json_open(j, NULL, '{');
     if (drains_set(&r->drains, c, addr, on) < 0)
         j->sheet.failed = true;
@@ -217,9 +223,9 @@ static int set_drain(struct json_out *j, struct reload *r, const struct cluster 
     drains_save(&r->drains, &errs);
     if (addr != NULL)
         addr_print(addr, text);
-    log_info("control: %s%s%s %s", cluster_label(c), addr == NULL ? "" : " ", text,
+    log_info("control: %s%s%s %s", label, addr == NULL ? "" : " ", text,
              on ? "drained" : "undrained");
-    json_text(j, "cluster", cluster_label(c));
+    json_text(j, "cluster", label);
     if (addr != NULL)
         json_text(j, "address", text);
     json_bool(j, "drained", on);
@@ -236,7 +242,8 @@ static int set_drain(struct json_out *j, struct reload *r, const struct cluster 
 static int no_cluster(struct json_out *j, const struct plan *plan,
                       const struct search *s)
 {
-    const char *near = cluster_near(plan, s->word);
+    char label[NAME_TEXT_MAX];
+    const char *near = cluster_near(plan, s->word, label);
     if (near != NULL)
         return control_error(j, "no cluster %s, did you mean %s?", s->word, near);
     return unknown(j, "cluster", s->word, &s->known);
@@ -257,7 +264,7 @@ static int drain(struct json_out *j, struct reload *r, const struct control_word
                              w->list[2]);
     if (one && !has_address(s.found, &addr))
         return control_error(j, "%s is no DNS address of %s (`isthmus status`)",
-                             w->list[2], cluster_label(s.found));
+                             w->list[2], s.label);
     return set_drain(j, r, s.found, one ? &addr : NULL, on);
 }
 
@@ -329,7 +336,7 @@ static int status(struct json_out *j, struct reload *r, const struct control_wor
     if (s.found == NULL)
         return no_cluster(j, r->plan, &s);
     json_open(j, NULL, '{');
-    status_clusters(j, r->plan, cluster_label(s.found));
+    status_clusters(j, r->plan, s.label);
     json_close(j, '}');
     return 0;
 }

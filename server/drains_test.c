@@ -41,7 +41,8 @@ struct wanted {
 static void look_at(const struct cluster *c, void *context)
 {
     struct wanted *wanted = context;
-    if (strcmp(cluster_label(c), wanted->label) == 0)
+    char label[NAME_TEXT_MAX];
+    if (strcmp(cluster_label(c, label), wanted->label) == 0)
         wanted->found = c;
 }
 

@@ -256,7 +256,7 @@ static void look_at(const struct cluster *c, void *context)
 static void add_owner(struct json_out *j, const struct rr *rr, const struct plan *plan)
 {
     struct owner found = {.addr = {.family = rr->type == DNS_A ? 4 : 6}};
-    char text[ADDR_TEXT_MAX];
+    char text[ADDR_TEXT_MAX], label[NAME_TEXT_MAX];
     memcpy(found.addr.ip, rr->base + rr->rdata, rr->type == DNS_A ? 4 : 16);
     for (uint32_t i = 0; i < plan->blocks_n; i++) {
         if (plan->blocks[i].clusters != NULL)
@@ -265,7 +265,7 @@ static void add_owner(struct json_out *j, const struct rr *rr, const struct plan
     json_open(j, NULL, '{');
     json_text(j, "address", addr_print_ip(&found.addr, text));
     if (found.cluster != NULL) {
-        json_text(j, "cluster", cluster_label(found.cluster));
+        json_text(j, "cluster", cluster_label(found.cluster, label));
         json_text(j, "range", found.pods ? "Pods" : "Services");
         json_text(j, "subnet", cidr_print(found.range, text));
     }
@@ -286,7 +286,7 @@ static const struct cluster *cluster_of(const struct explain *e,
 static void put_near(struct json_out *j, const struct explain *e,
                      const struct plan *plan)
 {
-    char name[NAME_TEXT_MAX];
+    char name[NAME_TEXT_MAX], label[NAME_TEXT_MAX];
     for (const struct trace_step *s = e->trace->first; s != NULL; s = s->next) {
         if (strcmp(s->kind, "cluster") == 0)
             return;
@@ -294,7 +294,7 @@ static void put_near(struct json_out *j, const struct explain *e,
     if (cluster_of(e, plan) != NULL)
         return;
     name_print(e->name.wire, name);
-    const char *near = cluster_near(plan, name);
+    const char *near = cluster_near(plan, name, label);
     if (near != NULL)
         json_text(j, "near", near);
 }
@@ -314,7 +314,7 @@ static void add_drained(struct json_out *j, const struct cluster *c)
     if (g == NULL || !some_drained(g))
         return;
     json_open(j, NULL, '{');
-    json_text(j, "cluster", cluster_label(c));
+    json_text(j, "cluster", g->label);
     json_bool(j, "whole", health_drained(g));
     json_open(j, "addresses", '[');
     for (uint32_t i = 0; i < g->n; i++) {

@@ -84,7 +84,7 @@ static bool is_served(const struct plan_block *b, const struct subnets *s,
 static void lint_reverse(const struct cluster_lint *l, const struct cluster *c)
 {
     const struct cidr *missing;
-    char text[ADDR_TEXT_MAX];
+    char text[ADDR_TEXT_MAX], label[NAME_TEXT_MAX];
     struct subnets services = cluster_services(c), pods = cluster_pods(c);
     if (is_served(l->block, &services, &missing) &&
         is_served(l->block, &pods, &missing))
@@ -93,7 +93,7 @@ static void lint_reverse(const struct cluster_lint *l, const struct cluster *c)
     findings_add(l->findings, FINDING_WARNING, cluster_at(c),
                  "reverse names of %s are never asked of this block: add %s to the "
                  "block's keys (line %u)",
-                 cluster_label(c), text, l->block->at.line);
+                 cluster_label(c, label), text, l->block->at.line);
 }
 
 static void lint_local(const struct cluster_lint *l, const struct cluster *c)

@@ -25,6 +25,7 @@ struct near {
     const char *end; /* of the name, from one of its labels on */
     size_t len;
     unsigned dots;
+    struct arena arena;           /* of the labels */
     const char **words, **labels; /* what may be meant, and the label of its cluster */
     uint32_t n, cap;
     bool failed;
@@ -48,12 +49,16 @@ static void count(const struct cluster *c, void *context)
 static void add(const struct cluster *c, void *context)
 {
     struct near *near = context;
-    near->words[near->n] = cluster_label(c);
-    near->labels[near->n++] = cluster_label(c);
+    char text[NAME_TEXT_MAX];
+    const char *label = arena_text(&near->arena, text_of(cluster_label(c, text)));
+    if (label == NULL)
+        return;
+    near->words[near->n] = label;
+    near->labels[near->n++] = label;
     if (inventory_name(c->record)[0] == '\0')
         return;
     near->words[near->n] = inventory_name(c->record);
-    near->labels[near->n++] = cluster_label(c);
+    near->labels[near->n++] = label;
 }
 
 /* The word itself, or a zone that begins with it. */
@@ -110,7 +115,8 @@ static const char *find_end(struct near *near, char *name,
     return found;
 }
 
-const char *cluster_near(const struct plan *plan, const char *name)
+const char *cluster_near(const struct plan *plan, const char *name,
+                         char label[NAME_TEXT_MAX])
 {
     struct near near = {0};
     char text[NAME_TEXT_MAX];
@@ -121,6 +127,7 @@ const char *cluster_near(const struct plan *plan, const char *name)
     memcpy(text, name, len + 1);
     if (text[len - 1] == '.')
         text[len - 1] = '\0';
+    arena_init(&near.arena, NULL, 0);
     each(plan, count, &near);
     near.words = calloc(near.cap + 1, sizeof *near.words);
     near.labels = calloc(near.cap + 1, sizeof *near.labels);
@@ -130,7 +137,10 @@ const char *cluster_near(const struct plan *plan, const char *name)
         if (found == NULL)
             found = find_end(&near, text, find_slip);
     }
+    if (found != NULL)
+        snprintf(label, NAME_TEXT_MAX, "%s", found);
     free(near.words);
     free(near.labels);
-    return found;
+    arena_release(&near.arena);
+    return found == NULL ? NULL : label;
 }

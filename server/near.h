@@ -11,7 +11,8 @@ const struct cluster *cluster_of_name(const struct plan *plan, const struct name
 
 /* The label of the cluster that a name under none is meant to be of: its end is the
  * name of the cluster in its inventory, or the beginning of its zone, or but a slip of
- * the pen away from either. NULL: there is none, or no memory. */
-const char *cluster_near(const struct plan *plan, const char *name);
+ * the pen away from either. Returns `label`, or NULL: there is none, or no memory. */
+const char *cluster_near(const struct plan *plan, const char *name,
+                         char label[NAME_TEXT_MAX]);
 
 #endif

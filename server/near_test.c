@@ -37,9 +37,10 @@ static void a_name_is_of_the_cluster_that_is_asked(void **unused)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct name name;
+        char text[NAME_TEXT_MAX];
         assert_int_equal(name_parse(&name, text_of(rows[i][0])), 0);
         const struct cluster *c = cluster_of_name(w.plan, &name);
-        assert_string_equal(c == NULL ? "" : cluster_label(c), rows[i][1]);
+        assert_string_equal(c == NULL ? "" : cluster_label(c, text), rows[i][1]);
     }
 }
 
@@ -58,7 +59,8 @@ static void a_name_of_none_is_near_one_by_its_end(void **unused)
         {"", ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *label = cluster_near(w.plan, rows[i][0]);
+        char text[NAME_TEXT_MAX];
+        const char *label = cluster_near(w.plan, rows[i][0], text);
         assert_string_equal(label == NULL ? "" : label, rows[i][1]);
     }
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,11 +345,22 @@ static void serve(struct process *p)
         unlink(p->args->pidfile);
 }
 
+/* Large blocks have pages of their own, also after one has been freed: a fleet that was
+ * read leaves nothing behind, and room for what a worker may need one day stays
+ * untouched. glibc would move the limit up to 32 MiB. */
+static void keep_large_apart(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int process_run(const struct arguments *args)
 {
     struct process p = {.args = args};
     struct errors errs;
     errors_init(&errs);
+    keep_large_apart();
     raise_file_limit();
     if (hash_seed() < 0)
         error_at(&errs, (struct where){0}, "no random numbers from the kernel");

@@ -157,10 +157,12 @@ static void add_cluster(const struct cluster *c, void *context)
     const struct listing *l = context;
     struct json_out *j = l->out;
     struct where at = cluster_at(c);
-    if (l->only != NULL && strcmp(l->only, cluster_label(c)) != 0)
+    char label[NAME_TEXT_MAX];
+    cluster_label(c, label);
+    if (l->only != NULL && strcmp(l->only, label) != 0)
         return;
     json_open(j, NULL, '{');
-    json_text(j, "name", cluster_label(c));
+    json_text(j, "name", label);
     put_zones(j, c);
     put_name(j, "domain", cluster_domain(c).wire);
     put_subnets(j, "services", cluster_services(c));
@@ -202,7 +204,7 @@ static void count_cluster(const struct cluster *c, void *context)
     count->down += down;
     count->drained += cluster_drained(c);
     if (down && count->first_down == NULL)
-        count->first_down = cluster_label(c);
+        count->first_down = cluster_group_now(c)->label;
 }
 
 struct status_count status_count(const struct plan *plan)

@@ -249,6 +249,7 @@ uint64_t discovery_each(struct discovery *d,
     pthread_mutex_lock(&d->lock);
     for (uint32_t at = 0; (r = table_next(&d->names, &at)) != NULL;)
         each(context, r);
+    d->followed = true;
     uint64_t number = d->changed;
     pthread_mutex_unlock(&d->lock);
     return number;

@@ -110,7 +110,9 @@ struct discovery_change {
     struct discovery_change *next;
 };
 
-/* All changes since the last call, in order. Freed one by one. */
+/* All changes since the last call, in order, from discovery_each() on. Freed one by
+ * one.
+ */
 struct discovery_change *discovery_take(struct discovery *d);
 void discovery_change_free(struct discovery_change *c);
 

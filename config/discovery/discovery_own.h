@@ -56,6 +56,7 @@ struct discovery {
         lock; /* for all below, between this thread and the control thread */
     pthread_cond_t settled;
     bool looked;
+    bool followed;      /* somebody knows what is held, and is to hear of changes */
     struct table names; /* of records held */
     struct discovery_change *changes, **changes_end;
     uint64_t changed; /* number of the last change; written by the source's thread */

@@ -63,6 +63,31 @@ static void place_open(struct place *p)
     p->settings.source = p->path;
 }
 
+/* What was there at the start, as changes, in the order in which it came. */
+struct beginning {
+    struct inventory_record *list[16];
+    unsigned n, told;
+};
+
+static struct beginning beginning;
+
+static void note_beginning(void *context, struct inventory_record *r)
+{
+    struct beginning *b = context;
+    unsigned at = b->n++;
+    assert_true(b->n <= sizeof b->list / sizeof *b->list);
+    for (; at > 0 && b->list[at - 1]->seq > r->seq; at--)
+        b->list[at] = b->list[at - 1];
+    b->list[at] = inventory_record_use(r);
+}
+
+static void forget_beginning(void)
+{
+    while (beginning.n > 0)
+        inventory_record_drop(beginning.list[--beginning.n]);
+    beginning.told = 0;
+}
+
 static void place_start(struct place *p)
 {
     struct errors errs;
@@ -70,12 +95,16 @@ static void place_start(struct place *p)
     p->d = discovery_new(&p->settings, (struct where){0}, &errs);
     assert_non_null(p->d);
     assert_true(discovery_settle(p->d, (unsigned)wait_ms()));
+    forget_beginning();
+    discovery_each(p->d, note_beginning, &beginning);
+    assert_null(discovery_take(p->d)); /* no news */
     errors_release(&errs);
 }
 
 static void place_close(struct place *p)
 {
     char command[128];
+    forget_beginning();
     discovery_free(p->d);
     static const char *const names[] = {"a.json", "b.json", "c.json", "d.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -108,6 +137,11 @@ static const char *next_change(const struct place *p)
 {
     static char text[80];
     static struct discovery_change *list;
+    if (beginning.told < beginning.n) {
+        snprintf(text, sizeof text, "+%s",
+                 inventory_name(beginning.list[beginning.told++]));
+        return text;
+    }
     for (int ms = 0; list == NULL && ms < wait_ms(); ms += 5) {
         list = discovery_take(p->d);
         if (list == NULL)

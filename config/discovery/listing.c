@@ -63,6 +63,10 @@ const char *discovery_part(struct discovery *d, const char *part)
 static int change_add(struct discovery *d, struct inventory_record *old,
                       struct inventory_record *now)
 {
+    if (!d->followed) {
+        d->changed++;
+        return 0;
+    }
     struct discovery_change *c = malloc(sizeof *c);
     if (c == NULL)
         return -1;

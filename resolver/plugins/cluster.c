@@ -75,7 +75,7 @@ static enum verdict negative(struct query *q, const struct name_ref *zone,
 
 /* "cluster-b.local: 10.97.0.10 silent 38s", at most 60 characters, the name cut first.
  */
-static const char *failure_text(struct query *q, const struct cluster *c,
+static const char *failure_text(struct query *q, const char *label,
                                 const struct upstream_result *res)
 {
     char what[48] = "no answer", ip[ADDR_TEXT_MAX] = "";
@@ -89,17 +89,17 @@ static const char *failure_text(struct query *q, const struct cluster *c,
     else
         snprintf(what, sizeof what, "silent %us", seconds);
     int room = 60 - 3 - (int)strlen(ip) - (int)strlen(what);
-    return arena_printf(&q->arena, "%.*s: %s%s%s", room < 8 ? 8 : room,
-                        cluster_label(c), ip, ip[0] == '\0' ? "" : " ", what);
+    return arena_printf(&q->arena, "%.*s: %s%s%s", room < 8 ? 8 : room, label, ip,
+                        ip[0] == '\0' ? "" : " ", what);
 }
 
-static enum verdict fail(struct query *q, const struct cluster *c,
+static enum verdict fail(struct query *q, const char *label,
                          const struct upstream_result *res)
 {
     bool network = res->outcome == UPSTREAM_BUSY || res->error_code != 0;
     return query_fail_ede(q, DNS_SERVFAIL, res->error,
                           network ? EDE_NETWORK : EDE_NO_REACHABLE,
-                          failure_text(q, c, res));
+                          failure_text(q, label, res));
 }
 
 /* ---- the question ---- */
@@ -174,7 +174,8 @@ static void explain(const struct query *q, const struct cluster_zone *z, bool re
     struct trace_step *s = trace_step(q, "cluster");
     const struct cluster *c = cluster_of_zone(z);
     struct where at = cluster_at(c);
-    trace_text(q, s, "cluster", "%s", cluster_label(c));
+    char label[NAME_TEXT_MAX];
+    trace_text(q, s, "cluster", "%s", cluster_label(c, label));
     trace_name(q, s, "zone", cluster_zone_wire(z));
     trace_name(q, s, "domain", cluster_domain(c).wire);
     trace_text(q, s, "by", reverse ? "address" : "name");
@@ -202,7 +203,8 @@ static enum verdict miss(struct query *q, const struct cluster_zone *z, unsigned
 {
     const uint8_t *wire = q->request.lower + query_key(q)->offset[domain];
     const struct name_ref zone = {.wire = wire, .len = (uint8_t)name_len(wire)};
-    const char *label = cluster_label(cluster_of_zone(z));
+    char label[NAME_TEXT_MAX];
+    cluster_label(cluster_of_zone(z), label);
     if (q->client.trace != NULL)
         trace_text(q, trace_step(q, "cluster"), "search_miss", "%s", label);
     enum verdict v = negative(
@@ -356,7 +358,7 @@ enum verdict cluster_on_wake(struct query *q, const void *state)
         return chased(q);
     const struct upstream_result *res = upstream_result(q);
     if (res->outcome != UPSTREAM_ANSWER)
-        return fail(q, cluster_of_zone(f->zone), res);
+        return fail(q, group_of(f->zone)->label, res);
     return answered(q, f, res->msg);
 }
 
@@ -365,7 +367,11 @@ const char *cluster_label_of(struct query *q, const void *state)
     const struct clusters *all = state;
     bool reverse;
     const struct cluster_zone *z = cluster_map_find(&all->map, query_key(q), &reverse);
-    return z == NULL ? NULL : cluster_label(cluster_of_zone(z));
+    char label[NAME_TEXT_MAX];
+    if (z == NULL)
+        return NULL;
+    cluster_label(cluster_of_zone(z), label);
+    return arena_text(&q->arena, text_of(label));
 }
 
 const struct plugin plugin_cluster = {
