@@ -307,13 +307,14 @@ static void try_primary(struct fetch *f)
         uv_timer_start(&f->timer, on_silent, FETCH_CONNECT_MS, 0);
 }
 
-static void start(struct receiver *r, const struct inbound *z)
+static void start(struct receiver *r, struct inbound *z)
 {
     struct fetch *f = calloc(1, sizeof *f);
     if (f != NULL)
         f->zone = inbound_claim(r->registry, z);
     if (f == NULL || f->zone == NULL) {
         log_error("plugin/secondary: a zone is not asked for: out of memory");
+        inbound_failed(z, turn_clock_us(), draw()); /* or it would be due at once */
         free(f);
         return;
     }
