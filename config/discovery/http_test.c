@@ -24,7 +24,7 @@ static void an_answer_comes_with_its_tags(void **unused)
         WEB_OK("ETag: \"v1\"\r\nlast-modified:  Fri, 01 Jan 2027 00:00:00 GMT\r\n",
                "[]"),
         NULL};
-    struct web s;
+    static struct web s;
     struct http_reply reply;
     struct http *h = new_http(&(struct http_settings){.stop_fd = -1});
     web_open(&s, replies);
@@ -52,7 +52,7 @@ static void other_states_are_answers_too(void **unused)
     static const char *const replies[] = {
         "HTTP/1.1 429 Slow down\r\nConnection: close\r\nRetry-After: 7\r\n\r\nno",
         "HTTP/1.1 302 There\r\nConnection: close\r\nLocation: /other\r\n\r\n", NULL};
-    struct web s;
+    static struct web s;
     struct http_reply reply;
     struct http *h = new_http(&(struct http_settings){.stop_fd = -1});
     web_open(&s, replies);
@@ -81,7 +81,7 @@ static void what_is_too_long_cut_or_silent_is_no_answer(void **unused)
     struct http *h = new_http(&(struct http_settings){.stop_fd = -1});
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *const replies[] = {rows[i].reply, NULL};
-        struct web s;
+        static struct web s;
         struct http_reply reply;
         web_open(&s, replies);
         struct http_request get = {.url = s.url, .most = 10, .patience_s = 1};
@@ -107,7 +107,7 @@ static void a_token_is_read_for_every_request(void **unused)
 {
     static const char *const replies[] = {WEB_OK("", "a"), WEB_OK("", "b"), NULL};
     char path[] = "/tmp/isthmus-token-XXXXXX";
-    struct web s;
+    static struct web s;
     struct http_reply reply;
     close(mkstemp(path));
     struct http *h =
@@ -151,7 +151,7 @@ static void a_stream_gives_lines_as_they_come(void **unused)
         WEB_OK("", "one\ntwo\n\nthree\ncut"), WEB_OK("", "one\ntwo\nthree\n"),
         WEB_OK("", "0123456789x\n"),
         "HTTP/1.1 410 Gone\r\nConnection: close\r\n\r\nold", NULL};
-    struct web s;
+    static struct web s;
     struct http_reply reply;
     struct lines l = {.text = ""};
     struct http *h = new_http(&(struct http_settings){.stop_fd = -1});
@@ -179,7 +179,7 @@ static void a_stream_gives_lines_as_they_come(void **unused)
 static void the_end_of_the_source_ends_what_is_under_way(void **unused)
 {
     static const char *const replies[] = {"", NULL};
-    struct web s;
+    static struct web s;
     struct http_reply reply;
     int stop = eventfd(1, 0);
     struct http *h = new_http(&(struct http_settings){.stop_fd = stop});

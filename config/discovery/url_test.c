@@ -60,7 +60,7 @@ static void what_a_url_gives_is_held_and_asked_for_again(void **unused)
         WEB_OK("ETag: \"1\"\r\n", LIST("10.0.0.1")),
         "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: \"1\"\r\n\r\n",
         WEB_OK("ETag: \"2\"\r\n", LIST("10.0.0.9")), NULL};
-    struct web w;
+    static struct web w;
     web_open(&w, replies);
     struct discovery *d = start(w.url, NULL);
     assert_true(holds(d, "a=10.0.0.1") && holds(d, "b=10.0.0.2"));
@@ -81,7 +81,7 @@ static void failures_take_nothing_away(void **unused)
         "HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n[]",
         WEB_OK("", LIST("10.0.0.7")),
         NULL};
-    struct web w;
+    static struct web w;
     struct discovery_status status;
     web_open(&w, replies);
     struct discovery *d = start(w.url, NULL);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+static struct web *open_one; /* by a test that may have failed meanwhile */
+
 static void serve_one(struct web *w, int fd, const char *reply)
 {
     size_t at = 0;
@@ -29,6 +31,7 @@ static void serve_one(struct web *w, int fd, const char *reply)
     } else {
         send(fd, reply, strlen(reply), MSG_NOSIGNAL);
     }
+    atomic_store(&w->client, -1);
     close(fd);
 }
 
@@ -39,6 +42,7 @@ static void *serve(void *web)
         int fd = accept(w->fd, NULL, NULL);
         if (fd < 0)
             break;
+        atomic_store(&w->client, fd);
         serve_one(w, fd, w->replies[i]);
     }
     return NULL;
@@ -49,16 +53,25 @@ void web_open(struct web *w, const char *const *replies)
     struct sockaddr_in any = {.sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof any;
-    *w = (struct web){.fd = socket(AF_INET, SOCK_STREAM, 0), .replies = replies};
+    if (open_one != NULL)
+        web_close(open_one);
+    *w = (struct web){
+        .fd = socket(AF_INET, SOCK_STREAM, 0), .client = -1, .replies = replies};
     assert_int_equal(bind(w->fd, (struct sockaddr *)&any, len), 0);
     assert_int_equal(listen(w->fd, 4), 0);
     assert_int_equal(getsockname(w->fd, (struct sockaddr *)&any, &len), 0);
     snprintf(w->url, sizeof w->url, "http://127.0.0.1:%u/list", ntohs(any.sin_port));
     assert_int_equal(pthread_create(&w->thread, NULL, serve, w), 0);
+    open_one = w;
 }
 
 void web_close(struct web *w)
 {
+    open_one = NULL;
+    shutdown(w->fd, SHUT_RDWR);
+    int client = atomic_load(&w->client);
+    if (client >= 0)
+        shutdown(client, SHUT_RDWR);
     pthread_join(w->thread, NULL);
     close(w->fd);
 }

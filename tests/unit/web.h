@@ -2,15 +2,17 @@
  * it to, one reply a connection, and keeps what it was asked.
  *
  *     static const char *const replies[] = {WEB_OK("", "[]"), "", NULL};
+ *     static struct web w;            // it outlives a test that fails
  *     web_open(&w, replies);
  *     ... asks w.url ...
- *     web_close(&w);                  // waits until all replies were asked for
+ *     web_close(&w);
  *     assert_non_null(strstr(w.asked, "GET /list"));
  */
 #ifndef ISTHMUS_TESTS_UNIT_WEB_H
 #define ISTHMUS_TESTS_UNIT_WEB_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #define WEB_OK(headers, body)                                                          \
@@ -18,6 +20,7 @@
 
 struct web {
     int fd;
+    _Atomic int client; /* that is being served; -1: none */
     char url[64];
     const char *const *replies; /* "": silence; NULL at the end */
     char asked[8192];           /* the last request */
