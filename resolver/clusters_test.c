@@ -45,6 +45,7 @@ static void fleet_open(struct fleet *f, const char *lines, const char *json)
     snprintf(f->corefile, sizeof f->corefile,
              ". {\n inventory %s {\n  max_fails 0\n }\n %s\n}\n", f->path, lines);
     world_load(&f->w, f->corefile);
+    clusters_refresh(f->w.plan); /* those that it was loaded with are changes, too */
 }
 
 static void fleet_close(struct fleet *f)
@@ -62,7 +63,7 @@ static void change(struct fleet *f, const char *json)
     static uint64_t epoch;
     struct clusters_news news = {0};
     put(f, json);
-    int most_ms = getenv("ISTHMUS_OOM") == NULL ? 5000 : 200;
+    int most_ms = getenv("ISTHMUS_OOM") == NULL ? 60000 : 200;
     for (int ms = 0; !news.changed && ms < most_ms; ms += 5) {
         usleep(5000);
         news = clusters_refresh(f->w.plan);
@@ -201,6 +202,7 @@ static void a_probe_goes_on_while_others_change(void **unused)
     snprintf(f.corefile, sizeof f.corefile,
              ". {\n inventory %s {\n health_check 5s\n }\n}\n", f.path);
     world_load(&f.w, f.corefile);
+    clusters_refresh(f.w.plan);
     world_ask(&f.w, "x.a.test");
     answer(&f, world_expect(&f.w, "10.0.0.1:53", TRANSPORT_UDP), "192.0.2.1");
     for (int i = 0; i < 4; i++) {

@@ -526,9 +526,8 @@ static void give_up(struct stream *c)
     stream_close(c);
 }
 
-static void on_sweep(uv_timer_t *timer)
+void streams_sweep(struct streams *s)
 {
-    struct streams *s = timer->data;
     turn_begin(s->turn);
     uint64_t now_us = s->turn->now_us;
     for (uint32_t i = 0; i < s->list.n; i++) {
@@ -544,6 +543,11 @@ static void on_sweep(uv_timer_t *timer)
     }
     if (s->open == 0)
         uv_timer_stop(&s->sweep);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    streams_sweep(timer->data);
 }
 
 /* ---- reload and end ---- */

@@ -138,6 +138,9 @@ void streams_reply(struct streams *s, const struct client *c, size_t len);
 /* Another follows when resolver_writable() says that the client takes it. */
 void streams_reply_part(struct streams *s, const struct client *c, size_t len);
 
+/* Closes those whose time is up, as the timer does four times a second. */
+void streams_sweep(struct streams *s);
+
 /* Sends what was answered in this turn; true when the resolver was asked anew
  * meanwhile. */
 bool streams_flush(struct streams *s);
