@@ -4,10 +4,12 @@
 #include "base/hash.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define SHARDS         64 /* locks that workers can meet at */
 #define SHARD_LEAST    4 /* entries of a kind a shard holds however small the cache is */
+#define LARGE_SHARD    128  /* entries, from where on it is worth to look ahead */
 #define INDEX_LEN      4    /* where a record's owner and its data stand in the wire */
 #define BYTES_AN_ENTRY 1024 /* byte budget of a shard for each entry it may hold */
 
@@ -38,14 +40,16 @@ struct queue {
 
 struct shard {
     pthread_mutex_t lock;
-    struct entry **buckets;
-    uint32_t mask, n;
+    _Atomic(struct entry **) buckets; /* atomic, like the mask, for who looks ahead */
+    _Atomic uint32_t mask;
+    uint32_t n;
     struct queue queue[CACHE_KINDS];
     uint64_t bytes, evictions[CACHE_KINDS];
 };
 
 struct cachestore {
     struct shard shard[SHARDS];
+    _Atomic bool large; /* more than the processor's caches hold */
 };
 
 /* ---- life ---- */
@@ -125,10 +129,17 @@ static bool same(const struct entry *e, const struct cache_key *key)
            memcmp(e->data, key->name, key->name_len) == 0;
 }
 
+/* The lock is held: nobody changes them. */
+static struct entry **bucket_of(const struct shard *s, uint32_t hash)
+{
+    return atomic_load_explicit(&s->buckets, memory_order_relaxed) +
+           (hash & atomic_load_explicit(&s->mask, memory_order_relaxed));
+}
+
 static struct entry **place_of(const struct shard *s, const struct cache_key *key)
 {
     uint32_t hash = key_hash(key);
-    struct entry **at = &s->buckets[hash & s->mask];
+    struct entry **at = bucket_of(s, hash);
     while (*at != NULL && ((*at)->hash != hash || !same(*at, key)))
         at = &(*at)->chain;
     return at;
@@ -159,7 +170,7 @@ static void unqueue(struct queue *q, struct entry *e)
 
 static void drop(struct shard *s, struct entry *e)
 {
-    struct entry **at = &s->buckets[e->hash & s->mask];
+    struct entry **at = bucket_of(s, e->hash);
     while (*at != e)
         at = &(*at)->chain;
     *at = e->chain;
@@ -268,7 +279,7 @@ static void enqueue(struct shard *s, struct entry *e)
 {
     struct queue *q = &s->queue[e->facts.kind];
     make_room(s, q, e->size);
-    struct entry **bucket = &s->buckets[e->hash & s->mask];
+    struct entry **bucket = bucket_of(s, e->hash);
     e->chain = *bucket;
     *bucket = e;
     e->older = q->newest;
@@ -302,6 +313,8 @@ bool cachestore_put(struct cachestore *c, const struct cache_key *key,
             drop(s, *place_of(s, key));
         }
         enqueue(s, e);
+        if (s->n == LARGE_SHARD)
+            atomic_store_explicit(&c->large, true, memory_order_relaxed);
     }
     pthread_mutex_unlock(&s->lock);
     return kept;
@@ -386,6 +399,43 @@ bool cachestore_get(struct cachestore *c, const struct cache_key *key,
     }
     pthread_mutex_unlock(&s->lock);
     return e != NULL;
+}
+
+/* ---- looking ahead ---- */
+
+#define USUAL_OCTETS 128 /* of an entry: its name and a short answer */
+
+bool cachestore_is_large(const struct cachestore *c)
+{
+    return atomic_load_explicit(&c->large, memory_order_relaxed);
+}
+
+/* Buckets may grow meanwhile: their address is good for nothing but this. */
+static void foresee_bucket(const struct shard *s, uint32_t hash)
+{
+    if (atomic_load_explicit(&s->buckets, memory_order_relaxed) != NULL)
+        __builtin_prefetch(bucket_of(s, hash));
+}
+
+/* Whoever holds the lock is not waited for. */
+static void foresee_entry(struct shard *s, uint32_t hash)
+{
+    if (pthread_mutex_trylock(&s->lock) != 0)
+        return;
+    const struct entry *e = s->buckets == NULL ? NULL : *bucket_of(s, hash);
+    pthread_mutex_unlock(&s->lock);
+    if (e != NULL)
+        foresee(e, sizeof *e + USUAL_OCTETS);
+}
+
+void cachestore_foresee(struct cachestore *c, const struct cache_key *key,
+                        enum foresight_step step)
+{
+    struct shard *s = shard_of(c, key);
+    if (step == FORESEE_PLACE)
+        foresee_bucket(s, key_hash(key));
+    else
+        foresee_entry(s, key_hash(key));
 }
 
 bool cachestore_claim(struct cachestore *c, const struct cache_key *key,

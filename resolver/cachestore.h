@@ -8,6 +8,7 @@
 #define ISTHMUS_RESOLVER_CACHESTORE_H
 
 #include "base/name.h"
+#include "resolver/foresight.h"
 #include "resolver/msg.h"
 #include "resolver/registry.h"
 
@@ -66,6 +67,11 @@ void cachestore_limit(struct cachestore *c, const struct cache_limits *limits);
 bool cachestore_get(struct cachestore *c, const struct cache_key *key,
                     const struct cache_lookup *how, struct cache_room *room,
                     struct cache_hit *hit);
+
+/* For foresight.h: whether it is worth it; and the first two steps. */
+bool cachestore_is_large(const struct cachestore *c);
+void cachestore_foresee(struct cachestore *c, const struct cache_key *key,
+                        enum foresight_step step);
 
 /* Stores a message (header, question, records, no OPT), already walked: its index
  * is stored with it. It replaces what is there, except that a failure (rcode

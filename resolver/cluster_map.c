@@ -93,6 +93,39 @@ static struct cluster_zone *zone_above(const struct cluster_map *map,
     return NULL;
 }
 
+/* ---- looking ahead ---- */
+
+#define LARGE_SLOTS 1024
+
+bool cluster_map_is_large(const struct cluster_map *map)
+{
+    const struct sharedtab_slots *s = sharedtab_slots(&map->zones);
+    return s != NULL && s->mask >= LARGE_SLOTS - 1;
+}
+
+void cluster_map_foresee(const struct cluster_map *map, const struct name_key *key)
+{
+    const struct sharedtab_slots *s = sharedtab_slots(&map->zones);
+    for (unsigned i = 0; s != NULL && i <= key->labels; i++) {
+        if (has_labels(map, key->labels - i))
+            __builtin_prefetch(&s->list[key->hash[i] & s->mask]);
+    }
+}
+
+const struct cluster_zone *cluster_map_foreseen(const struct cluster_map *map,
+                                                const struct name_key *key)
+{
+    const struct sharedtab_slots *s = sharedtab_slots(&map->zones);
+    for (unsigned i = 0; s != NULL && i <= key->labels; i++) {
+        uint32_t hash = key->hash[i], at = hash;
+        const struct cluster_zone *z =
+            has_labels(map, key->labels - i) ? sharedtab_probe(s, hash, &at) : NULL;
+        if (z != NULL)
+            return z;
+    }
+    return NULL;
+}
+
 /* ---- what cannot be together ---- */
 
 #define MEND                                                                            \

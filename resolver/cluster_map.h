@@ -65,6 +65,14 @@ void cluster_map_each(const struct cluster_map *map,
 const struct cluster_zone *cluster_map_find(const struct cluster_map *map,
                                             const struct name_key *key, bool *reverse);
 
+/* For foresight.h: whether there are so many that it is worth it; has the places of the
+ * zones that the name may be under fetched; and then, the zone that it most likely is
+ * under, of which nothing has been read, or NULL. */
+bool cluster_map_is_large(const struct cluster_map *map);
+void cluster_map_foresee(const struct cluster_map *map, const struct name_key *key);
+const struct cluster_zone *cluster_map_foreseen(const struct cluster_map *map,
+                                                const struct name_key *key);
+
 /* Calls `fn` for each cluster, in no order, until it returns false. */
 void cluster_map_look(const struct cluster_map *map,
                       bool (*fn)(const struct cluster *c, void *context),

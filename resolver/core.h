@@ -55,9 +55,11 @@ struct resolver {
         *spare_rr; /* WIRE_RR_MAX and 65535 octets: a message written to be kept */
     uint8_t *spare;
     struct pattern_scratch *patterns; /* made at the first regular expression */
-    struct name_key key;              /* of the query `key_of` */
+    struct name_key key;              /* made here */
     uint8_t key_name[NAME_WIRE_MAX];
     const struct query *key_of;
+    const struct name_key *key_now; /* of the query `key_of`: `key`, or foreseen */
+    struct foresight *foresight;    /* NULL: never worth it so far */
     struct resolver_counters counters;
 };
 

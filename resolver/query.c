@@ -187,8 +187,9 @@ const struct name_key *query_key(struct query *q)
     if (r->key_of != q) {
         name_key_init(&r->key, q->request.lower);
         r->key_of = q;
+        r->key_now = &r->key;
     }
-    return &r->key;
+    return r->key_now;
 }
 
 struct query_frame {

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "resolver/accept.h"
 #include "resolver/core.h"
+#include "resolver/foresight.h"
 #include "resolver/pattern.h"
 #include "resolver/plan.h"
 #include "resolver/respond.h"
@@ -182,6 +183,7 @@ void resolver_free(struct resolver *r)
     free(r->buffer);
     free(r->spare_rr);
     free(r->spare);
+    free(r->foresight);
     pattern_scratch_free(r->patterns);
     metrics_desk_release(&r->desk);
     free(r);
@@ -266,6 +268,30 @@ void resolver_start(struct query *q)
         query_run(q);
 }
 
+static void take_key(struct query *q)
+{
+    struct resolver *r = q->r;
+    const struct request *req = &q->request;
+    const struct name_key *key =
+        foresight_key(r->foresight, req->wire.at, req->name_len);
+    if (key == NULL) {
+        name_lower(r->key_name, req->name, req->name_len);
+        q->request.lower = r->key_name;
+        return;
+    }
+    q->request.lower = key->lower;
+    r->key_of = q;
+    r->key_now = key;
+}
+
+void resolver_foresee_questions(struct resolver *r, uint16_t server,
+                                const struct span *wires, unsigned n)
+{
+    const struct plan *plan = r->hold->plan;
+    if (server < plan->servers_n)
+        foresight_questions(&r->foresight, &plan->servers[server], wires, n);
+}
+
 void resolver_query(struct resolver *r, const struct client *c, const uint8_t *wire,
                     size_t len)
 {
@@ -299,8 +325,7 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
     case ACCEPT_QUERY:
         break;
     }
-    name_lower(r->key_name, q->request.name, q->request.name_len);
-    q->request.lower = r->key_name;
+    take_key(q);
     q->deadline_us = r->now_us + (uint64_t)QUERY_DEADLINE_MS * 1000;
     resolver_start(q);
     query_run_ready(r);

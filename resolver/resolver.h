@@ -38,6 +38,13 @@ void resolver_tick(struct resolver *r, uint64_t now_us);
 
 void resolver_query(struct resolver *r, const struct client *c, const uint8_t *wire,
                     size_t len);
+
+/* Questions to one of the plan's servers, at most UDP_BATCH, are about to be given to
+ * resolver_query() one by one: it has the processor fetch what it will look at
+ * (foresight.h). They stay where they are until they have been. */
+void resolver_foresee_questions(struct resolver *r, uint16_t server,
+                                const struct span *wires, unsigned n);
+
 void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
                        size_t len);
 

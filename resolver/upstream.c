@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "resolver/core.h"
 #include "resolver/dnstap.h"
+#include "resolver/foresight.h"
 #include "resolver/health.h"
 #include "resolver/inquiry.h"
 #include "resolver/plan.h"
@@ -614,14 +615,6 @@ void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *p
 
 /* ---- foresight ---- */
 
-#define LINE 64
-
-static void foresee(const void *from, size_t len)
-{
-    for (size_t at = 0; at < len; at += LINE)
-        __builtin_prefetch((const uint8_t *)from + at);
-}
-
 /* Nearly always an exchange is of the first attempt of an inquiry; if not, nothing is
  * lost. */
 static const struct inquiry *foresee_inquiry(const struct upstreams *u, uint32_t conn,
@@ -642,7 +635,7 @@ static void foresee_waiter(struct upstreams *u, const struct inquiry *in)
         return;
     const struct query *q = query_place(&u->r->pool, in->first_waiter);
     table_foresee(&u->joinable, in->hash);
-    foresee(in->attempt.up, sizeof *in->attempt.up);
+    foresee(in->attempt.up, offsetof(struct upstream, text));
     if (q != NULL)
         foresee(q, QUERY_SLOT_LEN);
 }

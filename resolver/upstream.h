@@ -30,13 +30,15 @@ enum upstream_policy { POLICY_RANDOM, POLICY_ROUND_ROBIN, POLICY_SEQUENTIAL };
 /* In that order, NULL at the end. */
 extern const char *const upstream_policy_words[];
 
-/* One address; shared by all groups that name it with the same key. What stands below
- * `text` is written by any worker, at any time, relaxed: each field stands for itself.
- */
+/* One address; shared by all groups that name it with the same key. The fields that are
+ * atomic are written by any worker, at any time, relaxed: each stands for itself. */
 struct upstream {
     struct endpoint endpoint;
-    uint8_t transport; /* TRANSPORT_UDP: as the client came; TRANSPORT_TLS */
-    char text[ADDR_TEXT_MAX];
+    uint8_t transport;         /* TRANSPORT_UDP: as the client came; TRANSPORT_TLS */
+    _Atomic bool probing;      /* some worker watches it: one at most */
+    _Atomic bool wrong_domain; /* told once */
+    _Atomic bool
+        drained; /* by the control thread: asked only when nobody else can be */
     _Atomic uint32_t srtt_us; /* smoothed over eight answers; 0 = not known */
     _Atomic uint32_t fails;   /* in a row: of attempts (cluster), of probes (forward) */
     _Atomic int last_error;   /* errno of the last failure, 0 = silence */
@@ -44,10 +46,7 @@ struct upstream {
                                           was sent; 0 = none */
     _Atomic uint64_t used_us; /* when a question was sent last, to about a second */
     _Atomic uint64_t tcp_until_us; /* UDP is silent, TCP answers: no UDP until then */
-    _Atomic bool probing;          /* some worker watches it: one at most */
-    _Atomic bool wrong_domain;     /* told once */
-    _Atomic bool
-        drained; /* by the control thread: asked only when nobody else can be */
+    char text[ADDR_TEXT_MAX];      /* last: questions do without */
 };
 
 struct probe_budget;

@@ -127,6 +127,15 @@ static void take_datagram(struct udp_socket *s, unsigned i, struct client *c)
     resolver_query(u->turn->resolver, c, in.at, in.len);
 }
 
+static void foresee(const struct udp_socket *s, unsigned n)
+{
+    const struct udp_in *in = s->udp->in;
+    struct span wires[UDP_BATCH];
+    for (unsigned i = 0; i < n; i++)
+        wires[i] = (struct span){.at = in->wire[i], .len = in->msgs[i].msg_len};
+    resolver_foresee_questions(s->udp->turn->resolver, s->server, wires, n);
+}
+
 /* Takes one batch; returns its size. */
 static unsigned receive(struct udp_socket *s)
 {
@@ -147,6 +156,7 @@ static unsigned receive(struct udp_socket *s)
                        (unsigned)n);
         return (unsigned)n;
     }
+    foresee(s, (unsigned)n);
     for (unsigned i = 0; i < (unsigned)n; i++)
         take_datagram(s, i, &c);
     return (unsigned)n;

@@ -184,12 +184,19 @@ static void play_round(struct resolver *r, struct world *w, const struct targets
         .peer = {.family = 4, .port = 1024, .ip = {127, 0, 0, 1}},
         .local = {.family = 4, .port = 53, .ip = {127, 0, 0, 1}}};
     static uint64_t asked;
-    uint8_t question[PACKET_MAX];
+    static uint8_t question[UDP_BATCH][PACKET_MAX];
+    struct span wires[UDP_BATCH];
     w->sent_n = 0;
-    for (unsigned i = 0; i < w->in_flight; i++, asked++) {
-        uint64_t number = zones->names == 0 ? asked : asked % zones->names;
-        size_t len = write_question(question, zones, number);
-        resolver_query(r, &client, question, len);
+    for (unsigned i = 0, n; i < w->in_flight; i += n) {
+        n = w->in_flight - i < UDP_BATCH ? w->in_flight - i : UDP_BATCH;
+        for (unsigned k = 0; k < n; k++, asked++) {
+            uint64_t number = zones->names == 0 ? asked : asked % zones->names;
+            wires[k] = (struct span){.at = question[k]};
+            wires[k].len = write_question(question[k], zones, number);
+        }
+        resolver_foresee_questions(r, client.server, wires, n);
+        for (unsigned k = 0; k < n; k++)
+            resolver_query(r, &client, wires[k].at, wires[k].len);
     }
     if (w->octets == 0)
         w->octets = heap_octets();
