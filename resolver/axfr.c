@@ -2,6 +2,7 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
+#include "resolver/catalog.h"
 #include "resolver/rdata.h"
 #include "resolver/wire.h"
 
@@ -18,7 +19,7 @@ struct axfr {
     size_t octets; /* of all messages, and of their records written in full */
     uint32_t records, outside;
     bool done;
-    char text[64]; /* for `reason` */
+    char text[CATALOG_WHY_MAX]; /* for `reason` */
     struct rr rr[WIRE_RR_MAX];
     uint8_t rdata[UINT16_MAX];
 };
@@ -53,12 +54,20 @@ const char *axfr_reason(const struct axfr *a)
     return a->reason;
 }
 
-void axfr_seal(struct axfr *a)
+void axfr_seal(struct axfr *a, bool catalog)
 {
+    struct zone *z = a->zone;
+    a->reason = "out of memory";
     if (zonedata_seal(a->data) < 0)
         return;
-    a->zone->data = a->data;
-    a->zone->serial = zonedata_times(zonedata_soa(a->data)).serial;
+    if (catalog) {
+        a->reason = a->text;
+        z->catalog = catalog_read(a->data, &z->arena, a->text);
+        if (z->catalog == NULL)
+            return;
+    }
+    z->data = a->data;
+    z->serial = zonedata_times(zonedata_soa(a->data)).serial;
 }
 
 struct zone *axfr_take(struct axfr *a)

@@ -3,7 +3,7 @@
  *
  *     a = axfr_new(&apex, id);
  *     switch (axfr_message(a, message)) ...      // until AXFR_DONE or AXFR_BAD
- *     axfr_seal(a);                              // on another thread
+ *     axfr_seal(a, false);                        // on another thread
  *     zone = axfr_take(a);
  *     axfr_free(a);
  *
@@ -29,10 +29,11 @@ enum axfr_verdict axfr_message(struct axfr *a, struct span message);
 /* After AXFR_BAD: what is wrong. */
 const char *axfr_reason(const struct axfr *a);
 
-/* After AXFR_DONE: puts the records in order, which takes its time. On any thread. */
-void axfr_seal(struct axfr *a);
+/* After AXFR_DONE: puts the records in order, which takes its time; with `catalog` they
+ * have to be one (catalog.h). On any thread. */
+void axfr_seal(struct axfr *a, bool catalog);
 
-/* After that: the zone, with one use, once. NULL: no memory. */
+/* After that: the zone, with one use, once. NULL: axfr_reason() says why. */
 struct zone *axfr_take(struct axfr *a);
 
 uint32_t axfr_records(const struct axfr *a);

@@ -36,7 +36,7 @@ static void zone_comes_in_several_messages(void **unused)
     assert_int_equal(axfr_message(a, build_answer(HEAD SOA)), AXFR_DONE);
     assert_int_equal(axfr_records(a), 5);
     assert_int_equal(axfr_outside(a), 1);
-    axfr_seal(a);
+    axfr_seal(a, false);
     struct zone *z = axfr_take(a);
     assert_int_equal(z->serial, 5);
     struct zonedata_place at = {0};

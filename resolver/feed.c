@@ -2,18 +2,38 @@
 
 #include <stdlib.h>
 
+void feed_init(struct feed *f, struct feeds *all, const struct feed_source *source)
+{
+    *f = (struct feed){
+        .source = *source, .all = all, .next = all->list, .at = &all->list};
+    atomic_init(&f->value, NULL);
+    if (f->next != NULL)
+        f->next->at = &f->next;
+    all->list = f;
+}
+
 struct feed *feed_new(struct feeds *all, struct arena *a,
                       const struct feed_source *source)
 {
     struct feed *f = arena_alloc(a, sizeof *f);
-    if (f == NULL)
-        return NULL;
-    f->source = *source;
-    f->all = all;
-    atomic_init(&f->value, NULL);
-    f->next = all->list;
-    all->list = f;
+    if (f != NULL)
+        feed_init(f, all, source);
     return f;
+}
+
+/* Out of the list first: a value may end other feeds. */
+void feed_end(struct feed *f)
+{
+    if (f->at != NULL) {
+        *f->at = f->next;
+        if (f->next != NULL)
+            f->next->at = f->at;
+        f->at = NULL;
+    }
+    feed_value_free(f->passed);
+    feed_value_free(f->replaced);
+    feed_value_free(atomic_exchange(&f->value, NULL));
+    f->passed = f->replaced = NULL;
 }
 
 struct feed_value *feed_value_new(void)
@@ -110,6 +130,17 @@ static bool has_news(const struct feed *f)
     return f->source.news != NULL && f->source.news(f, f->source.context);
 }
 
+/* What was replaced so far is what workers are passed by for. */
+static bool pass(struct feed *f)
+{
+    struct feed_value **end = &f->passed;
+    while (*end != NULL)
+        end = &(*end)->older;
+    *end = f->replaced;
+    f->replaced = NULL;
+    return f->passed != NULL;
+}
+
 bool feeds_refresh(struct feeds *all, uint64_t now_us)
 {
     bool replaced = false;
@@ -119,7 +150,7 @@ bool feeds_refresh(struct feeds *all, uint64_t now_us)
                 feed_refresh(f);
             feed_set_due(f, now_us);
         }
-        replaced = replaced || f->replaced != NULL;
+        replaced = pass(f) || replaced;
     }
     return replaced;
 }
@@ -136,18 +167,18 @@ uint64_t feeds_due_us(struct feeds *all, uint64_t now_us)
     return due_us;
 }
 
+/* A value may end other feeds, also the next. */
 void feeds_reclaim(struct feeds *all)
 {
     for (struct feed *f = all->list; f != NULL; f = f->next) {
-        feed_value_free(f->replaced);
-        f->replaced = NULL;
+        struct feed_value *passed = f->passed;
+        f->passed = NULL;
+        feed_value_free(passed);
     }
 }
 
 void feeds_release(struct feeds *all)
 {
-    feeds_reclaim(all);
-    for (struct feed *f = all->list; f != NULL; f = f->next)
-        feed_value_free(atomic_exchange(&f->value, NULL));
-    all->list = NULL;
+    while (all->list != NULL)
+        feed_end(all->list);
 }

@@ -15,7 +15,8 @@
  * it is asked for.
  *
  * A value that was replaced is freed when every worker has ended the turn it was in:
- * server/reload.c passes by all of them, then calls feeds_reclaim(). */
+ * server/reload.c passes by all of them, then calls feeds_reclaim(). What is replaced
+ * meanwhile waits for the next time. */
 #ifndef ISTHMUS_RESOLVER_FEED_H
 #define ISTHMUS_RESOLVER_FEED_H
 
@@ -54,10 +55,11 @@ struct feed {
     struct feed_source source;
     struct feeds *all;
     _Atomic(struct feed_value *) value;
-    struct feed_value *replaced;
-    uint64_t due_us; /* of the next look; 0 = not yet said */
+    struct feed_value *replaced; /* since feeds_refresh() */
+    struct feed_value *passed;   /* before it: feeds_reclaim() frees them */
+    uint64_t due_us;             /* of the next look; 0 = not yet said */
     bool reading;
-    struct feed *next;
+    struct feed *next, **at; /* at NULL: in no list */
 };
 
 /* All feeds of a plan. */
@@ -73,6 +75,11 @@ struct feeds {
 /* A feed without a value, in `a`, which lives as long as the plan. NULL: no memory. */
 struct feed *feed_new(struct feeds *all, struct arena *a,
                       const struct feed_source *source);
+
+/* The same in memory of the caller, who ends it: its values are freed, which no worker
+ * may hold any more. */
+void feed_init(struct feed *f, struct feeds *all, const struct feed_source *source);
+void feed_end(struct feed *f);
 
 /* An empty value to be filled by source->look; NULL: no memory. Published or freed. */
 struct feed_value *feed_value_new(void);

@@ -13,29 +13,42 @@
 
 /* ---- life ---- */
 
-struct primaries {
-    const struct name *apex;
-    const struct addr *list;
-    uint32_t n;
-    struct span key;
-};
+/* As the registry knows it. Empty: no memory. */
+static struct span write_key(const struct inbound_key *k)
+{
+    size_t addrs = k->primaries_n * sizeof *k->primaries;
+    size_t label = k->member == NULL ? 0 : 1u + k->member[0];
+    uint8_t *key = malloc(k->apex.len + addrs + 1 + label);
+    if (key == NULL)
+        return (struct span){0};
+    memcpy(key, k->apex.wire, k->apex.len);
+    memcpy(key + k->apex.len, k->primaries, addrs);
+    key[k->apex.len + addrs] = k->catalog;
+    if (label > 0)
+        memcpy(key + k->apex.len + addrs + 1, k->member, label);
+    return (struct span){key, k->apex.len + addrs + 1 + label};
+}
+
+static void free_key(struct span key)
+{
+    free((void *)(uintptr_t)key.at);
+}
 
 static int init(void *object, const void *argument)
 {
     struct inbound *z = object;
-    const struct primaries *p = argument;
-    uint8_t *key = malloc(p->key.len);
-    z->primaries = calloc(p->n, sizeof *z->primaries);
-    z->key = (struct span){key, p->key.len};
-    if (key == NULL || z->primaries == NULL) {
-        free(key);
+    const struct inbound_key *k = argument;
+    z->primaries = calloc(k->primaries_n, sizeof *z->primaries);
+    z->key = write_key(k);
+    if (z->key.at == NULL || z->primaries == NULL) {
+        free_key(z->key);
         free(z->primaries);
         return -1;
     }
-    memcpy(key, p->key.at, p->key.len);
-    memcpy(z->primaries, p->list, p->n * sizeof *z->primaries);
-    z->primaries_n = p->n;
-    z->apex = *p->apex;
+    memcpy(z->primaries, k->primaries, k->primaries_n * sizeof *z->primaries);
+    z->primaries_n = k->primaries_n;
+    z->catalog = k->catalog;
+    z->apex = k->apex;
     return 0;
 }
 
@@ -44,7 +57,7 @@ static void release(void *object)
     struct inbound *z = object;
     zone_done(z->zone);
     free(z->primaries);
-    free((void *)(uintptr_t)z->key.at);
+    free_key(z->key);
 }
 
 static const struct registry_kind inbound_kind = {.name = "inbound",
@@ -57,55 +70,74 @@ struct inbound *inbound_claim(struct registry *reg, const struct inbound *z)
     return registry_claim(reg, &inbound_kind, z->key, NULL, NULL);
 }
 
-static struct inbound *claim(struct setup *s, const struct primaries *p)
+static void publish(struct inbound_use *use)
 {
-    size_t len = p->apex->len + p->n * sizeof *p->list;
-    uint8_t *key = arena_alloc(s->arena, len);
-    struct primaries full = *p;
-    if (key == NULL)
-        return NULL;
-    memcpy(key, p->apex->wire, p->apex->len);
-    memcpy(key + p->apex->len, p->list, p->n * sizeof *p->list);
-    full.key = (struct span){key, len};
-    return registry_claim(s->registry, &inbound_kind, full.key, &full, NULL);
+    zone_use(use->zone->zone);
+    if (zone_publish(&use->feed, use->zone->zone) < 0)
+        log_error("plugin/secondary: a zone stays as it is: out of memory");
 }
 
-/* Comes by itself. */
-static void look(struct feed *f, void *context)
+static void join_plan(struct inbound_use *use)
 {
+    struct plan *p = use->plan;
+    use->next_of_plan = p->inbound;
+    use->at_in_plan = &p->inbound;
+    if (p->inbound != NULL)
+        p->inbound->at_in_plan = &use->next_of_plan;
+    p->inbound = use;
 }
 
-struct inbound_use *inbound_use(struct setup *s, const struct name *apex,
-                                const struct addr *primaries, uint32_t n)
+static void leave_plan(struct inbound_use *use)
 {
-    struct inbound_use *use = arena_alloc(s->arena, sizeof *use);
-    struct primaries p = {.apex = apex, .list = primaries, .n = n};
-    struct feed_source source = {.interval_us = 0, .look = look};
-    struct feed *feed = feed_new(&s->plan->feeds, s->arena, &source);
-    struct inbound *z = use == NULL || feed == NULL ? NULL : claim(s, &p);
-    if (z == NULL) {
-        error_at(s->errs, s->block->at, "plugin/secondary: out of memory");
-        return NULL;
-    }
-    *use = (struct inbound_use){z, feed, s->plan, s->block, z->uses, s->plan->inbound};
+    *use->at_in_plan = use->next_of_plan;
+    if (use->next_of_plan != NULL)
+        use->next_of_plan->at_in_plan = use->at_in_plan;
+}
+
+int inbound_use(struct inbound_use *use, const struct inbound_key *key)
+{
+    static const struct feed_source by_itself = {0};
+    struct span text = write_key(key);
+    struct inbound *z =
+        text.at == NULL
+            ? NULL
+            : registry_claim(use->plan->registry, &inbound_kind, text, key, NULL);
+    free_key(text);
+    if (z == NULL)
+        return -1;
+    use->zone = z;
+    use->next = z->uses;
     z->uses = use;
-    s->plan->inbound = use;
-    if (z->zone != NULL) {
-        zone_use(z->zone);
-        if (zone_publish(feed, z->zone) < 0)
-            log_error("plugin/secondary: a zone is to be transferred again: out of "
-                      "memory");
-    }
-    return use;
+    join_plan(use);
+    feed_init(&use->feed, &use->plan->feeds, &by_itself);
+    if (z->zone != NULL)
+        publish(use);
+    return 0;
 }
 
-void inbound_unuse(struct registry *reg, struct inbound_use *use)
+void inbound_unuse(struct inbound_use *use)
 {
     struct inbound_use **at = &use->zone->uses;
     while (*at != use)
         at = &(*at)->next;
     *at = use->next;
-    registry_drop(reg, use->zone);
+    leave_plan(use);
+    feed_end(&use->feed);
+    registry_drop(use->plan->registry, use->zone);
+}
+
+void inbound_adopt(struct inbound_use *use, const struct inbound_use *from)
+{
+    struct inbound *z = use->zone;
+    const struct inbound *old = from->zone;
+    if (z->zone != NULL || old->zone == NULL)
+        return;
+    zone_use(old->zone);
+    z->zone = old->zone;
+    z->expire_us = old->expire_us;
+    z->expired = old->expired;
+    z->anew = true;
+    publish(use);
 }
 
 /* ---- when ---- */
@@ -180,15 +212,16 @@ void inbound_current(struct inbound *z, uint64_t now_us, uint32_t random)
 void inbound_loaded(struct inbound *z, struct zone *zone, uint64_t now_us,
                     uint32_t random)
 {
-    zone_done(z->zone);
+    struct zone *old = z->zone;
     z->zone = zone;
+    z->anew = false;
     for (struct inbound_use *use = z->uses; use != NULL; use = use->next) {
-        zone_use(zone);
-        if (zone_publish(use->feed, zone) < 0)
-            log_error("plugin/secondary: a zone stays as it is: out of memory");
-        else
-            transfer_notify(use->plan, use->block, &z->apex);
+        publish(use);
+        transfer_notify(use->plan, use->block, &z->apex);
+        if (use->changed != NULL)
+            use->changed(use);
     }
+    zone_done(old);
     inbound_current(z, now_us, random);
 }
 

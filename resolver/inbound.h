@@ -2,7 +2,7 @@
  * when to ask for more. It outlives the plan: a reload that keeps the zone and its
  * primaries keeps what was transferred.
  *
- *     use = inbound_use(s, &apex, primaries, n);       // setup: claims it, with a feed
+ *     inbound_use(&use, &wish);                        // claims it, with a feed
  *     if (inbound_tick(z, now_us)) ...                 // server/receiver.c: ask now
  *         inbound_begin(z);
  *         ... inbound_loaded(z, zone, now_us, random) or inbound_current() or
@@ -22,12 +22,23 @@
 
 struct registry;
 
+/* What a zone is known by: one of the same is the same, and keeps what it has. */
+struct inbound_key {
+    struct name apex; /* lower case */
+    struct addr *primaries;
+    uint32_t primaries_n;
+    bool catalog;          /* its records are members (catalog.h) */
+    const uint8_t *member; /* of a catalog: its label there; NULL: of none */
+};
+
 struct inbound {
     struct name apex; /* lower case */
     struct addr *primaries;
     uint32_t primaries_n;
     _Atomic bool told;    /* a primary said that there is another zone */
     _Atomic bool expired; /* not to be served */
+    bool catalog;
+    bool anew;            /* to be transferred, whatever its serial */
     struct zone *zone;    /* NULL: none yet */
     uint64_t due_us;      /* of the next question */
     uint64_t earliest_us; /* it is not asked before, whoever wants it */
@@ -41,18 +52,24 @@ struct inbound {
 /* A plan's use of it. */
 struct inbound_use {
     struct inbound *zone;
-    struct feed *feed; /* of struct zone */
+    struct feed feed; /* of struct zone */
     struct plan *plan;
     const struct plan_block *block;
-    struct inbound_use *next;         /* of the same zone */
-    struct inbound_use *next_of_plan; /* in plan->inbound */
+    /* Another zone was published; may be NULL. */
+    void (*changed)(struct inbound_use *use);
+    struct inbound_use *next;                       /* of the same zone */
+    struct inbound_use *next_of_plan, **at_in_plan; /* in plan->inbound */
 };
 
-/* NULL after adding an error. */
-struct inbound_use *inbound_use(struct setup *s, const struct name *apex,
-                                const struct addr *primaries, uint32_t n);
-/* Gives it back; for the plugin's release. */
-void inbound_unuse(struct registry *reg, struct inbound_use *use);
+/* `use` has plan and block, and `changed`, which is not called for what is there
+ * already. 0, or -1: no memory. Control thread, also while the plan is in use. */
+int inbound_use(struct inbound_use *use, const struct inbound_key *key);
+/* Gives it back, with its feed: no worker may hold what it gave. */
+void inbound_unuse(struct inbound_use *use);
+
+/* The zone of another, until its own primaries have sent theirs. Nothing where it has
+ * one. */
+void inbound_adopt(struct inbound_use *use, const struct inbound_use *from);
 
 /* A claim of one's own, so that it stays while a transfer goes on; registry_drop(). */
 struct inbound *inbound_claim(struct registry *reg, const struct inbound *z);

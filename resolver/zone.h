@@ -21,11 +21,14 @@
 
 #include <stdatomic.h>
 
+struct catalog;
+
 struct zone {
     struct arena arena;
-    struct name apex;            /* lower case */
-    const struct zonedata *data; /* with an SOA */
-    uint32_t serial;             /* of the SOA */
+    struct name apex;              /* lower case */
+    const struct zonedata *data;   /* with an SOA */
+    uint32_t serial;               /* of the SOA */
+    const struct catalog *catalog; /* of a catalog zone that was read as one */
     _Atomic uint32_t uses;
 };
 

@@ -174,7 +174,7 @@ static void take_zone(struct fetch *f)
     char apex[NAME_TEXT_MAX], who[ADDR_TEXT_MAX];
     struct zone *zone = axfr_take(f->axfr);
     if (zone == NULL) {
-        give_up(f, "out of memory");
+        give_up(f, axfr_reason(f->axfr));
         return;
     }
     name_print(f->zone->apex.wire, apex);
@@ -196,7 +196,7 @@ static void take_zone(struct fetch *f)
 static void seal(uv_work_t *work)
 {
     struct fetch *f = work->data;
-    axfr_seal(f->axfr);
+    axfr_seal(f->axfr, f->zone->catalog);
 }
 
 static void on_sealed(uv_work_t *work, int status)
@@ -218,7 +218,7 @@ static void seal_zone(struct fetch *f)
         f->handles++;
         return;
     }
-    axfr_seal(f->axfr);
+    axfr_seal(f->axfr, f->zone->catalog);
     take_zone(f);
 }
 
@@ -282,7 +282,7 @@ static void on_connected(uv_connect_t *connect, int status)
     if (status == 0)
         status = uv_read_start((uv_stream_t *)&f->tcp, on_room, on_octets);
     if (status == 0)
-        ask(f, f->zone->zone == NULL ? DNS_AXFR : DNS_SOA);
+        ask(f, f->zone->zone == NULL || f->zone->anew ? DNS_AXFR : DNS_SOA);
     else if (status != UV_ECANCELED)
         give_up(f, uv_strerror(status));
 }

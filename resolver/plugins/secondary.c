@@ -2,6 +2,7 @@
  *
  *     secondary example.org {
  *         transfer from 192.0.2.1 192.0.2.2:5353
+ *         catalog
  *         fallthrough
  *     }
  *
@@ -10,28 +11,13 @@
  * zone of before is served on, until it expires; then, and before the first transfer,
  * the answer is SERVFAIL. The SOA's times say when the primaries are asked again; a
  * NOTIFY of theirs does so at once (RFC 1996). A reload of the Corefile keeps the zone.
+ * The members of a catalog come and go with it (secondary_members.h).
  */
-#include "resolver/inbound.h"
+#include "resolver/plugins/secondary_members.h"
 
 #include "base/log.h"
 
 #define PRIMARY_PORT 53
-
-struct secondary_zone {
-    struct name apex;
-    struct inbound_use *use;
-    struct secondary_zone *next;
-};
-
-struct secondary {
-    struct zonetab zones; /* -> struct secondary_zone */
-    struct secondary_zone *list;
-    struct fall fall; /* one for all zones of the block, as in CoreDNS */
-
-    /* of the line in hand, while it is set up */
-    struct addr *primaries;
-    uint32_t primaries_n;
-};
 
 /* ---- options ---- */
 
@@ -73,6 +59,26 @@ static int parse_fallthrough(struct reader *rd, void *state)
     return fall_read(rd, &((struct secondary *)state)->fall);
 }
 
+/* Names after one `catalog` add to those of another; one without names admits all. */
+static int parse_catalog(struct reader *rd, void *state)
+{
+    struct secondary *p = state;
+    const char *word;
+    bool all = p->catalog && p->accepts.n == 0;
+    uint32_t before = p->accepts.n, words = 0;
+    for (; reader_arg(rd, &word) && strcmp(word, "}") != 0; words++) {
+        int added = zones_add(rd->arena, &p->accepts, word);
+        if (added != 0)
+            return reader_error(
+                rd, added < 0 ? "out of memory" : "invalid catalog member zone \"%s\"",
+                word);
+    }
+    if (all || p->accepts.n == before)
+        p->accepts.n = 0;
+    p->catalog = true;
+    return 0;
+}
+
 static const struct option options[] = {
     {.name = "transfer",
      .kind = OPTION_CUSTOM,
@@ -85,11 +91,11 @@ static const struct option options[] = {
      .args = "[ZONES...]",
      .help = "names that do not exist go on to the next plugin"},
     {.name = "catalog",
-     .kind = OPTION_REFUSED,
+     .kind = OPTION_CUSTOM,
+     .parse = parse_catalog,
      .args = "[MEMBER-ZONES...]",
-     .help =
-         "zones are named in the Corefile, not by a primary (RFC 9432): write a line "
-         "for each"},
+     .help = "the zones are catalogs (RFC 9432): their members, at or under one of the "
+             "names, come from the same primaries"},
 };
 #define OPTIONS_N (sizeof options / sizeof *options)
 
@@ -103,16 +109,24 @@ static int add_zone(struct setup *s, struct reader *rd, struct secondary *p,
     void *old = NULL;
     if (z == NULL)
         return reader_error(rd, "out of memory");
-    *z = (struct secondary_zone){.apex = *apex, .next = p->list};
+    struct inbound_key key = {.apex = *apex,
+                              .primaries = p->primaries,
+                              .primaries_n = p->primaries_n,
+                              .catalog = p->catalog};
+    *z = (struct secondary_zone){
+        .of = p, .apex = *apex, .catalog = p->catalog, .accepts = p->accepts};
+    z->use = (struct inbound_use){.plan = s->plan,
+                                  .block = s->block,
+                                  .changed = p->catalog ? members_follow : NULL};
     int added = zonetab_add(&p->zones, s->arena, z->apex.wire, z, &old);
     name_print(apex->wire, text);
     if (added != 0)
         return reader_error(rd, added < 0 ? "out of memory" : "zone %s is here twice",
                             text);
-    z->use = inbound_use(s, apex, p->primaries, p->primaries_n);
-    if (z->use == NULL)
-        return -1;
-    p->list = z;
+    if (inbound_use(&z->use, &key) < 0)
+        return reader_error(rd, "out of memory");
+    *p->list_end = z;
+    p->list_end = &z->next;
     return 0;
 }
 
@@ -120,6 +134,8 @@ static int read_line(struct setup *s, struct reader *rd, struct secondary *p)
 {
     struct zones zones = {0};
     p->primaries_n = 0;
+    p->catalog = false;
+    p->accepts = (struct zones){0};
     if (plan_zones(s, rd, &zones) < 0 || reader_options(rd, options, OPTIONS_N, p) < 0)
         return -1;
     if (p->primaries_n == 0)
@@ -133,14 +149,29 @@ static int read_line(struct setup *s, struct reader *rd, struct secondary *p)
 
 static const struct zone *served(const struct secondary_zone *z)
 {
-    return z->use->zone->expired ? NULL : feed_get(z->use->feed);
+    return z->use.zone->expired ? NULL : feed_get(&z->use.feed);
+}
+
+/* The longest, be it of the Corefile or of a catalog. */
+static const struct secondary_zone *zone_for(const struct secondary *p,
+                                             const struct name_key *key,
+                                             unsigned *label)
+{
+    const struct members *members = p->members == NULL ? NULL : feed_get(p->members);
+    unsigned of_member = 0;
+    const struct secondary_zone *z = zonetab_find(&p->zones, key, 0, label), *m = NULL;
+    if (members != NULL)
+        m = zonetab_find(&members->zones, key, 0, &of_member);
+    if (m == NULL || (z != NULL && *label <= of_member))
+        return z;
+    *label = of_member;
+    return m;
 }
 
 static const struct zone *find(struct query *q, const void *state, bool *known)
 {
-    const struct secondary *p = state;
     unsigned label = 0;
-    const struct secondary_zone *z = zonetab_find(&p->zones, query_key(q), 0, &label);
+    const struct secondary_zone *z = zone_for(state, query_key(q), &label);
     *known = z != NULL && label == 0;
     return *known ? served(z) : NULL;
 }
@@ -153,11 +184,14 @@ static int setup(struct setup *s, const struct directive *d)
     if (p == NULL)
         return error_at(s->errs, d->at, "plugin/secondary: out of memory");
     s->state = p;
+    p->list_end = &p->list;
     s->block->hears_notify = true;
     while (reader_next(&rd)) {
         if (read_line(s, &rd, p) < 0)
             rc = -1;
     }
+    if (rc == 0 && members_begin(s, p) < 0)
+        rc = error_at(s->errs, d->at, "plugin/secondary: out of memory");
     struct zone_source source = {.find = find, .state = p};
     return zone_source_add(s, &source) < 0 ? -1 : rc;
 }
@@ -166,7 +200,7 @@ static void release(struct registry *reg, void *state)
 {
     const struct secondary *p = state;
     for (struct secondary_zone *z = p->list; z != NULL; z = z->next)
-        inbound_unuse(reg, z->use);
+        inbound_unuse(&z->use);
 }
 
 /* ---- queries ---- */
@@ -191,7 +225,7 @@ static enum verdict hear(struct query *q, const struct secondary_zone *z)
     if (z == NULL || !name_equal(z->apex.wire, q->request.lower))
         return query_fail_ede(q, DNS_NOTAUTH, NULL, EDE_NOT_AUTHORITATIVE,
                               "no such zone here");
-    if (!is_primary(z->use->zone, &q->client.peer)) {
+    if (!is_primary(z->use.zone, &q->client.peer)) {
         log_limited(&limit, 1, LOG_INFO,
                     "plugin/secondary: Dropping notify from %s for %s", peer, apex);
         return query_fail_ede(q, DNS_REFUSED, NULL, EDE_PROHIBITED,
@@ -200,16 +234,16 @@ static enum verdict hear(struct query *q, const struct secondary_zone *z)
     log_limited(&limit, 10, LOG_INFO,
                 "plugin/secondary: Notify from %s for %s: checking transfer", peer,
                 apex);
-    inbound_tell(z->use);
+    inbound_tell(&z->use);
     return query_respond(q, DNS_NOERROR, true, 0);
 }
 
 static enum verdict on_query(struct query *q, const void *state)
 {
     const struct secondary *p = state;
+    unsigned label = 0;
     const struct secondary_zone *z =
-        q->request.class != DNS_IN ? NULL
-                                   : zonetab_find(&p->zones, query_key(q), 0, NULL);
+        q->request.class != DNS_IN ? NULL : zone_for(p, query_key(q), &label);
     if (query_is_notify(q))
         return hear(q, z);
     if (z == NULL)
@@ -217,8 +251,8 @@ static enum verdict on_query(struct query *q, const void *state)
     const struct zone *zone = served(z);
     if (zone == NULL)
         return query_fail_ede(q, DNS_SERVFAIL, NULL, EDE_NOT_READY,
-                              z->use->zone->expired ? "zone expired"
-                                                    : "zone not transferred yet");
+                              z->use.zone->expired ? "zone expired"
+                                                   : "zone not transferred yet");
     return zone_answer(q, zone, &p->fall);
 }
 

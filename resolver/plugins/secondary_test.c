@@ -1,6 +1,7 @@
 #include "resolver/inbound.h"
 
 #include "base/cursor.h"
+#include "resolver/catalog.h"
 #include "resolver/zonefile.h"
 #include "tests/unit/build.h"
 #include "tests/unit/capture.h"
@@ -18,24 +19,76 @@
     " fallthrough x.test\n }\n transfer {\n to * 192.0.2.3\n }\n whoami\n}\n"
 
 /* A zone as a transfer makes it. */
-static struct zone *make_zone(const char *serial)
+static struct zone *zone_from(const char *name, const char *text)
 {
-    char text[200];
     struct name apex;
     struct errors errs;
     errors_init(&errs);
-    assert_int_equal(name_parse(&apex, text_of("test")), 0);
+    assert_int_equal(name_parse(&apex, text_of(name)), 0);
     struct zone *z = zone_new(&apex);
-    snprintf(text, sizeof text,
-             "$TTL 60\n@ SOA ns h %s 100 10 1000 5\nwww A 192.0.2.%s\n", serial,
-             serial);
-    z->data = zonefile_parse(&z->arena,
-                             (struct source){.file = "text", .text = text_of(text)},
-                             &apex, &errs);
+    struct source from = {.file = "text", .text = text_of(text)};
+    z->data = zonefile_parse(&z->arena, from, &apex, &errs);
     assert_non_null(z->data);
     z->serial = zonedata_times(zonedata_soa(z->data)).serial;
     errors_release(&errs);
     return z;
+}
+
+static struct zone *make_zone(const char *serial)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "$TTL 60\n@ SOA ns h %s 100 10 1000 5\nwww A 192.0.2.%s\n", serial,
+             serial);
+    return zone_from("test", text);
+}
+
+/* Whose www has the address. */
+static struct zone *make_member(const char *name, const char *address)
+{
+    char text[200];
+    snprintf(text, sizeof text, "$TTL 60\n@ SOA ns h 1 100 10 1000 5\nwww A %s\n",
+             address);
+    return zone_from(name, text);
+}
+
+static struct zone *make_catalog(const char *name, const char *records)
+{
+    char text[2000], why[CATALOG_WHY_MAX];
+    snprintf(text, sizeof text,
+             "$TTL 60\n@ SOA . . 1 100 10 1000 5\n@ NS invalid.\nversion TXT 2\n%s",
+             records);
+    struct zone *z = zone_from(name, text);
+    z->catalog = catalog_read(z->data, &z->arena, why);
+    assert_non_null(z->catalog);
+    return z;
+}
+
+static struct inbound *inbound_of(const struct world *w, const char *name)
+{
+    struct inbound *found = NULL;
+    for (struct inbound_use *use = w->plan->inbound; use != NULL;
+         use = use->next_of_plan) {
+        if (name_equal(use->zone->apex.wire, build_name(name)))
+            found = use->zone;
+    }
+    build_release();
+    return found;
+}
+
+/* As the receiver and the control thread go on with it. */
+static void load(struct world *w, const char *name, struct zone *zone)
+{
+    inbound_loaded(inbound_of(w, name), zone, w->now_us, 0);
+    feeds_refresh(&w->plan->feeds, w->now_us);
+    feeds_reclaim(&w->plan->feeds);
+}
+
+/* The last number of its first primary; -1: there is no such zone. */
+static int primary_of(const struct world *w, const char *name)
+{
+    const struct inbound *z = inbound_of(w, name);
+    return z == NULL ? -1 : z->primaries[0].ip[3];
 }
 
 static const char *www(struct world *w, const char *name)
@@ -201,6 +254,144 @@ static void next_plan_goes_on_with_the_zone(void **unused)
     world_close(&w);
 }
 
+#define CATALOG                                                                        \
+    ". {\n secondary cat.test fixed.test {\n transfer from 192.0.2.1\n catalog\n }\n"  \
+    " secondary other.test {\n transfer from 192.0.2.2\n catalog a.test b.test\n }\n"  \
+    " transfer {\n to * 192.0.2.3\n }\n}\n"
+
+static void members_come_and_go_with_their_catalog(void **unused)
+{
+    struct world w;
+    struct capture c;
+    world_load(&w, CATALOG);
+    capture_start(&c);
+    load(&w, "cat.test",
+         make_catalog("cat.test",
+                      "m1.zones PTR A.test.\nm2.zones PTR sub.a.test.\n"
+                      "m3.zones PTR fixed.test.\nm4.zones PTR cat.test.\n"));
+    assert_non_null(inbound_of(&w, "a.test"));
+    assert_int_equal(primary_of(&w, "a.test"), 1);
+    assert_string_equal(www(&w, "www.a.test"), "SERVFAIL"); /* not here yet */
+    load(&w, "a.test", make_member("a.test", "192.0.2.10"));
+    load(&w, "sub.a.test", make_member("sub.a.test", "192.0.2.11"));
+    assert_string_equal(www(&w, "www.a.test"), "192.0.2.10");
+    assert_string_equal(www(&w, "www.sub.a.test"), "192.0.2.11");
+    load(&w, "cat.test", make_catalog("cat.test", "m1.zones PTR a.test.\n"));
+    assert_null(inbound_of(&w, "sub.a.test"));
+    assert_string_equal(www(&w, "www.a.test"), "192.0.2.10"); /* the same */
+    load(&w, "cat.test", make_catalog("cat.test", "new.zones PTR a.test.\n"));
+    assert_string_equal(www(&w, "www.a.test"), "SERVFAIL"); /* begins anew */
+    load(&w, "cat.test", make_catalog("cat.test", ""));
+    assert_null(inbound_of(&w, "a.test"));
+    assert_string_equal(www(&w, "www.a.test"), "REFUSED");
+    const char *log = capture_stop(&c);
+    assert_non_null(
+        strstr(log, "Added catalog member zone sub.a.test. from catalog cat.test."));
+    assert_non_null(strstr(log,
+                           "Skipping catalog member zone fixed.test. from cat.test.: "
+                           "zone already exists"));
+    assert_non_null(
+        strstr(log, "Skipping catalog member zone cat.test. from cat.test."));
+    assert_non_null(strstr(log, "Parsed catalog zone cat.test. with 4 member zones"));
+    assert_non_null(strstr(log, "Reset catalog member zone a.test. from cat.test."));
+    assert_non_null(
+        strstr(log, "Removed catalog member zone a.test. from catalog cat.test."));
+    world_close(&w);
+}
+
+static void one_catalog_has_a_member_until_it_hands_it_over(void **unused)
+{
+    struct world w;
+    struct capture c;
+    world_load(&w, CATALOG);
+    capture_start(&c);
+    load(&w, "cat.test",
+         make_catalog("cat.test", "m.zones PTR a.test.\nn.zones PTR b.test.\n"));
+    load(&w, "a.test", make_member("a.test", "192.0.2.10"));
+    load(&w, "b.test", make_member("b.test", "192.0.2.11"));
+    load(&w, "other.test",
+         make_catalog("other.test", "m.zones PTR a.test.\no.zones PTR b.test.\n"
+                                    "x.zones PTR not.accepted.\n"));
+    assert_null(inbound_of(&w, "not.accepted"));
+    assert_int_equal(primary_of(&w, "a.test"), 1);
+    load(&w, "cat.test",
+         make_catalog("cat.test",
+                      "m.zones PTR a.test.\ncoo.m.zones PTR other.test.\n"
+                      "n.zones PTR b.test.\ncoo.n.zones PTR other.test.\n"));
+    assert_int_equal(primary_of(&w, "a.test"), 2);
+    assert_string_equal(www(&w, "www.a.test"), "192.0.2.10"); /* the same label */
+    assert_string_equal(www(&w, "www.b.test"), "SERVFAIL");   /* another */
+    const struct inbound *handed = inbound_of(&w, "a.test");
+    assert_true(handed != NULL && handed->anew);
+    load(&w, "a.test", make_member("a.test", "192.0.2.20"));
+    assert_string_equal(www(&w, "www.a.test"), "192.0.2.20");
+    load(&w, "other.test",
+         make_catalog("other.test", "")); /* then it is the first one's again */
+    assert_int_equal(primary_of(&w, "a.test"), 1);
+    const char *log = capture_stop(&c);
+    assert_non_null(strstr(
+        log,
+        "Skipping catalog member zone a.test. from other.test.: zone already exists"));
+    assert_non_null(strstr(
+        log, "Skipped 1 member zones from catalog other.test.: outside configured"));
+    assert_non_null(strstr(
+        log,
+        "Migrated catalog member zone a.test. from catalog cat.test. to other.test., preserving state"));
+    assert_non_null(strstr(
+        log,
+        "Migrated catalog member zone b.test. from catalog cat.test. to other.test., with state reset"));
+    world_close(&w);
+}
+
+/* A question may still point to what the table of before has. */
+static void a_member_ends_when_workers_have_passed(void **unused)
+{
+    struct world w;
+    struct capture c;
+    world_load(&w, CATALOG);
+    capture_start(&c);
+    load(&w, "cat.test", make_catalog("cat.test", "m.zones PTR a.test.\n"));
+    load(&w, "a.test", make_member("a.test", "192.0.2.10"));
+    assert_true(feeds_refresh(&w.plan->feeds, w.now_us) == false);
+    inbound_loaded(inbound_of(&w, "cat.test"), make_catalog("cat.test", ""), w.now_us,
+                   0);
+    feeds_reclaim(&w.plan->feeds); /* for what was replaced before */
+    assert_non_null(inbound_of(&w, "a.test"));
+    assert_string_equal(www(&w, "www.a.test"), "REFUSED");
+    assert_true(feeds_refresh(&w.plan->feeds, w.now_us));
+    assert_non_null(inbound_of(&w, "a.test"));
+    feeds_reclaim(&w.plan->feeds);
+    assert_null(inbound_of(&w, "a.test"));
+    capture_stop(&c);
+    world_close(&w);
+}
+
+static void members_are_those_of_the_next_plan_too(void **unused)
+{
+    struct world w;
+    struct capture c;
+    struct errors errs;
+    struct plan_flags flags = {.dns_port = 53};
+    errors_init(&errs);
+    world_load(&w, CATALOG);
+    capture_start(&c);
+    load(&w, "cat.test", make_catalog("cat.test", "m.zones PTR a.test.\n"));
+    load(&w, "a.test", make_member("a.test", "192.0.2.10"));
+    struct plan *next = plan_build(
+        config_load_text("Corefile", text_of(CATALOG), plugin_vocabulary(), &errs),
+        w.registry, &flags, &errs);
+    assert_non_null(next);
+    struct plan *old = w.plan;
+    world_adopt(&w, next);
+    plan_free(old);
+    assert_string_equal(www(&w, "www.a.test"), "192.0.2.10");
+    load(&w, "cat.test", make_catalog("cat.test", ""));
+    assert_string_equal(www(&w, "www.a.test"), "REFUSED");
+    capture_stop(&c);
+    errors_release(&errs);
+    world_close(&w);
+}
+
 static void mistakes_are_told(void **unused)
 {
     static const char *const cases[][2] = {
@@ -210,7 +401,9 @@ static void mistakes_are_told(void **unused)
         {"secondary {\n transfer to 192.0.2.1\n }", "unknown property 'to'"},
         {"secondary {\n transfer from *\n }", "can't use '*' in transfer from"},
         {"secondary {\n transfer from x.org\n }", "'x.org' is no IP address"},
-        {"secondary {\n transfer from ::1\n catalog\n }", "'catalog' is not supported"},
+        {"secondary {\n transfer from ::1\n catalog a..b\n }",
+         "invalid catalog member zone \"a..b\""},
+        {"secondary {\n catalog\n }", "require a transfer from property"},
         {"secondary {\n transfer from ::1\n }\n secondary test {\n transfer from ::2\n }",
          "zone test. is here twice"},
         {"secondary {\n transver from ::1\n }", "did you mean 'transfer'"},
@@ -232,6 +425,10 @@ int main(void)
         cmocka_unit_test(primaries_are_heard_others_are_not),
         cmocka_unit_test(notify_is_for_secondary_alone),
         cmocka_unit_test(next_plan_goes_on_with_the_zone),
+        cmocka_unit_test(members_come_and_go_with_their_catalog),
+        cmocka_unit_test(one_catalog_has_a_member_until_it_hands_it_over),
+        cmocka_unit_test(a_member_ends_when_workers_have_passed),
+        cmocka_unit_test(members_are_those_of_the_next_plan_too),
         cmocka_unit_test(mistakes_are_told),
     };
     return cmocka_run_group_tests_name("secondary", tests, NULL, NULL);
