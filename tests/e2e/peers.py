@@ -92,14 +92,9 @@ class Knot(Server):
     def arguments(self):
         return ['-c', self.config]
 
-    def configuration(self, sign=None, **_):
+    def head(self):
+        """What the configuration of each has; a folder of its own keeps all."""
         listen = ', '.join(f'{a}@{self.port}' for a in self.addresses)
-        first = next(iter(self.zones))
-        zones = ''.join(
-            f'  - domain: "{z}."\n    file: "{self.zone_file(z)}"\n'
-            + ('    dnssec-signing: on\n    dnssec-policy: e2e\n' if sign and z == first else '')
-            for z in self.zones)
-        policy = f'policy:\n  - id: e2e\n    single-type-signing: on\n    nsec3: {"on" if sign == "nsec3" else "off"}\n'
         return f'''server:
     rundir: "{self.home}"
     listen: [ {listen} ]
@@ -111,7 +106,16 @@ database:
 log:
   - target: stderr
     any: info
-{policy if sign else ""}template:
+'''
+
+    def configuration(self, sign=None, **_):
+        first = next(iter(self.zones))
+        zones = ''.join(
+            f'  - domain: "{z}."\n    file: "{self.zone_file(z)}"\n'
+            + ('    dnssec-signing: on\n    dnssec-policy: e2e\n' if sign and z == first else '')
+            for z in self.zones)
+        policy = f'policy:\n  - id: e2e\n    single-type-signing: on\n    nsec3: {"on" if sign == "nsec3" else "off"}\n'
+        return self.head() + f'''{policy if sign else ""}template:
   - id: default
     storage: "{self.home}"
     zonefile-sync: -1

@@ -54,21 +54,9 @@ class BindSecondary(Secondary, peers.Bind):
 
 class KnotSecondary(Secondary, peers.Knot):
     def configuration(self, **_):
-        listen = ', '.join(f'{a}@{self.port}' for a in self.addresses)
         key = f'key:\n  - id: {self.key[0]}\n    algorithm: {self.key[1]}\n    secret: {self.key[2]}\n' if self.key else ''
         use = f'\n    key: {self.key[0]}' if self.key else ''
-        return f'''server:
-    rundir: "{self.home}"
-    listen: [ {listen} ]
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: "{self.home}"
-log:
-  - target: stderr
-    any: info
-{key}remote:
+        return self.head() + f'''{key}remote:
   - id: primary
     address: 127.0.0.1@{self.primary_port}{use}
 acl:

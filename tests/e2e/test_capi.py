@@ -2,34 +2,20 @@
 # e2e: tsan
 """Clusters that Cluster API keeps on a hub: listed, watched, and not lost by any failure of the hub. The hub is
 kmock behind a proxy that spoils answers (kubeapi.py); the clusters' DNS is one NSD."""
-import functools
-import time
-
 import harness
 import kubeapi
-import peers
-from harness import ask, check, equal, folder, free_port, isthmus, loopback_net, slack, wait_until, write
+from fleet import comes, goes, lost, measure_changes, serve, services
+from harness import check, equal, folder, wait_until, write
 from kubeapi import Api
-from pages import get
 
 SECRET = 'hub-token-that-nobody-may-see'
 FLEET = '/apis/cluster.x-k8s.io/v1beta1/namespaces/fleet/clusters'
 FAULTS = ('401', '403', '404', '410', '429', '500', 'empty', 'cut', 'html', 'wrong', 'huge', 'slow')
 
 
-@functools.cache
-def dns():
-    nets, port = {letter: loopback_net() for letter in 'abcde'}, free_port()
-    zone = ['cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5',
-            'cluster.local. 30 IN NS ns.dns.cluster.local.', 'ns.dns.cluster.local. 30 IN A 192.0.2.9',
-            'dns-version.cluster.local. 30 IN TXT "1.1.0"', 'kubernetes.default.svc.cluster.local. 5 IN A 192.0.2.1']
-    peers.Nsd({'cluster.local': '\n'.join(zone) + '\n'}, [f'{net}.10' for net in nets.values()], port)
-    return nets, port
-
-
 def cluster(letter, bits=26, **meta):
     return {'metadata': {'name': letter, 'namespace': 'fleet', **meta},
-            'spec': {'clusterNetwork': {'services': {'cidrBlocks': [f'{dns()[0][letter]}.0/{bits}']},
+            'spec': {'clusterNetwork': {'services': {'cidrBlocks': [services(letter, bits)]},
                                         'pods': {'cidrBlocks': [f'10.{ord(letter)}.0.0/16']}, 'serviceDomain': 'cluster.local'}}}
 
 
@@ -42,37 +28,7 @@ def hub(letters='abcd'):
 
 def start(api, options=''):
     path = write(f'{folder("kubeconfig")}/config', kubeapi.kubeconfig({'hub': {'server': api.url}}, {'hub': {'token': SECRET}}))
-    page = free_port()
-    server = isthmus(f'''
-    prometheus 127.0.0.1:{page}
-    inventory capi:hub {{
-        kubeconfig {path}
-        interval 200ms
-        zone {{name}}.k8s.lan
-        port {dns()[1]}
-        {options}
-    }}
-    cache''')
-    server.clusters = lambda: get(page, '/clusters')[1]
-    return server
-
-
-def answers(server, letter):
-    return ask(server, f'kubernetes.default.svc.{letter}.k8s.lan').data == ['192.0.2.1']
-
-
-def lost(server, letters='abcd'):
-    return [letter for letter in letters if not answers(server, letter)]
-
-
-def comes(server, letter):
-    began = time.monotonic()
-    wait_until(lambda: answers(server, letter), 10, f'{letter} is served')
-    check(time.monotonic() - began < 2 * slack(), f'{letter} within 2 s')
-
-
-def goes(server, letter):
-    wait_until(lambda: not answers(server, letter), 10, f'{letter} is gone')
+    return serve('capi:hub', f'kubeconfig {path}\n        {options}')
 
 
 def test_clusters_come_change_and_go():
@@ -83,14 +39,7 @@ def test_clusters_come_change_and_go():
     wait_until(api.live, 10, 'the watch')
     api.create(FLEET, cluster('e'))
     comes(server, 'e')
-    times = []
-    for n in range(20):
-        api.change(f'{FLEET}/e', cluster('e', 27 - n % 2))
-        began = time.monotonic()
-        wait_until(lambda n=n: f'{dns()[0]["e"]}.0/{27 - n % 2}' in server.clusters(), 10, 'the change')
-        times.append((time.monotonic() - began) * 1000)
-    times.sort()
-    print(f'    capi: change to map p50 {times[len(times) // 2]:.0f} ms, worst {times[-1]:.0f} ms of {len(times)}')
+    measure_changes(server, 'e', 20, lambda bits: api.change(f'{FLEET}/e', cluster('e', bits)))
     api.change(f'{FLEET}/e', cluster('e', deletionTimestamp='2026-01-01T00:00:00Z', finalizers=['x']))
     goes(server, 'e')
     api.delete(f'{FLEET}/d')
