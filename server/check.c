@@ -9,10 +9,10 @@
 #include "server/ladders.h"
 #include "server/lint.h"
 #include "server/offline.h"
+#include "server/which_file.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- which clusters, which addresses ---- */
 
@@ -228,37 +228,17 @@ static void check(struct check *k, const struct command_line *l)
     offline_release(&o);
 }
 
-#define INSTALLED "/etc/isthmus/Corefile"
-
-/* *live is the caller's to free. */
-static void choose_file(struct check *k, const struct command_line *l, char **live)
-{
-    k->conf = command_value(l, "conf");
-    if (k->conf == NULL && l->words_n > 0)
-        k->conf = l->words[0];
-    if (k->conf != NULL)
-        return;
-    *live = command_given(l, "offline") ? NULL : check_live_file(l);
-    if (*live != NULL) {
-        k->conf = *live;
-        k->whose = "the running server's";
-    } else if (access("Corefile", F_OK) == 0) {
-        k->conf = "Corefile";
-        k->whose = "of this folder";
-    } else if (access(INSTALLED, F_OK) == 0) {
-        k->conf = INSTALLED;
-        k->whose = "as none is in this folder";
-    }
-}
-
 static int check_run(const struct command_line *l)
 {
     struct check k = {.problems = command_given(l, "problems")};
-    char *live = NULL;
+    struct which_file w = {.conf = l->words_n > 0 ? l->words[0] : NULL};
     findings_init(&k.findings);
-    choose_file(&k, l, &live);
+    if (w.conf == NULL || command_given(l, "conf"))
+        which_file(&w, l, !command_given(l, "offline"));
+    k.conf = w.conf;
+    k.whose = w.whose;
     check(&k, l);
-    free(live);
+    which_file_release(&w);
     findings_release(&k.findings);
     free(k.clusters);
     free(k.questions);
@@ -286,7 +266,8 @@ const struct command command_check = {
     .line = "what is wrong with a Corefile, and with each cluster it names",
     .help =
         "Without FILE it is the Corefile of the running server, when one answers and\n"
-        "without --offline; else ./Corefile; else " INSTALLED ". It says which.\n\n"
+        "without --offline; else ./Corefile; else " WHICH_FILE_INSTALLED
+        ". It says which.\n\n"
         "Tells every error of the file with its line and how to mend it, and warns of\n"
         "what may not do what was meant: a block that anybody may ask, reverse names\n"
         "that are never asked of their block, caches that never hold anything, zones\n"

@@ -26,15 +26,6 @@ static bool is_loaded(const struct plan *plan, const char *sha512)
     return strcmp(text, sha512) == 0;
 }
 
-char *check_live_file(const struct command_line *l)
-{
-    cJSON *status = control_try(l, (const char *const[]){"status", NULL});
-    const char *path = tree_text_of(tree_get(status, "config"), "path");
-    char *file = access(path, F_OK) < 0 ? NULL : strdup(path);
-    tree_free(status);
-    return file;
-}
-
 /* A server that has refused a new file serves on with the old one. */
 static void tell_config(struct check *k, const struct plan *plan, const cJSON *status)
 {

@@ -9,10 +9,6 @@
 #include "server/check.h"
 #include "server/command.h"
 
-/* The file that the running server was started with, from the heap. NULL: no server
- * answers, or it has none. */
-char *check_live_file(const struct command_line *l);
-
 /* After the clusters have been judged. */
 void check_live(struct check *k, const struct plan *plan, const struct command_line *l);
 

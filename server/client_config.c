@@ -2,7 +2,9 @@
 #include "base/json_out.h"
 #include "resolver/cluster_map.h"
 #include "server/command.h"
+#include "server/control_client.h"
 #include "server/offline.h"
+#include "server/which_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -333,11 +335,15 @@ static int client_config_run(const struct command_line *l)
 {
     struct offline o = {.lookups = false};
     struct client_config c = {.reverse = command_given(l, "reverse")};
+    struct which_file w;
     struct findings f;
     int status = 1;
     findings_init(&f);
     arena_init(&c.arena, NULL, 0);
-    offline_load(&o, command_value(l, "conf"), &f);
+    which_file(&w, l, true);
+    if (w.whose != NULL)
+        fprintf(stderr, "isthmus client-config: %s, %s\n", w.conf, w.whose);
+    offline_load(&o, w.conf, &f);
     if (o.plan == NULL)
         tell_errors(&f);
     else
@@ -348,6 +354,7 @@ static int client_config_run(const struct command_line *l)
     arena_release(&c.arena);
     offline_release(&o);
     findings_release(&f);
+    which_file_release(&w);
     return status;
 }
 
@@ -361,7 +368,8 @@ static const struct command_option options[] = {
     {"server", "IP",
      "where clients reach isthmus, with :PORT if it is not 53; without "
      "it the one address that `bind` names, besides loopback"},
-    {"conf", "FILE", "the Corefile (./Corefile); `stdin` reads standard input"},
+    {"conf", "FILE", "the Corefile; `stdin` reads standard input"},
+    {"control", "SOCKET", "of the running server (" CONTROL_PATH " if it is there)"},
     {"reverse", NULL, "also the reverse names of the Service and Pod subnets"},
     {"json", NULL, "print JSON: the text, where it goes, what makes it count"},
     {NULL, NULL, NULL},
@@ -381,6 +389,8 @@ const struct command command_client_config = {
         "  dnsmasq   /etc/dnsmasq.d/isthmus.conf, or with NetworkManager\n"
         "            /etc/NetworkManager/dnsmasq.d/isthmus.conf\n"
         "  unbound   /etc/unbound/unbound.conf.d/isthmus.conf\n\n"
+        "Without --conf it is the Corefile of the running server, when one answers; else\n"
+        "./Corefile; else " WHICH_FILE_INSTALLED ". It says which.\n\n"
         "Zones are those of the Corefile's clusters; put them under one parent zone\n"
         "and clients need no change when a cluster joins.",
     .exits = "0: it is printed\n1: the Corefile has errors, or no clusters",

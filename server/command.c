@@ -59,17 +59,20 @@ static void print_option(const struct command_option *o, FILE *out)
     fprintf(out, "  %-22s %s\n", head, o->help);
 }
 
+/* 2 may be one of the command's own too. */
 static void print_exits(const char *exits, FILE *out)
 {
-    fputs("\nExit status:\n", out);
     bool two = strstr(exits, "\n2:") != NULL;
+    fputs("\nExit status:\n", out);
     while (exits != NULL && *exits != '\0') {
         size_t len = strcspn(exits, "\n");
         fprintf(out, "  %.*s\n", (int)len, exits);
         exits += len + (exits[len] == '\n');
     }
-    fprintf(out, "  %d: %sthe command line was not understood\n", COMMAND_EXIT_WRONG,
-            two ? "or " : "");
+    if (two)
+        fputs("     or the command line was not understood\n", out);
+    else
+        fprintf(out, "  %d: the command line was not understood\n", COMMAND_EXIT_WRONG);
 }
 
 static int print_help(const struct command *c)

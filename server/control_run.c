@@ -13,14 +13,16 @@
 
 int control_error(struct json_out *j, const char *form, ...)
 {
-    char text[ERROR_TEXT_MAX + NAME_TEXT_MAX];
+    struct sheet text = {0};
     va_list args;
     va_start(args, form);
-    vsnprintf(text, sizeof text, form, args);
+    sheet_vprint(&text, form, args);
     va_end(args);
     json_open(j, NULL, '{');
-    json_text(j, "error", text);
+    json_text(j, "error", text.text);
     json_close(j, '}');
+    j->sheet.failed = j->sheet.failed || text.failed;
+    sheet_release(&text);
     return -1;
 }
 
@@ -156,7 +158,7 @@ static int read_name(const char *word, const struct name *zone, struct name *out
 static int flush(struct json_out *j, struct reload *r, const struct control_words *w)
 {
     struct name zone, name;
-    char text[NAME_TEXT_MAX];
+    char text[NAME_TEXT_MAX], known[CLUSTER_NEAR_MAX];
     bool one = w->n > 2;
     if (read_zone(w->list[1], &zone) < 0)
         return control_error(j, "'%s' is no zone", w->list[1]);
@@ -176,7 +178,7 @@ static int flush(struct json_out *j, struct reload *r, const struct control_word
     json_number(j, "flushed", (int64_t)n);
     const char *near = n > 0 || cluster_of_name(r->plan, &zone) != NULL
                            ? NULL
-                           : cluster_near(r->plan, w->list[1], text);
+                           : cluster_near(r->plan, w->list[1], known);
     if (near != NULL)
         json_text(j, "near", near);
     json_close(j, '}');
@@ -242,8 +244,8 @@ static int set_drain(struct json_out *j, struct reload *r, const struct cluster 
 static int no_cluster(struct json_out *j, const struct plan *plan,
                       const struct search *s)
 {
-    char label[NAME_TEXT_MAX];
-    const char *near = cluster_near(plan, s->word, label);
+    char text[CLUSTER_NEAR_MAX];
+    const char *near = cluster_near(plan, s->word, text);
     if (near != NULL)
         return control_error(j, "no cluster %s, did you mean %s?", s->word, near);
     return unknown(j, "cluster", s->word, &s->known);

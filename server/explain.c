@@ -286,7 +286,7 @@ static const struct cluster *cluster_of(const struct explain *e,
 static void put_near(struct json_out *j, const struct explain *e,
                      const struct plan *plan)
 {
-    char name[NAME_TEXT_MAX], label[NAME_TEXT_MAX];
+    char name[NAME_TEXT_MAX], text[CLUSTER_NEAR_MAX];
     for (const struct trace_step *s = e->trace->first; s != NULL; s = s->next) {
         if (strcmp(s->kind, "cluster") == 0)
             return;
@@ -294,7 +294,7 @@ static void put_near(struct json_out *j, const struct explain *e,
     if (cluster_of(e, plan) != NULL)
         return;
     name_print(e->name.wire, name);
-    const char *near = cluster_near(plan, name, label);
+    const char *near = cluster_near(plan, name, text);
     if (near != NULL)
         json_text(j, "near", near);
 }

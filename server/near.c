@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,6 +22,8 @@ const struct cluster *cluster_of_name(const struct plan *plan, const struct name
     return NULL;
 }
 
+#define FOUND_MAX 2 /* that are said */
+
 struct near {
     const char *end; /* of the name, from one of its labels on */
     size_t len;
@@ -28,7 +31,8 @@ struct near {
     struct arena arena;           /* of the labels */
     const char **words, **labels; /* what may be meant, and the label of its cluster */
     uint32_t n, cap;
-    bool failed;
+    const char *found[FOUND_MAX], *last; /* labels */
+    uint32_t found_n;
 };
 
 static void each(const struct plan *plan,
@@ -61,17 +65,27 @@ static void add(const struct cluster *c, void *context)
     near->labels[near->n++] = label;
 }
 
+/* A cluster's words stand beside each other. */
+static void note(struct near *near, const char *label)
+{
+    if (label == near->last)
+        return;
+    near->last = label;
+    if (near->found_n < FOUND_MAX)
+        near->found[near->found_n] = label;
+    near->found_n++;
+}
+
 /* The word itself, or a zone that begins with it. */
-static const char *find_exact(const struct near *near)
+static void find_exact(struct near *near)
 {
     for (uint32_t i = 0; i < near->n; i++) {
         const char *word = near->words[i];
         bool zone = word == near->labels[i];
         if (strncasecmp(word, near->end, near->len) == 0 &&
             (word[near->len] == '\0' || (zone && word[near->len] == '.')))
-            return near->labels[i];
+            note(near, near->labels[i]);
     }
-    return NULL;
 }
 
 static unsigned dots_in(const char *text)
@@ -82,65 +96,87 @@ static unsigned dots_in(const char *text)
     return n;
 }
 
+/* Of two that are as near it is the first. */
+static const char *nearer(const struct near *near, const char *a, const char *b)
+{
+    const char *both[] = {a, b};
+    return nearest_word(near->end, a == NULL ? both + 1 : both, a == NULL ? 1 : 2);
+}
+
 /* Among those of as many labels: "c" is no slip of the pen for "b.c". */
-static const char *find_slip(const struct near *near)
+static void find_slip(struct near *near)
 {
     const char *best = NULL;
     for (uint32_t i = 0; i < near->n; i++) {
-        const char *both[] = {best, near->words[i]};
         if (dots_in(near->words[i]) == near->dots)
-            best = nearest_word(near->end, best == NULL ? both + 1 : both,
-                                best == NULL ? 1 : 2);
+            best = nearer(near, best, near->words[i]);
     }
     for (uint32_t i = 0; best != NULL && i < near->n; i++) {
-        if (near->words[i] == best)
-            return near->labels[i];
+        const char *word = near->words[i];
+        if (dots_in(word) == near->dots && nearer(near, word, best) == word)
+            note(near, near->labels[i]);
     }
-    return NULL;
 }
 
 /* For each end of the name, the longest first. */
-static const char *find_end(struct near *near, char *name,
-                            const char *(*find)(const struct near *near))
+static void find_end(struct near *near, char *name, void (*find)(struct near *near))
 {
-    const char *found = NULL;
-    for (char *end = name; found == NULL && end != NULL && *end != '\0';) {
+    for (char *end = name; near->found_n == 0 && end != NULL && *end != '\0';) {
         near->end = end;
         near->len = strlen(end);
         near->dots = dots_in(end);
-        found = find(near);
+        find(near);
         end = strchr(end, '.');
         end = end == NULL ? NULL : end + 1;
     }
-    return found;
 }
 
-const char *cluster_near(const struct plan *plan, const char *name,
-                         char label[NAME_TEXT_MAX])
+static const char *print_found(const struct near *near, char text[CLUSTER_NEAR_MAX])
+{
+    const char *const *f = near->found;
+    if (near->found_n == 0)
+        return NULL;
+    if (near->found_n == 1)
+        snprintf(text, CLUSTER_NEAR_MAX, "%s", f[0]);
+    else if (near->found_n == 2)
+        snprintf(text, CLUSTER_NEAR_MAX, "%s or %s", f[0], f[1]);
+    else
+        snprintf(text, CLUSTER_NEAR_MAX, "%s, %s or %u more", f[0], f[1],
+                 near->found_n - 2);
+    return text;
+}
+
+/* `name` is without a final dot, and read label by label. */
+static const char *search(const struct plan *plan, char *name,
+                          char text[CLUSTER_NEAR_MAX])
 {
     struct near near = {0};
-    char text[NAME_TEXT_MAX];
-    size_t len = strlen(name);
     const char *found = NULL;
-    if (len == 0 || len >= sizeof text)
-        return NULL;
-    memcpy(text, name, len + 1);
-    if (text[len - 1] == '.')
-        text[len - 1] = '\0';
     arena_init(&near.arena, NULL, 0);
     each(plan, count, &near);
     near.words = calloc(near.cap + 1, sizeof *near.words);
     near.labels = calloc(near.cap + 1, sizeof *near.labels);
     if (near.words != NULL && near.labels != NULL) {
         each(plan, add, &near);
-        found = find_end(&near, text, find_exact);
-        if (found == NULL)
-            found = find_end(&near, text, find_slip);
+        find_end(&near, name, find_exact);
+        find_end(&near, name, find_slip);
+        found = print_found(&near, text);
     }
-    if (found != NULL)
-        snprintf(label, NAME_TEXT_MAX, "%s", found);
     free(near.words);
     free(near.labels);
     arena_release(&near.arena);
-    return found == NULL ? NULL : label;
+    return found;
+}
+
+const char *cluster_near(const struct plan *plan, const char *name,
+                         char text[CLUSTER_NEAR_MAX])
+{
+    char copy[NAME_TEXT_MAX];
+    size_t len = strlen(name);
+    if (len == 0 || len >= sizeof copy)
+        return NULL;
+    memcpy(copy, name, len + 1);
+    if (copy[len - 1] == '.')
+        copy[len - 1] = '\0';
+    return search(plan, copy, text);
 }

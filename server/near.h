@@ -11,8 +11,11 @@ const struct cluster *cluster_of_name(const struct plan *plan, const struct name
 
 /* The label of the cluster that a name under none is meant to be of: its end is the
  * name of the cluster in its inventory, or the beginning of its zone, or but a slip of
- * the pen away from either. Returns `label`, or NULL: there is none, or no memory. */
+ * the pen away from either. Of several that it may be as well two are said, as "a.lan
+ * or b.lan", and how many more there are. Returns `text`, or NULL: there is none, or no
+ * memory. */
+#define CLUSTER_NEAR_MAX (2 * NAME_TEXT_MAX + 32)
 const char *cluster_near(const struct plan *plan, const char *name,
-                         char label[NAME_TEXT_MAX]);
+                         char text[CLUSTER_NEAR_MAX]);
 
 #endif

@@ -9,7 +9,11 @@
 
 #define COREFILE                                                                       \
     ". {\n cluster cluster-a.local a2.lan 10.9.0.0/16 {\n  dns 10.0.0.1\n }\n}\n"      \
-    "example.org {\n cluster blue.example.org {\n  dns 10.0.0.3\n }\n}\n"
+    "example.org blue.test {\n cluster blue.example.org {\n  dns 10.0.0.3\n }\n"       \
+    " cluster green-1.example.org {\n  dns 10.0.0.4\n }\n"                             \
+    " cluster green-2.example.org {\n  dns 10.0.0.5\n }\n"                             \
+    " cluster green-3.example.org {\n  dns 10.0.0.6\n }\n"                             \
+    " cluster blue.test {\n  dns 10.0.0.7\n }\n}\n"
 
 static struct world w;
 
@@ -50,7 +54,10 @@ static void a_name_of_none_is_near_one_by_its_end(void **unused)
         {"app.web.svc.clustr-a.local", "cluster-a.local"},
         {"app.web.svc.Cluster-A.locla.", "cluster-a.local"},
         {"app.web.svc.cluster-a", "cluster-a.local"},
-        {"blue", "blue.example.org"},
+        {"blue", "blue.example.org or blue.test"}, /* as well */
+        {"web.green-4.example.org",
+         "green-1.example.org, green-2.example.org or 1 more"},
+        {"green-11.example.org", "green-1.example.org"},
         {"app.web.svc.blu.example.org", "blue.example.org"},
         {"www.example.com", ""},
         {"local", ""},
@@ -59,7 +66,7 @@ static void a_name_of_none_is_near_one_by_its_end(void **unused)
         {"", ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char text[NAME_TEXT_MAX];
+        char text[CLUSTER_NEAR_MAX];
         const char *label = cluster_near(w.plan, rows[i][0], text);
         assert_string_equal(label == NULL ? "" : label, rows[i][1]);
     }

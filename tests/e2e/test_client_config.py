@@ -12,7 +12,7 @@ import subprocess
 import harness
 import peers
 import world
-from harness import ISTHMUS, Isthmus, Process, check, equal, folder, need, run, wait_until, write
+from harness import ISTHMUS, Isthmus, Process, check, equal, folder, free_port, need, run, wait_until, write
 
 HERE = ('10.100.0.10', '10.101.0.10', '10.0.0.53', '10.0.0.1', '192.0.2.1')
 COREFILE = '''. {
@@ -81,6 +81,21 @@ def test_the_server_is_the_one_that_bind_names_unless_told():
     check(status == 2 and '--server IP' in err, 'it cannot be guessed', err)
     status, _, err = run([ISTHMUS, 'client-config', 'unbound', '-conf', 'stdin'], stdin='. {\n whoami\n}\n')
     check(status == 1 and 'no `cluster` lines' in err, 'without clusters', err)
+
+
+def test_without_a_file_it_is_that_of_the_server_or_of_the_folder():
+    here, elsewhere = os.path.dirname(corefile()), folder('elsewhere')
+    socket, running = f'{elsewhere}/control', write(f'{elsewhere}/of-the-server', '.:@PORT@ {\n    bind 127.0.0.1\n    cluster c.lan 10.9.0.0/16\n}\n'.replace('@PORT@', str(free_port())))
+    command = ['sh', '-c', f'cd {here} && exec {ISTHMUS} client-config unbound --server 192.0.2.9 --control {socket}']
+    status, out, err = run(command)
+    equal((status, err), (0, 'isthmus client-config: Corefile, of this folder\n'), 'no server')
+    check('"cluster-b.local."' in out, 'its clusters', out)
+    server = Process([ISTHMUS, '-conf', running, '-control', socket], 'server', cwd=elsewhere)
+    wait_until(lambda: 'isthmus-' in server.output(), 10, 'the banner')
+    status, out, err = run(command)
+    equal((status, err), (0, f"isthmus client-config: {os.path.realpath(running)}, the running server's\n"), 'a server')
+    check('"c.lan."' in out and 'cluster-b' not in out, 'its clusters', out)
+    server.stop()
 
 
 def test_json_holds_the_text_and_its_place():
