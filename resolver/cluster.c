@@ -78,6 +78,8 @@ static struct cluster_rules *rules_add(struct cluster_map *map, const struct wan
     rules->domain = (struct cluster_domain *)(uintptr_t)w->domain;
     rules->map = map;
     memcpy(&rules->settings, w->settings, sizeof rules->settings);
+    rules->servers = w->settings->servers;
+    rules->servers.probe.name = w->domain->dns_version;
     return rules;
 }
 

@@ -39,11 +39,11 @@ static inline const uint8_t *cluster_domain_wire(const struct cluster_domain *d)
 
 /* What a directive says of its clusters. */
 struct cluster_settings {
-    struct clusters *all;         /* of their block */
-    struct upstream_group group;  /* without addresses */
-    uint32_t index, port;         /* of DNS addresses made by rule */
-    unsigned pod_names;           /* which exist: enum cluster_pod_names */
-    struct subnets search_misses; /* clients; the plan's arena has the list */
+    struct clusters *all;          /* of their block */
+    struct upstream_rules servers; /* without the name that probes ask for */
+    uint32_t index, port;          /* of DNS addresses made by rule */
+    unsigned pod_names;            /* which exist: enum cluster_pod_names */
+    struct subnets search_misses;  /* clients; the plan's arena has the list */
 };
 
 /* Settings and a domain: of all clusters that agree in both. */
@@ -52,6 +52,7 @@ struct cluster_rules {
     struct cluster_domain *domain;
     struct cluster_map *map;
     struct cluster_settings settings;
+    struct upstream_rules servers; /* with it */
 };
 
 /* Both tables of a map. */
@@ -73,19 +74,20 @@ void cluster_commons_release(struct cluster_commons *commons);
 
 /* ---- one ---- */
 
+/* Last is what a question reads, beside the zone that it has come by. */
 struct cluster {
-    struct cluster_rules *rules;
-    struct inventory_record *record;
-    _Atomic(struct upstream_group *) group; /* NULL: it was never asked */
-    uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
-    uint8_t zones_n;
-    _Atomic bool gone; /* has left the map */
     union {
         struct {
             struct cluster *next, **prev; /* of the map, in the order they came */
         };
         struct retired retired;
     };
+    struct inventory_record *record;
+    struct cluster_rules *rules;
+    _Atomic(struct upstream_group *) group; /* NULL: it was never asked */
+    uint32_t mapping; /* changes when domain or DNS addresses do: cached answers end */
+    uint8_t zones_n;
+    _Atomic bool gone; /* has left the map */
 };
 
 /* One of its zones. */

@@ -81,7 +81,7 @@ static void choose_settings(struct making *m)
     const struct cluster_spec *spec = m->spec;
     memset(&m->settings, 0, sizeof m->settings);
     m->settings.all = m->all;
-    m->settings.group = spec->group;
+    m->settings.servers = spec->servers;
     m->settings.index = spec->draft.index;
     m->settings.port = spec->draft.port;
     m->settings.pod_names = spec->pod_names;

@@ -13,8 +13,7 @@ static struct plan *plan_of(const struct cluster *c)
 
 static struct endpoint endpoint_of(const struct cluster *c, const struct addr *addr)
 {
-    return (struct endpoint){.addr = *addr,
-                             .idle_us = c->rules->settings.group.expire_us};
+    return (struct endpoint){.addr = *addr, .idle_us = c->rules->servers.expire_us};
 }
 
 /* Clusters of different domains do not share what is known of an address. */
@@ -61,6 +60,15 @@ static void end(struct plan *p, struct upstream_group *g)
     free(g);
 }
 
+/* Zeroed. */
+static void *aligned_lines(size_t len)
+{
+    enum { LINE = 64 };
+    size_t lines = (len + LINE - 1) / LINE * LINE;
+    void *at = aligned_alloc(LINE, lines);
+    return at == NULL ? NULL : memset(at, 0, lines);
+}
+
 /* A group with its list and its label behind it. */
 static struct upstream_group *group_new(const struct cluster *c)
 {
@@ -69,13 +77,13 @@ static struct upstream_group *group_new(const struct cluster *c)
     uint32_t n = cluster_dns(c, dns);
     size_t label_len = strlen(cluster_label(c, label)) + 1;
     const struct clusters *all = c->rules->settings.all;
-    struct upstream_group *g = calloc(1, sizeof *g + n * sizeof *g->list + label_len);
+    struct upstream_group *g =
+        aligned_lines(sizeof *g + n * sizeof *g->list + label_len);
     if (g == NULL)
         return NULL;
-    *g = c->rules->settings.group;
+    g->rules = &c->rules->servers;
     g->list = (struct upstream **)(void *)(g + 1);
     g->label = memcpy(g->list + n, label, label_len);
-    g->probe.name = c->rules->domain->dns_version;
     if (claim_dns(c, g, dns, n) == 0 && claim_shared(c, g) == 0 &&
         (!all->block->measured || metrics_measure_group(all->plan, g) == 0))
         return g;

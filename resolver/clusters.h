@@ -21,7 +21,7 @@ struct making;
  * where these do not say otherwise themselves. */
 struct cluster_spec {
     struct inventory_draft draft;
-    struct upstream_group group; /* without addresses */
+    struct upstream_rules servers;
     unsigned pod_names;
     struct subnets search_misses; /* as long as the plan when it is given over */
 

@@ -79,9 +79,10 @@ bool health_budget_take(struct probe_budget *b, uint64_t now_us, uint64_t *next_
 bool health_down(const struct upstream_group *g, const struct upstream *up)
 {
     uint32_t fails = load(&up->fails);
-    if (g->max_fails == 0)
+    if (g->rules->max_fails == 0)
         return false;
-    return g->cluster ? fails >= g->max_fails : fails > g->max_fails;
+    return g->rules->cluster ? fails >= g->rules->max_fails
+                             : fails > g->rules->max_fails;
 }
 
 static bool is_drained(const struct upstream *up)
@@ -166,7 +167,8 @@ struct upstream_result health_down_result(const struct upstream_group *g,
 uint64_t health_hedge_us(const struct upstream_group *g, const struct upstream *up)
 {
     uint64_t rtt = load(&up->srtt_us), wait = 4 * rtt, usual = rtt + rtt / 2;
-    uint64_t least = UPSTREAM_HEDGE_MS * 1000, most = (uint64_t)g->attempt_us / 2;
+    uint64_t least = UPSTREAM_HEDGE_MS * 1000,
+             most = (uint64_t)g->rules->attempt_us / 2;
     if (wait < least)
         wait = least;
     if (wait > most)
@@ -174,7 +176,8 @@ uint64_t health_hedge_us(const struct upstream_group *g, const struct upstream *
     /* Who is always that slow is not asked everything twice. */
     if (wait < usual)
         wait = usual;
-    return wait < (uint64_t)g->attempt_us ? wait : (uint64_t)g->attempt_us;
+    return wait < (uint64_t)g->rules->attempt_us ? wait
+                                                 : (uint64_t)g->rules->attempt_us;
 }
 
 static void add_rtt(struct upstream *up, uint64_t rtt_us)
@@ -194,7 +197,7 @@ static void set_alive(const struct health_of *of, struct upstream *up)
     bool was_down = health_down(of->group, up);
     store_us(&up->failing_since_us, 0);
     atomic_store_explicit(&up->fails, 0, memory_order_relaxed);
-    if (was_down && of->group->cluster)
+    if (was_down && of->group->rules->cluster)
         log_limited(&of->u->log_down, 10, LOG_INFO, "plugin/cluster: %s: %s is back",
                     of->group->label, up->text);
 }
@@ -202,7 +205,7 @@ static void set_alive(const struct health_of *of, struct upstream *up)
 void health_alive(const struct health_of *of, struct upstream *up, uint64_t rtt_us)
 {
     add_rtt(up, rtt_us);
-    if (of->group->cluster || health_down(of->group, up))
+    if (of->group->rules->cluster || health_down(of->group, up))
         set_alive(of, up);
 }
 
@@ -213,7 +216,7 @@ static void add_failure(const struct health_of *of, struct upstream *up)
     uint32_t before = atomic_fetch_add_explicit(&up->fails, 1, memory_order_relaxed);
     if (before == UINT32_MAX)
         atomic_store_explicit(&up->fails, UINT32_MAX, memory_order_relaxed);
-    if (g->cluster && before + 1 == g->max_fails)
+    if (g->rules->cluster && before + 1 == g->rules->max_fails)
         log_limited(
             &of->u->log_down, 10, LOG_WARNING, "plugin/cluster: %s: %s is down: %s",
             g->label, up->text,
@@ -285,13 +288,13 @@ static enum transport probe_transport(const struct probe *p)
 {
     if (p->up->transport != TRANSPORT_UDP)
         return (enum transport)p->up->transport;
-    bool tcp = p->group->force_tcp || load_us(&p->up->tcp_until_us) > now_of(p);
+    bool tcp = p->group->rules->force_tcp || load_us(&p->up->tcp_until_us) > now_of(p);
     return tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
 }
 
 static void build_question(struct probe *p)
 {
-    const struct upstream_probe *what = &p->group->probe;
+    const struct upstream_probe *what = &p->group->rules->probe;
     struct wr wr = wr_init(p->wire, sizeof p->wire);
     wr_u16(&wr, 0);
     wr_u16(&wr, what->recursion_desired ? DNS_RD : 0);
@@ -345,17 +348,17 @@ static uint64_t doubt_pause(struct probe *p)
 
 static uint64_t regular_pause(struct probe *p)
 {
-    uint64_t interval = (uint64_t)p->group->probe.interval_us;
+    uint64_t interval = (uint64_t)p->group->rules->probe.interval_us;
     if (interval < PROBE_LEAST_US)
         interval = PROBE_LEAST_US;
-    if (!p->group->cluster)
+    if (!p->group->rules->cluster)
         return interval;
     return interval - interval / 5 + random_us(p, interval / 5 * 2);
 }
 
 static void plan_next(struct probe *p)
 {
-    bool doubted = p->group->cluster && is_doubted(p);
+    bool doubted = p->group->rules->cluster && is_doubted(p);
     if (!doubted)
         p->doubt_us = 0;
     p->due_us = now_of(p) + (doubted ? doubt_pause(p) : regular_pause(p));
@@ -388,7 +391,7 @@ static bool is_over(struct probe *p)
 {
     if (p->hold != p->owner->r->hold && !move_on(p))
         return true;
-    if (is_doubted(p) || !p->group->cluster)
+    if (is_doubted(p) || !p->group->rules->cluster)
         return false;
     return load_us(&p->up->used_us) + IN_USE_US < now_of(p);
 }
@@ -409,7 +412,7 @@ static void look_around(struct probe *p)
         probe_free(p);
         return;
     }
-    bool newly_doubted = p->group->cluster && is_doubted(p) && p->doubt_us == 0;
+    bool newly_doubted = p->group->rules->cluster && is_doubted(p) && p->doubt_us == 0;
     if (now_of(p) < p->due_us && !newly_doubted) {
         rest(p);
         return;
@@ -441,7 +444,7 @@ static void on_timer(struct timer *t, void *context)
 static void probe_done(struct probe *p, enum probe_result result)
 {
     struct health_of of = of_probe(p);
-    bool forward = !p->group->cluster;
+    bool forward = !p->group->rules->cluster;
     if (result == PROBE_FAILED)
         metrics_add(&p->owner->r->desk, upstream_meter(p->group, p->up),
                     PROXY_PROBE_FAILURES, 1);
@@ -488,7 +491,7 @@ static struct probe *probe_new(const struct health_of *of, struct upstream *up,
 /* Starts a watch unless some worker has one. `soon`: something is wrong already. */
 static void watch(const struct health_of *of, struct upstream *up, bool soon)
 {
-    if (of->group->max_fails == 0 || present_hold(of) == NULL ||
+    if (of->group->rules->max_fails == 0 || present_hold(of) == NULL ||
         atomic_load_explicit(&up->probing, memory_order_relaxed) ||
         atomic_exchange_explicit(&up->probing, true, memory_order_relaxed))
         return;
@@ -497,7 +500,7 @@ static void watch(const struct health_of *of, struct upstream *up, bool soon)
         atomic_store_explicit(&up->probing, false, memory_order_relaxed);
         return;
     }
-    if (soon && !of->group->cluster)
+    if (soon && !of->group->rules->cluster)
         p->due_us = now_of(p); /* from a timer all the same: we may be in mid-loss */
     else
         plan_next(p);
@@ -507,7 +510,7 @@ static void watch(const struct health_of *of, struct upstream *up, bool soon)
 void health_used(const struct health_of *of, struct upstream *up)
 {
     uint64_t now = of->u->r->now_us;
-    if (!of->group->cluster)
+    if (!of->group->rules->cluster)
         return;
     if (load_us(&up->used_us) + SECOND <= now)
         store_us(&up->used_us, now);
@@ -525,7 +528,7 @@ void health_failed(const struct health_of *of, struct upstream *up, uint64_t sen
     atomic_store_explicit(&up->last_error, error, memory_order_relaxed);
     if (load_us(&up->failing_since_us) == 0)
         store_us(&up->failing_since_us, sent_us);
-    if (of->group->cluster)
+    if (of->group->rules->cluster)
         add_failure(of, up);
     watch(of, up, true);
 }
@@ -554,7 +557,7 @@ void health_trial(const struct health_of *of)
 
 static struct probe *listener_new(const struct health_of *of, const struct attempt *a)
 {
-    if (of->u->listeners_n >= UPSTREAM_LATE_ANSWERS || of->group->max_fails == 0)
+    if (of->u->listeners_n >= UPSTREAM_LATE_ANSWERS || of->group->rules->max_fails == 0)
         return NULL;
     return probe_new(of, a->up, PROBE_LISTENER);
 }
@@ -581,11 +584,11 @@ void health_listen(const struct health_of *of, struct attempt *a)
 /* Alive, but not the cluster it is taken for: said once, for a human to look at. */
 static void check_domain(const struct probe *p, const struct msg *m)
 {
-    if (!p->group->cluster || m->rcode != DNS_NXDOMAIN ||
+    if (!p->group->rules->cluster || m->rcode != DNS_NXDOMAIN ||
         atomic_exchange_explicit(&p->up->wrong_domain, true, memory_order_relaxed))
         return;
     char name[NAME_TEXT_MAX];
-    name_print(p->group->probe.name, name);
+    name_print(p->group->rules->probe.name, name);
     log_limited(&p->owner->log_domain, 10, LOG_WARNING,
                 "plugin/cluster: %s: wrong domain? %s has no name %s", p->group->label,
                 p->up->text, name);

@@ -297,7 +297,7 @@ static void a_probe_that_is_answered_brings_the_address_back(void **unused)
 static void probes_alone_take_nobody_down(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_cluster;
+    struct upstream_rules g = asker_cluster;
     g.probe.interval_us = 1000000;
     asker_open(&a, one, &g);
     world_ask(&a.w, "www.test");
@@ -311,7 +311,7 @@ static void probes_alone_take_nobody_down(void **unused)
 static void an_address_is_probed_while_it_is_in_use_and_no_longer(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_cluster;
+    struct upstream_rules g = asker_cluster;
     g.probe.interval_us = 5000000;
     asker_open(&a, one, &g);
     world_run(&a.w, 20000);
@@ -346,10 +346,10 @@ static void nxdomain_to_a_probe_is_alive_and_told_once(void **unused)
 
 static void max_fails_0_is_never_down_and_never_probed(void **unused)
 {
-    const struct upstream_group *kinds[] = {&asker_cluster, &asker_forward};
+    const struct upstream_rules *kinds[] = {&asker_cluster, &asker_forward};
     for (size_t i = 0; i < 2; i++) {
         struct asker a;
-        struct upstream_group g = *kinds[i];
+        struct upstream_rules g = *kinds[i];
         g.max_fails = 0;
         asker_open(&a, two, &g);
         for (int n = 0; n < 10; n++)
@@ -410,7 +410,7 @@ static void more_failed_probes_than_max_fails_are_down(void **unused)
 static void when_all_are_down_one_is_tried_and_an_error_there_is_the_end(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_forward;
+    struct upstream_rules g = asker_forward;
     g.attempts_max = 4;
     asker_open(&a, two, &g);
     a.list[0]->fails = 3;
@@ -432,7 +432,7 @@ static void when_all_are_down_one_is_tried_and_an_error_there_is_the_end(void **
 static void health_check_0_does_not_spin(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_forward;
+    struct upstream_rules g = asker_forward;
     g.probe.interval_us = 0;
     asker_open(&a, two, &g);
     refuse_once(&a, "www.test");

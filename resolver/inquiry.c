@@ -143,8 +143,8 @@ static enum transport choose_transport(const struct inquiry *in,
     bool tcp_only =
         atomic_load_explicit(&up->tcp_until_us, memory_order_relaxed) > now_of(in);
     bool last_round = round == UPSTREAM_TRIES - 1;
-    return in->group->cluster && (tcp_only || last_round) ? TRANSPORT_TCP
-                                                          : TRANSPORT_UDP;
+    return in->group->rules->cluster && (tcp_only || last_round) ? TRANSPORT_TCP
+                                                                 : TRANSPORT_UDP;
 }
 
 /* The conn on which this inquiry asked `up` last: a retry leaves from another one. */
@@ -180,7 +180,7 @@ static bool may_ask_down(const struct inquiry *in)
 {
     if (in->spare.rank == SPARE_FAILURE)
         return any_open(in);
-    return in->group->cluster || in->sent_n + in->errors_n > 0;
+    return in->group->rules->cluster || in->sent_n + in->errors_n > 0;
 }
 
 /* Whether this walk asks `up`; who is down is watched. */
@@ -226,16 +226,16 @@ static bool choose_any(struct inquiry *in, struct shot *shot)
 {
     const struct upstream_group *g = in->group;
     uint32_t draw;
-    if (g->cluster || in->sent_n > 0 || in->errors_n > 0)
+    if (g->rules->cluster || in->sent_n > 0 || in->errors_n > 0)
         return false;
     metrics_add(&resolver_of(in)->desk, g->meter, FORWARD_BROKEN, 1);
-    if (g->failfast)
+    if (g->rules->failfast)
         return false;
     in->last_resort = true;
     resolver_of(in)->io->random(resolver_of(in)->io, &draw, sizeof draw);
     shot->up = g->list[draw % g->n];
     shot->transport = choose_transport(in, shot->up, 0);
-    uint64_t end = now_of(in) + (uint64_t)g->attempt_us;
+    uint64_t end = now_of(in) + (uint64_t)g->rules->attempt_us;
     if (end < in->give_up_us)
         in->give_up_us = end;
     return true;
@@ -266,13 +266,13 @@ static struct attempt *room_for_attempt(struct inquiry *in)
 static void plan_hedge(struct inquiry *in, const struct upstream *up)
 {
     uint64_t wait_us = health_hedge_us(in->group, up);
-    uint64_t half_us = (uint64_t)in->group->attempt_us / 2;
+    uint64_t half_us = (uint64_t)in->group->rules->attempt_us / 2;
     /* A plain `forward` to one address has no next: CoreDNS would ask it once. */
-    if (!in->group->cluster && in->group->n == 1 && wait_us < half_us)
+    if (!in->group->rules->cluster && in->group->n == 1 && wait_us < half_us)
         wait_us = half_us;
-    if (in->group->cluster)
+    if (in->group->rules->cluster)
         wait_us <<= in->sent_n > 1 ? (in->sent_n > 5 ? 4 : in->sent_n - 1) : 0;
-    if (in->group->cluster && in->sent_n < in->group->n) {
+    if (in->group->rules->cluster && in->sent_n < in->group->n) {
         uint64_t left_us = in->give_up_us - now_of(in);
         uint64_t share_us = left_us / (in->group->n - in->sent_n + 1);
         wait_us = wait_us < share_us ? wait_us : share_us;
@@ -296,7 +296,7 @@ static bool was_blamed(const struct inquiry *in, const struct upstream *up)
 static void listen_on(struct inquiry *in, struct attempt *a)
 {
     struct health_of of = health_of(in);
-    if (in->group->cluster && a->exchange.open && !a->after_tc)
+    if (in->group->rules->cluster && a->exchange.open && !a->after_tc)
         health_listen(&of, a);
 }
 
@@ -372,7 +372,7 @@ static bool launch(struct inquiry *in)
 {
     struct shot shot;
     struct attempt *a;
-    uint32_t most = in->group->attempts_max;
+    uint32_t most = in->group->rules->attempts_max;
     while ((most == 0 || in->errors_n < most) && (a = room_for_attempt(in)) != NULL &&
            (choose(in, &shot) || choose_any(in, &shot))) {
         shot.avoid = conn_to_avoid(in, &shot);
@@ -443,7 +443,7 @@ static void wait_on(struct inquiry *in)
     uint64_t next = in->give_up_us < in->hedge_us ? in->give_up_us : in->hedge_us;
     for (unsigned i = 0; i < inquiry_attempts(in); i++) {
         const struct attempt *a = inquiry_attempt(in, i);
-        uint64_t late_us = a->sent_us + (uint64_t)in->group->attempt_us;
+        uint64_t late_us = a->sent_us + (uint64_t)in->group->rules->attempt_us;
         if (is_waited_for(a) && late_us < next)
             next = late_us;
     }
@@ -469,7 +469,8 @@ static void on_timer(struct timer *t, void *context)
     bool next = false;
     for (unsigned i = 0; i < inquiry_attempts(in); i++) {
         struct attempt *a = attempt_at(in, i);
-        if (is_waited_for(a) && now >= a->sent_us + (uint64_t)in->group->attempt_us) {
+        if (is_waited_for(a) &&
+            now >= a->sent_us + (uint64_t)in->group->rules->attempt_us) {
             note_late(in, a);
             next = true;
         }
@@ -480,7 +481,7 @@ static void on_timer(struct timer *t, void *context)
     }
     if (now >= in->hedge_us) {
         in->hedge_us = NEVER; /* until an attempt goes out */
-        next = next || in->group->cluster || live_n(in) < FORWARD_LIVE_MAX;
+        next = next || in->group->rules->cluster || live_n(in) < FORWARD_LIVE_MAX;
     }
     if (next)
         go_on(in);
@@ -491,9 +492,9 @@ static void on_timer(struct timer *t, void *context)
 void inquiry_start(struct inquiry *in)
 {
     const struct upstream_group *g = in->group;
-    uint64_t patience = (uint64_t)g->deadline_us;
-    uint64_t silences = (uint64_t)g->attempt_us * g->attempts_max;
-    if (g->attempts_max > 0 && silences < patience)
+    uint64_t patience = (uint64_t)g->rules->deadline_us;
+    uint64_t silences = (uint64_t)g->rules->attempt_us * g->rules->attempts_max;
+    if (g->rules->attempts_max > 0 && silences < patience)
         patience = silences;
     in->give_up_us = now_of(in) + patience;
     in->hedge_us = NEVER;
@@ -523,7 +524,7 @@ void inquiry_discard(struct inquiry *in)
 static void keep_spare(struct inquiry *in, enum spare_rank rank,
                        const struct upstream *from, struct span wire)
 {
-    if (rank < in->spare.rank || (rank == in->spare.rank && in->group->cluster))
+    if (rank < in->spare.rank || (rank == in->spare.rank && in->group->rules->cluster))
         return;
     uint8_t *copy = malloc(wire.len);
     if (copy == NULL)
@@ -538,7 +539,7 @@ static bool wants_tcp(const struct inquiry *in, const struct attempt *a)
 {
     const struct upstream_group *g = in->group;
     return (in->owner->msg.flags & DNS_TC) != 0 && a->transport == TRANSPORT_UDP &&
-           (g->cluster || g->prefer_udp);
+           (g->rules->cluster || g->rules->prefer_udp);
 }
 
 /* Repeats over TCP; the hedge goes on, because TCP may hang where UDP answers. */
@@ -557,7 +558,7 @@ static void repeat_over_tcp(struct inquiry *in, struct attempt *a, struct span w
 static bool is_failure(const struct inquiry *in)
 {
     uint16_t rcode = in->owner->msg.rcode;
-    return rcode < 64 && (in->group->failover >> rcode & 1u) != 0;
+    return rcode < 64 && (in->group->rules->failover >> rcode & 1u) != 0;
 }
 
 /* The server answered that it cannot: the others are asked, each once. */
@@ -573,7 +574,7 @@ static void pass_to_next(struct inquiry *in, struct attempt *a, struct span wire
 /* TCP answered where UDP is still silent. */
 static void note_tcp_only(const struct inquiry *in, struct attempt *a)
 {
-    if (!in->group->cluster || a->transport != TRANSPORT_TCP || a->after_tc)
+    if (!in->group->rules->cluster || a->transport != TRANSPORT_TCP || a->after_tc)
         return;
     for (unsigned i = 0; i < inquiry_attempts(in); i++) {
         const struct attempt *other = inquiry_attempt(in, i);

@@ -21,7 +21,7 @@ static const char *const three[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", NULL};
 static const struct world_answer good = {.address = "192.0.2.7"};
 static const struct world_answer refused = {.rcode = DNS_REFUSED};
 
-static const struct upstream_group *const kinds[] = {&asker_cluster, &asker_forward};
+static const struct upstream_rules *const kinds[] = {&asker_cluster, &asker_forward};
 
 static void assert_answered(struct asker *a, uint64_t client)
 {
@@ -160,7 +160,7 @@ static void who_is_asked_first(void **unused)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct asker a;
-        struct upstream_group g = asker_forward;
+        struct upstream_rules g = asker_forward;
         g.policy = rows[i].policy;
         asker_open(&a, three, &g);
         for (size_t n = 0; n < 6; n++) {
@@ -175,7 +175,7 @@ static void who_is_asked_first(void **unused)
 static void random_starts_anywhere_and_asks_each_once_before_any_twice(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_forward;
+    struct upstream_rules g = asker_forward;
     unsigned first[3] = {0};
     g.attempts_max = 6; /* CoreDNS: twice as many */
     g.policy = POLICY_RANDOM;

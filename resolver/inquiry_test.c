@@ -26,12 +26,12 @@ static const struct world_answer nxdomain = {.rcode = DNS_NXDOMAIN};
 static const struct world_answer cut = {.flags = DNS_TC};
 static const struct world_answer garbage = {.garbage = true};
 
-static const struct upstream_group *const kinds[] = {&asker_cluster, &asker_forward};
+static const struct upstream_rules *const kinds[] = {&asker_cluster, &asker_forward};
 
 /* forward with CoreDNS's limit on attempts. */
-static struct upstream_group forward_of(uint32_t n)
+static struct upstream_rules forward_of(uint32_t n)
 {
-    struct upstream_group g = asker_forward;
+    struct upstream_rules g = asker_forward;
     g.attempts_max = 2 * n;
     return g;
 }
@@ -127,7 +127,7 @@ static void the_hedge_waits_four_smoothed_round_trips(void **unused)
 static void forward_has_two_questions_out_at_most(void **unused)
 {
     struct asker a;
-    struct upstream_group g = forward_of(3);
+    struct upstream_rules g = forward_of(3);
     asker_open(&a, three, &g);
     world_ask(&a.w, "www.test");
     world_expect(&a.w, A, TRANSPORT_UDP);
@@ -163,7 +163,7 @@ static void no_address_is_asked_more_than_three_times(void **unused)
 {
     for (size_t i = 0; i < 2; i++) {
         struct asker a;
-        struct upstream_group g = *kinds[i];
+        struct upstream_rules g = *kinds[i];
         g.max_fails = 0; /* no probes */
         asker_open(&a, one, &g);
         world_ask(&a.w, "www.test");
@@ -177,7 +177,7 @@ static void no_address_is_asked_more_than_three_times(void **unused)
 static void an_answer_after_the_attempt_timed_out_is_still_an_answer(void **unused)
 {
     struct asker a;
-    struct upstream_group g = forward_of(1);
+    struct upstream_rules g = forward_of(1);
     asker_open(&a, one, &g);
     uint64_t client = world_ask(&a.w, "www.test");
     struct fake_sent *first = world_expect(&a.w, A, TRANSPORT_UDP);
@@ -190,7 +190,7 @@ static void an_answer_after_the_attempt_timed_out_is_still_an_answer(void **unus
 static void silence_ends_at_the_deadline(void **unused)
 {
     static const struct {
-        const struct upstream_group *kind;
+        const struct upstream_rules *kind;
         uint32_t attempts_max;
         int64_t attempt_ms;
         unsigned end_ms;
@@ -201,7 +201,7 @@ static void silence_ends_at_the_deadline(void **unused)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct asker a;
-        struct upstream_group g = *rows[i].kind;
+        struct upstream_rules g = *rows[i].kind;
         g.attempts_max = rows[i].attempts_max;
         g.attempt_us = rows[i].attempt_ms * 1000;
         asker_open(&a, one, &g);
@@ -279,7 +279,7 @@ static void garbage_under_the_right_id_ends_that_attempt_only(void **unused)
 static void garbage_from_all_is_a_failure_that_says_so(void **unused)
 {
     struct asker a;
-    struct upstream_group g = forward_of(1);
+    struct upstream_rules g = forward_of(1);
     asker_open(&a, one, &g);
     uint64_t client = world_ask(&a.w, "www.test");
     for (unsigned i = 0; i < g.attempts_max; i++)
@@ -321,7 +321,7 @@ static void an_address_without_a_route_is_passed_over_at_once(void **unused)
 static void errors_of_all_end_the_question_at_once(void **unused)
 {
     struct asker a;
-    struct upstream_group g = forward_of(2);
+    struct upstream_rules g = forward_of(2);
     asker_open(&a, two, &g);
     uint64_t client = world_ask(&a.w, "www.test");
     for (unsigned i = 0; i < 4; i++)
@@ -440,7 +440,7 @@ static void the_transport_follows_the_client_unless_told_otherwise(void **unused
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct asker a;
-        struct upstream_group g = asker_forward;
+        struct upstream_rules g = asker_forward;
         g.force_tcp = rows[i].force_tcp;
         g.prefer_udp = rows[i].prefer_udp;
         asker_open(&a, one, &g);
@@ -464,9 +464,9 @@ static void forward_passes_a_cut_answer_on(void **unused)
 
 static void a_cluster_and_prefer_udp_ask_again_over_tcp(void **unused)
 {
-    struct upstream_group prefer = asker_forward;
+    struct upstream_rules prefer = asker_forward;
     prefer.prefer_udp = true;
-    const struct upstream_group *groups[] = {&asker_cluster, &prefer};
+    const struct upstream_rules *groups[] = {&asker_cluster, &prefer};
     for (size_t i = 0; i < 2; i++) {
         struct asker a;
         asker_open(&a, two, groups[i]);

@@ -397,11 +397,11 @@ static int claim_group(struct plan *p, struct arena *a, struct upstream_group *g
 {
     for (uint32_t i = 0; i < g->n; i++) {
         g->meters[i] =
-            claim_proxy(p, a, g->list[i], g->cluster ? "cluster" : "forward");
+            claim_proxy(p, a, g->list[i], g->rules->cluster ? "cluster" : "forward");
         if (g->meters[i] == NULL)
             return -1;
     }
-    if (g->cluster)
+    if (g->rules->cluster)
         g->meter =
             metrics_claim(p, METER_CLUSTER, metrics_label(a, "cluster", g->label), g);
     else

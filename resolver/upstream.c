@@ -344,9 +344,9 @@ static void choose_order(struct inquiry *in)
     uint32_t draw[2];
     in->first = 0;
     in->stride = 1;
-    if (g->n < 2 || g->policy == POLICY_SEQUENTIAL)
+    if (g->n < 2 || g->rules->policy == POLICY_SEQUENTIAL)
         return;
-    if (g->policy == POLICY_ROUND_ROBIN) {
+    if (g->rules->policy == POLICY_ROUND_ROBIN) {
         /* Counted before it is used: the first question goes to the second server. */
         in->first =
             (atomic_fetch_add_explicit(&g->shared->turn, 1, memory_order_relaxed) + 1) %
@@ -394,9 +394,9 @@ static struct inquiry *inquiry_new(struct query *q, const struct wanted *w)
  */
 static uint8_t transport_of(const struct upstream_group *g, enum transport client)
 {
-    if (g->force_tcp)
+    if (g->rules->force_tcp)
         return TRANSPORT_TCP;
-    if (g->prefer_udp || client == TRANSPORT_UDP)
+    if (g->rules->prefer_udp || client == TRANSPORT_UDP)
         return TRANSPORT_UDP;
     return TRANSPORT_TCP;
 }
@@ -415,7 +415,7 @@ static bool take_place(const struct upstream_group *g)
 {
     struct upstream_shared *s = g->shared;
     uint32_t before = atomic_fetch_add_explicit(&s->in_flight, 1, memory_order_relaxed);
-    if (g->max_concurrent == 0 || before < g->max_concurrent)
+    if (g->rules->max_concurrent == 0 || before < g->rules->max_concurrent)
         return true;
     atomic_fetch_sub_explicit(&s->in_flight, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->rejected, 1, memory_order_relaxed);
@@ -462,7 +462,7 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
                        .transport = transport_of(g, question->transport)};
     if (asked == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
-    if (g->cluster && health_all_down(g)) {
+    if (g->rules->cluster && health_all_down(g)) {
         struct health_of of = {.u = q->r->upstreams, .group = g, .hold = q->hold};
         struct upstream_result res = health_down_result(g, q->r->now_us);
         health_trial(&of);
@@ -472,7 +472,7 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
         return wake_with(q, asked, &res);
     }
     if (!take_place(g)) {
-        if (!g->cluster)
+        if (!g->rules->cluster)
             metrics_add(&q->r->desk, g->meter, FORWARD_REJECTS, 1);
         return too_many(q, asked, 0);
     }

@@ -67,14 +67,14 @@ struct upstream_probe {
     bool recursion_desired;
 };
 
-/* What a directive says about its addresses; const once set up. */
-struct upstream_group {
-    struct upstream **list;
-    uint32_t n;
-    struct upstream_shared *shared;
-    const char *label; /* for EDE texts and logs: the cluster's name, or "forward" */
-    unsigned policy;   /* enum upstream_policy */
+/* What a directive says of whom it asks; const once set up, and the same for all groups
+ * of which it says the same. */
+struct upstream_rules {
+    unsigned policy; /* enum upstream_policy */
     bool force_tcp, prefer_udp;
+    bool failfast; /* forward: with all down nobody is tried */
+    bool cluster;  /* TC is retried over TCP, all known dead answers at once, attempts
+                      count for health, probes go on while it is in use */
     uint32_t max_fails; /* cluster: as many in a row are down; forward: more than that;
                            0 = never down, no probes */
     uint32_t max_concurrent; /* 0 = no cap */
@@ -84,14 +84,22 @@ struct upstream_group {
     int64_t attempt_us;    /* silence that counts as failure of one attempt */
     int64_t expire_us, max_age_us;
     struct upstream_probe probe;
+    uint64_t
+        failover; /* bit per rcode: ask the next address instead of passing it on */
+};
+
+/* Addresses that are asked for the same; const once set up. With its list behind it, it
+ * is one line of the processor's cache for who has one address: there may be 100,000.
+ */
+struct upstream_group {
+    const struct upstream_rules *rules;
+    struct upstream_shared *shared;
+    const char *label; /* for EDE texts and logs: the cluster's name, or "forward" */
     const struct meter *meter; /* METER_FORWARD or METER_CLUSTER; NULL: not measured */
     const struct meter **meters; /* METER_PROXY of each address; NULL likewise */
-    uint64_t
-        failover;  /* bit per rcode: ask the next address instead of passing it on */
-    bool failfast; /* forward: with all down nobody is tried */
-    bool cluster;  /* TC is retried over TCP, all known dead answers at once, attempts
-                      count for health, probes go on while it is in use */
-    _Atomic bool gone; /* its cluster has left: no new probes */
+    _Atomic bool gone;           /* its cluster has left: no new probes */
+    uint32_t n;
+    struct upstream **list;
 };
 
 /* Claims an upstream. `group_key` distinguishes settings that must not share health (a

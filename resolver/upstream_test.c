@@ -130,7 +130,7 @@ static void long_questions_are_sent_whole(void **unused)
 static void a_query_that_ended_before_its_answer_is_passed_over(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_forward;
+    struct upstream_rules g = asker_forward;
     g.deadline_us = 30000000; /* the query's own fuse comes first */
     g.max_fails = 0;
     asker_open(&a, one, &g);
@@ -161,7 +161,7 @@ static void a_resolver_may_end_with_questions_out(void **unused)
 static void beyond_max_concurrent_nothing_is_sent(void **unused)
 {
     struct asker a;
-    struct upstream_group g = asker_cluster;
+    struct upstream_rules g = asker_cluster;
     g.max_concurrent = 2;
     asker_open(&a, one, &g);
     world_ask(&a.w, "a.test");
@@ -184,7 +184,7 @@ static void a_dead_group_does_not_hold_up_another(void **unused)
     struct asker a, b;
     asker_open(&a, one, &asker_cluster);
     asker_open(&b, two, &asker_cluster);
-    for (uint32_t i = 0; i < a.group.max_concurrent + 5; i++) {
+    for (uint32_t i = 0; i < a.rules.max_concurrent + 5; i++) {
         char name[24];
         snprintf(name, sizeof name, "n%u.test", i);
         world_ask(&a.w, name);

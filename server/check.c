@@ -36,7 +36,7 @@ static struct ladder_question question_of(const struct cluster *c,
     struct subnets all = cluster_services(c);
     struct ladder_question q = {.dns = *dns,
                                 .domain.len = domain.len,
-                                .force_tcp = c->rules->settings.group.force_tcp};
+                                .force_tcp = c->rules->servers.force_tcp};
     memcpy(q.domain.wire, domain.wire, domain.len);
     for (uint32_t i = 0; i < all.n; i++) {
         const struct cidr *services = &all.list[i];

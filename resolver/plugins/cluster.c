@@ -285,7 +285,7 @@ static enum verdict chase(struct query *q, struct frame *f, const struct name *t
 {
     struct msg copy;
     const struct upstream_group *g = group_of(f->zone);
-    uint64_t deadline_us = q->start_us + (uint64_t)g->deadline_us;
+    uint64_t deadline_us = q->start_us + (uint64_t)g->rules->deadline_us;
     if (deadline_us < q->deadline_us)
         q->deadline_us = deadline_us;
     if (msg_copy(&copy, &q->response.msg, &q->arena) < 0)

@@ -36,12 +36,18 @@ static unsigned labels_before_pod(const struct cluster_zone *z, const uint8_t *n
     return n > 0 && last[0] == 3 && memcmp(last + 1, "pod", 3) == 0 ? n : 0;
 }
 
+/* Only of names of Pods: the record with the subnets is not at hand. */
+static bool is_outside(const struct cluster *c, const uint8_t *name)
+{
+    struct subnets pods = cluster_pods(c);
+    struct addr a;
+    return pods.n > 0 && read_address(name, &a) == 0 && !subnets_contain(&pods, &a);
+}
+
 const char *cluster_pods_refuse(const struct cluster_zone *z, const uint8_t *name)
 {
     const struct cluster *c = cluster_of_zone(z);
     unsigned pod_names = c->rules->settings.pod_names;
-    struct subnets pods = cluster_pods(c);
-    struct addr a;
     if (pod_names == POD_NAMES_ANY)
         return NULL;
     unsigned labels = labels_before_pod(z, name);
@@ -49,8 +55,6 @@ const char *cluster_pods_refuse(const struct cluster_zone *z, const uint8_t *nam
         return NULL;
     if (pod_names == POD_NAMES_OFF)
         return "pod_names off";
-    if (labels < 3 || pods.n == 0 || read_address(name, &a) < 0 ||
-        subnets_contain(&pods, &a))
-        return NULL;
-    return "not in a Pod subnet of the cluster";
+    return labels >= 3 && is_outside(c, name) ? "not in a Pod subnet of the cluster"
+                                              : NULL;
 }

@@ -138,22 +138,22 @@ static int parse_domain(struct reader *rd, void *state)
              "zone) is NXDOMAIN here, and no server is asked"},                             \
         {.name = "policy",                                                                  \
          .kind = OPTION_WORD,                                                               \
-         .offset = FIELD(group.policy),                                                     \
+         .offset = FIELD(servers.policy),                                                   \
          .words = upstream_policy_words,                                                    \
          .args = "random|round_robin|sequential",                                           \
          .fallback = "sequential",                                                          \
          .help = "order in which several addresses are asked"},                             \
         {.name = "force_tcp",                                                               \
          .kind = OPTION_FLAG,                                                               \
-         .offset = FIELD(group.force_tcp),                                                  \
+         .offset = FIELD(servers.force_tcp),                                                \
          .help = "ask over TCP always"},                                                    \
         {.name = "prefer_udp",                                                              \
          .kind = OPTION_FLAG,                                                               \
-         .offset = FIELD(group.prefer_udp),                                                 \
+         .offset = FIELD(servers.prefer_udp),                                               \
          .help = "ask over UDP also for clients that came over TCP"},                       \
         {.name = "max_fails",                                                               \
          .kind = OPTION_U32,                                                                \
-         .offset = FIELD(group.max_fails),                                                  \
+         .offset = FIELD(servers.max_fails),                                                \
          .min = 0,                                                                          \
          .max = UINT32_MAX,                                                                 \
          .args = "N",                                                                       \
@@ -161,7 +161,7 @@ static int parse_domain(struct reader *rd, void *state)
          .help = "failures in a row after which an address is down; 0: never"},             \
         {.name = "health_check",                                                            \
          .kind = OPTION_DURATION,                                                           \
-         .offset = FIELD(group.probe.interval_us),                                          \
+         .offset = FIELD(servers.probe.interval_us),                                        \
          .min = SECONDS / 10,                                                               \
          .max = 3600 * SECONDS,                                                             \
          .args = "DURATION",                                                                \
@@ -169,7 +169,7 @@ static int parse_domain(struct reader *rd, void *state)
          .help = "time between probes of an address in use"},                               \
         {.name = "max_concurrent",                                                          \
          .kind = OPTION_U32,                                                                \
-         .offset = FIELD(group.max_concurrent),                                             \
+         .offset = FIELD(servers.max_concurrent),                                           \
          .min = 0,                                                                          \
          .max = UINT32_MAX,                                                                 \
          .args = "N",                                                                       \
@@ -177,7 +177,7 @@ static int parse_domain(struct reader *rd, void *state)
          .help = "questions in flight to this cluster; 0: no limit"},                       \
         {.name = "timeout",                                                                 \
          .kind = OPTION_DURATION,                                                           \
-         .offset = FIELD(group.deadline_us),                                                \
+         .offset = FIELD(servers.deadline_us),                                              \
          .min = SECONDS / 20,                                                               \
          .max = 10 * SECONDS,                                                               \
          .args = "DURATION",                                                                \
@@ -266,7 +266,7 @@ static void init_spec(const struct reader *rd, struct cluster_spec *spec)
         .state = getenv("STATE_DIRECTORY"),
     };
     spec->draft.at = reader_token(rd)->at;
-    spec->group = (struct upstream_group){
+    spec->servers = (struct upstream_rules){
         .policy = POLICY_SEQUENTIAL,
         .max_fails = 3,
         .max_concurrent = CLUSTER_IN_FLIGHT,

@@ -138,7 +138,7 @@ static enum verdict busy(struct query *q, const struct forward *f,
     return query_fail_ede(q, DNS_REFUSED,
                           arena_printf(&q->arena,
                                        "concurrent queries exceeded maximum %u",
-                                       f->group.max_concurrent),
+                                       f->rules.max_concurrent),
                           EDE_OTHER, "too many questions in flight");
 }
 

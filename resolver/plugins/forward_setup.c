@@ -39,7 +39,7 @@ static int parse_health_flag(struct reader *rd, const char *flag,
 
 static int parse_health_check(struct reader *rd, void *state)
 {
-    struct upstream_probe *probe = &((struct forward *)state)->group.probe;
+    struct upstream_probe *probe = &((struct forward *)state)->rules.probe;
     const char *word;
     if (!reader_arg(rd, &word))
         return reader_error_args(rd);
@@ -82,12 +82,12 @@ static int parse_next(struct reader *rd, void *state)
 
 static int parse_failover(struct reader *rd, void *state)
 {
-    return parse_rcodes(rd, &((struct forward *)state)->group.failover, false);
+    return parse_rcodes(rd, &((struct forward *)state)->rules.failover, false);
 }
 
 static int parse_read_timeout(struct reader *rd, void *state)
 {
-    struct upstream_group *g = &((struct forward *)state)->group;
+    struct upstream_rules *g = &((struct forward *)state)->rules;
     const char *word;
     if (reader_one(rd, &word) < 0 || reader_duration(rd, word, &g->attempt_us) < 0)
         return -1;
@@ -103,7 +103,7 @@ static int parse_attempts(struct reader *rd, void *state)
     f->attempts_written = true;
     if (reader_one(rd, &word) < 0)
         return -1;
-    return reader_u32(rd, word, 0, UINT32_MAX, &f->group.attempts_max);
+    return reader_u32(rd, word, 0, UINT32_MAX, &f->rules.attempts_max);
 }
 
 static int parse_source(struct reader *rd, void *state)
@@ -150,28 +150,28 @@ const struct option forward_options[FORWARD_OPTIONS_N] = {
      .help = "zones below FROM that are not forwarded"},
     {.name = "force_tcp",
      .kind = OPTION_FLAG,
-     .offset = FIELD(group.force_tcp),
+     .offset = FIELD(rules.force_tcp),
      .help = "ask over TCP always"},
     {.name = "prefer_udp",
      .kind = OPTION_FLAG,
-     .offset = FIELD(group.prefer_udp),
+     .offset = FIELD(rules.prefer_udp),
      .help = "ask over UDP also for clients that came over TCP; what is cut is asked "
              "again over TCP"},
     {.name = "max_fails",
      .kind = OPTION_U32,
-     .offset = FIELD(group.max_fails),
+     .offset = FIELD(rules.max_fails),
      .args = "N",
      .fallback = "2",
      .help = "failed probes in a row beyond which an upstream is down; 0: never"},
     {.name = "expire",
      .kind = OPTION_DURATION,
-     .offset = FIELD(group.expire_us),
+     .offset = FIELD(rules.expire_us),
      .args = "DURATION",
      .fallback = "10s",
      .help = "idle life of a kept connection"},
     {.name = "max_age",
      .kind = OPTION_DURATION,
-     .offset = FIELD(group.max_age_us),
+     .offset = FIELD(rules.max_age_us),
      .args = "DURATION",
      .fallback = "0",
      .help = "whole life of a kept connection; 0: no end"},
@@ -183,13 +183,13 @@ const struct option forward_options[FORWARD_OPTIONS_N] = {
      .help = "time between probes of an upstream that failed, and what they ask"},
     {.name = "max_concurrent",
      .kind = OPTION_U32,
-     .offset = FIELD(group.max_concurrent),
+     .offset = FIELD(rules.max_concurrent),
      .args = "N",
      .fallback = "0",
      .help = "questions in flight, more are refused; 0: no limit"},
     {.name = "policy",
      .kind = OPTION_WORD,
-     .offset = FIELD(group.policy),
+     .offset = FIELD(rules.policy),
      .words = upstream_policy_words,
      .args = "random|round_robin|sequential",
      .fallback = "random",
@@ -210,7 +210,7 @@ const struct option forward_options[FORWARD_OPTIONS_N] = {
      .help = "answers after which the next upstream is asked instead"},
     {.name = "failfast_all_unhealthy_upstreams",
      .kind = OPTION_FLAG,
-     .offset = FIELD(group.failfast),
+     .offset = FIELD(rules.failfast),
      .help = "SERVFAIL at once while all upstreams are down, instead of trying one"},
     {.name = "read_timeout",
      .kind = OPTION_CUSTOM,
@@ -286,13 +286,13 @@ static int read_from(struct reader *rd, struct forward *f)
 static int check_options(const struct setup *s, const struct forward *f)
 {
     char age[DURATION_TEXT_MAX], expire[DURATION_TEXT_MAX];
-    const struct upstream_group *g = &f->group;
-    if (g->max_age_us == 0 || g->max_age_us >= g->expire_us)
+    const struct upstream_rules *rules = &f->rules;
+    if (rules->max_age_us == 0 || rules->max_age_us >= rules->expire_us)
         return 0;
     return error_at(s->errs, f->at,
                     "plugin/forward: max_age (%s) must not be less than expire (%s)",
-                    duration_print(g->max_age_us, age),
-                    duration_print(g->expire_us, expire));
+                    duration_print(rules->max_age_us, age),
+                    duration_print(rules->expire_us, expire));
 }
 
 static struct forward *forward_new(struct reader *rd)
@@ -301,8 +301,9 @@ static struct forward *forward_new(struct reader *rd)
     if (f == NULL)
         return NULL;
     f->at = reader_token(rd)->at;
-    f->group = (struct upstream_group){
-        .label = "forward",
+    f->group.rules = &f->rules;
+    f->group.label = "forward";
+    f->rules = (struct upstream_rules){
         .policy = POLICY_RANDOM,
         .max_fails = 2,
         /* CoreDNS gives up at 5 s: just when stubs do, who then never learn why. */
@@ -332,8 +333,8 @@ static struct span shared_key(const struct setup *s, uint32_t place)
 static struct endpoint endpoint_of(const struct forward *f, const struct addr *addr)
 {
     struct endpoint e = {.addr = *addr,
-                         .idle_us = f->group.expire_us,
-                         .life_us = f->group.max_age_us,
+                         .idle_us = f->rules.expire_us,
+                         .life_us = f->rules.max_age_us,
                          .streams_idle_max = f->idle_max};
     if (f->source.family == addr->family)
         e.source = f->source;
@@ -373,7 +374,7 @@ static int make_group(struct setup *s, struct forward *f,
     if (g->shared == NULL)
         return no_memory(s);
     if (!f->attempts_written)
-        g->attempts_max = 2 * to->n;
+        f->rules.attempts_max = 2 * to->n;
     for (uint32_t i = 0; i < to->n; i++) {
         if (add_upstream(s, f, &to->list[i]) < 0)
             return -1;

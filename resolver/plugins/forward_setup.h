@@ -12,6 +12,7 @@ struct forward {
     uint32_t place;    /* in its list */
     struct zones from; /* the first counts */
     struct zones except;
+    struct upstream_rules rules;
     struct upstream_group group;
     uint64_t next; /* bit per rcode: the following `forward` is asked instead */
     bool next_on_nodata;

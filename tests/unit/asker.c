@@ -11,8 +11,7 @@
 
 #define SECOND INT64_C(1000000)
 
-const struct upstream_group asker_cluster = {
-    .label = "cluster-b.local",
+const struct upstream_rules asker_cluster = {
     .policy = POLICY_SEQUENTIAL,
     .max_fails = 3,
     .max_concurrent = 100,
@@ -23,8 +22,7 @@ const struct upstream_group asker_cluster = {
     .cluster = true,
 };
 
-const struct upstream_group asker_forward = {
-    .label = "forward",
+const struct upstream_rules asker_forward = {
     .policy = POLICY_SEQUENTIAL,
     .max_fails = 2,
     .deadline_us = 5 * SECOND,
@@ -112,13 +110,15 @@ static void make_plan(struct asker *a)
 }
 
 void asker_open(struct asker *a, const char *const *addresses,
-                const struct upstream_group *settings)
+                const struct upstream_rules *settings)
 {
     memset(a, 0, sizeof *a);
-    a->group = *settings;
+    a->rules = *settings;
+    a->group = (struct upstream_group){
+        .rules = &a->rules, .label = settings->cluster ? "cluster-b.local" : "forward"};
     a->root.len = 1;
     world_open(&a->w);
-    a->group.probe.name = (const uint8_t *)"\5probe\4test";
+    a->rules.probe.name = (const uint8_t *)"\5probe\4test";
     claim(a, addresses);
     make_plan(a);
     world_adopt(&a->w, &a->plan);

@@ -14,11 +14,12 @@
 #define ASKER_UPSTREAMS 8
 
 /* Settings as `cluster` and `forward` have them by default, with probes far apart. */
-extern const struct upstream_group asker_cluster, asker_forward;
+extern const struct upstream_rules asker_cluster, asker_forward;
 
 struct asker {
     struct world w;
-    struct upstream_group group;
+    struct upstream_rules rules;
+    struct upstream_group group; /* its */
     struct upstream *list[ASKER_UPSTREAMS];
     struct plan plan;
     struct plan_server server;
@@ -33,7 +34,7 @@ struct asker {
 
 /* Addresses end with NULL; port 53. The probe is `probe.test TXT`. */
 void asker_open(struct asker *a, const char *const *addresses,
-                const struct upstream_group *settings);
+                const struct upstream_rules *settings);
 void asker_close(struct asker *a);
 
 /* Takes probes off what was sent, and returns how many there were. */
