@@ -44,10 +44,8 @@
           "options passed on: with them a question still fits one packet")             \
     LIMIT(GOTMPL_STEPS_MAX, 10000, "instructions of one run",                          \
           "a template that counts to a million would hold up all other queries")       \
-    LIMIT(ETCD_RECORDS_MAX, 4096, "records of one question",                           \
-          "`etcd`: looked at, with targets; no message holds as many addresses")       \
     LIMIT(ETCD_SCAN_MAX, 65536, "keys of one question",                                \
-          "`etcd`: compared with wildcards; beyond it is SERVFAIL")                    \
+          "`etcd`: looked at, with those of targets; beyond it is SERVFAIL")           \
     LIMIT(ETCD_LOOKUPS_MAX, 32, "look-ups of one question",                            \
           "`etcd`: of targets outside its zones, one after another")                   \
     LIMIT(TEMPLATE_TEXT_MAX, 16384, "octets of one record's text",                     \

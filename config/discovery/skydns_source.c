@@ -29,6 +29,7 @@ struct skydns_source {
     pthread_t thread;
     bool started;
     int stop_fd, looked_fd;
+    _Atomic uint32_t came; /* keys, to see that they do */
 
     /* the source's thread */
     bool looked;
@@ -226,6 +227,7 @@ static uint32_t count(const struct skydns_source *s)
 static void put(void *context, const struct etcd_key *key)
 {
     struct skydns_source *s = context;
+    atomic_fetch_add_explicit(&s->came, 1, memory_order_relaxed);
     if (s->lost)
         return;
     struct skydns *r = count(s) >= ETCD_KEYS_MAX ? NULL : record_of(s, key);
@@ -456,10 +458,18 @@ void skydns_source_digest(const struct skydns_source_settings *settings,
     sha512_end(&sha, digest);
 }
 
-bool skydns_source_settle(struct skydns_source *s, int ms)
+/* Slices of the time: one in which no key has come is the last. */
+bool skydns_source_settle(struct skydns_source *s, int ms, int ms_max)
 {
     struct pollfd looked = {.fd = s->looked_fd, .events = POLLIN};
-    return poll(&looked, 1, ms) > 0;
+    uint32_t before;
+    do {
+        before = atomic_load(&s->came);
+        if (poll(&looked, 1, ms) > 0)
+            return true;
+        ms_max -= ms;
+    } while (ms_max > 0 && atomic_load(&s->came) != before);
+    return false;
 }
 
 struct skydns_map *skydns_source_map(struct skydns_source *s)

@@ -24,7 +24,8 @@
 #define DEFAULT_ENDPOINT "http://localhost:2379"
 #define MIN_LEASE_S      30
 #define MAX_LEASE_S      86400
-#define SETTLE_MS        2000 /* for the first look */
+#define SETTLE_MS        2000  /* for the first look */
+#define SETTLE_MS_MAX    10000 /* while it goes on: some 200,000 keys */
 #define TLS_FILES        3
 
 /* ---- options ---- */
@@ -300,7 +301,7 @@ static int claim_source(struct setup *s, struct etcd *e,
         return error_at(s->errs, e->at,
                         "plugin/etcd: out of memory, descriptors or "
                         "threads");
-    if (!settings.quiet && !skydns_source_settle(*e->source, SETTLE_MS))
+    if (!settings.quiet && !skydns_source_settle(*e->source, SETTLE_MS, SETTLE_MS_MAX))
         log_warning("plugin/etcd: %s:%u: %s has not been read yet", e->at.file,
                     e->at.line, settings.prefix);
     return 0;

@@ -137,11 +137,10 @@ static enum verdict missing(struct etcd_making *a)
 
 static enum verdict empty(struct etcd_making *a)
 {
-    const char *why = "out of memory";
     if (a->search.bad == NULL)
         return negative(a, DNS_NOERROR);
-    why = arena_printf(&a->q->arena, "plugin/etcd: %s: its value is not used",
-                       a->search.bad->key);
+    const char *why = arena_printf(
+        &a->q->arena, "plugin/etcd: %s: its value is not used", a->search.bad->key);
     return fail(a, why == NULL ? "plugin/etcd: out of memory" : why);
 }
 
@@ -173,8 +172,7 @@ static int put_together(struct query *q, const struct etcd_lookup *l)
             if (l->section == SECTION_ANSWER)
                 m->flags |= l->msg.flags & DNS_TC;
         }
-        if (i < old.rr_n && !old.rr[i].dropped &&
-            msg_add_rr(m, &q->arena, &old.rr[i]) < 0)
+        if (i < old.rr_n && msg_add_rr(m, &q->arena, &old.rr[i]) < 0)
             return -1;
     }
     return 0;
@@ -229,8 +227,6 @@ enum verdict etcd_woken(struct query *q, const void *state)
 static enum verdict complete(struct etcd_making *a, const void *state)
 {
     struct query *q = a->q;
-    if (a->search.cut)
-        q->response.msg.flags |= DNS_TC;
     if (a->lookups == NULL)
         return DONE;
     struct frame *f = query_frame(q, state, sizeof *f);
@@ -243,15 +239,12 @@ static enum verdict complete(struct etcd_making *a, const void *state)
 enum verdict etcd_answer(struct query *q, const void *state, const struct etcd_zone *z,
                          const struct skydns_view *view)
 {
-    struct etcd_making a = {.q = q,
-                            .zone = z,
-                            .min_ttl = z->etcd->min_ttl,
-                            .max_ttl = z->etcd->max_ttl,
-                            .search = {.q = q,
-                                       .etcd = z->etcd,
-                                       .view = view,
-                                       .records_left = ETCD_RECORDS_MAX,
-                                       .keys_left = ETCD_SCAN_MAX}};
+    struct etcd_making a = {
+        .q = q,
+        .zone = z,
+        .min_ttl = z->etcd->min_ttl,
+        .max_ttl = z->etcd->max_ttl,
+        .search = {.q = q, .etcd = z->etcd, .view = view, .keys_left = ETCD_SCAN_MAX}};
     a.lookups_end = &a.lookups;
     query_respond(q, DNS_NOERROR, true, 8);
     if (q->response.failed)

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "resolver/wire.h"
 
 #define CHAIN_MAX 11 /* CNAMEs in a row, as in CoreDNS */
 
@@ -111,6 +112,8 @@ int etcd_add(struct etcd_making *a, const struct rr_new *rr)
 {
     struct rr_new whole = *rr;
     whole.class = DNS_IN;
+    if (a->q->response.msg.rr_n >= WIRE_RR_MAX)
+        return 0;
     return msg_add(&a->q->response.msg, &a->q->arena, &whole) < 0 ? no_memory(a) : 0;
 }
 
@@ -166,8 +169,7 @@ struct level {
     uint32_t at;
     const uint8_t *name;  /* lower case */
     const uint8_t *owner; /* as written */
-    uint32_t cname;       /* its number in the answer */
-    uint32_t hits;        /* before it */
+    uint32_t hits;        /* before the CNAME's records */
 };
 
 struct walk {
@@ -218,10 +220,7 @@ static int go_down(struct walk *w, const struct skydns *s)
 {
     struct level *l = &w->levels[w->depth];
     uint8_t *lower = arena_copy(&w->a->q->arena, s->host, name_len(s->host));
-    *l = (struct level){.name = lower,
-                        .owner = s->host,
-                        .cname = w->a->q->response.msg.rr_n - 1,
-                        .hits = w->a->hits};
+    *l = (struct level){.name = lower, .owner = s->host, .hits = w->a->hits};
     w->depth++;
     if (lower == NULL)
         return no_memory(w->a);
@@ -239,8 +238,7 @@ static int go_up(struct walk *w)
     if (is == NULL)
         return -1;
     *is = false;
-    struct msg *m = &w->a->q->response.msg;
-    msg_drop(m, &m->rr[l->cname]);
+    w->a->q->response.msg.rr_n--; /* nothing has come behind it */
     return 0;
 }
 
@@ -307,7 +305,7 @@ enum etcd_found etcd_walk(struct etcd_making *a, const uint8_t *name,
     enum etcd_found found = find(&w, name, &w.levels[0].records);
     if (found != ETCD_FOUND)
         return found;
-    while (w.depth > 0) {
+    while (w.depth > 0 && a->q->response.msg.rr_n < WIRE_RR_MAX) {
         struct level *l = &w.levels[w.depth - 1];
         int rc =
             l->at == l->records.n ? go_up(&w) : add_any(&w, l->records.list[l->at++]);

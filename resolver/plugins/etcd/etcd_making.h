@@ -56,7 +56,8 @@ bool *etcd_seen(struct etcd_making *a, const struct etcd_item *item);
 /* Marks it; *fresh becomes false when it was there before. 0 or -1. */
 int etcd_once(struct etcd_making *a, const struct etcd_item *item, bool *fresh);
 
-/* 0, or -1 with `why`. */
+/* More records than a message can hold are not gathered: it is truncated either way. 0,
+ * or -1 with `why`. */
 int etcd_add(struct etcd_making *a, const struct rr_new *rr);
 
 /* An address, once for each owner. 0 or -1. */

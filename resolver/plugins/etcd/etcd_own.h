@@ -43,9 +43,8 @@ struct etcd_search {
     struct query *q;
     const struct etcd *etcd;
     const struct skydns_view *view;
-    uint32_t records_left, keys_left; /* that may still be looked at */
-    const struct skydns *bad;         /* one that is no record was in the way */
-    bool cut;                         /* there are more records than are looked at */
+    uint32_t keys_left;       /* that may still be looked at */
+    const struct skydns *bad; /* one that is no record was in the way */
 };
 
 enum etcd_found {

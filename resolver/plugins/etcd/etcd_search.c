@@ -153,10 +153,6 @@ static bool is_wanted(const struct skydns *s, uint16_t type)
 
 static int keep(struct etcd_search *x, struct etcd_records *out, const struct skydns *s)
 {
-    if (x->records_left == 0) {
-        x->cut = true;
-        return 0;
-    }
     if (out->n == out->cap) {
         uint32_t cap = out->cap == 0 ? 8 : out->cap * 2;
         const struct skydns **list = arena_array(&x->q->arena, cap, sizeof *list);
@@ -167,7 +163,6 @@ static int keep(struct etcd_search *x, struct etcd_records *out, const struct sk
         out->list = list;
         out->cap = cap;
     }
-    x->records_left--;
     out->list[out->n++] = s;
     return 0;
 }
@@ -176,7 +171,7 @@ static enum etcd_found gather(struct etcd_search *x, const struct path *p,
                               struct range *r, uint16_t type, struct etcd_records *out)
 {
     const struct skydns *s;
-    while ((s = next(r)) != NULL && !x->cut) {
+    while ((s = next(r)) != NULL) {
         if (x->keys_left == 0)
             return ETCD_TOO_MUCH;
         x->keys_left--;
