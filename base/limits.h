@@ -93,6 +93,8 @@
           "a default of https, as in CoreDNS: idle ones make room")                    \
     LIMIT(HTTP_HEAD_MAX, 96 * 1024, "octets",                                          \
           "of one request: 64 KiB in base64, and what browsers add")                   \
+    LIMIT(HTTP2_TABLE_MAX, 1024, "octets per connection",                              \
+          "of header fields that a client need not repeat (RFC 7541, 4.2)")            \
     LIMIT(CHUNKS_ASIDE_MAX, 4096, "octets",                                            \
           "of one chunked body: extensions and trailers, which mean nothing")          \
     LIMIT(TRANSFER_STALL_MS, 60000, "ms",                                              \

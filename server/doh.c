@@ -21,6 +21,9 @@
     CALL(nghttp2_session_callbacks_set_on_data_chunk_recv_callback)                    \
     CALL(nghttp2_session_callbacks_set_on_frame_recv_callback)                         \
     CALL(nghttp2_session_callbacks_set_on_stream_close_callback)                       \
+    CALL(nghttp2_option_new)                                                           \
+    CALL(nghttp2_option_del)                                                           \
+    CALL(nghttp2_option_set_no_closed_streams)                                         \
     CALL(nghttp2_session_server_new3)                                                  \
     CALL(nghttp2_session_del)                                                          \
     CALL(nghttp2_session_mem_recv)                                                     \
@@ -38,6 +41,7 @@
 struct doh_shared {
     void *handle;
     nghttp2_session_callbacks *callbacks;
+    nghttp2_option *options;
     CALLS(LIBRARY_FIELD)
 };
 
@@ -294,10 +298,14 @@ struct doh_shared *doh_shared_new(void)
         free(s);
         return NULL;
     }
-    if (s->nghttp2_session_callbacks_new(&s->callbacks) != 0) {
+    if (s->nghttp2_session_callbacks_new(&s->callbacks) != 0 ||
+        s->nghttp2_option_new(&s->options) != 0) {
         doh_shared_free(s);
         return NULL;
     }
+    /* They are kept for priorities, which mean nothing here: half of what an idle
+     * connection would cost. */
+    s->nghttp2_option_set_no_closed_streams(s->options, 1);
     nghttp2_session_callbacks *c = s->callbacks;
     s->nghttp2_session_callbacks_set_send_callback(c, on_send);
     s->nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin);
@@ -314,6 +322,8 @@ void doh_shared_free(struct doh_shared *s)
         return;
     if (s->callbacks != NULL)
         s->nghttp2_session_callbacks_del(s->callbacks);
+    if (s->options != NULL)
+        s->nghttp2_option_del(s->options);
     library_close(s->handle);
     free(s);
 }
@@ -366,21 +376,23 @@ static void *h2_realloc(void *p, size_t len, void *memory)
 
 static int begin_http2(struct doh *d)
 {
+    /* The table holds what clients send with each request, but not a dozen paths. */
     static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, TCP_PIPELINE_MAX}};
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, TCP_PIPELINE_MAX},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, HTTP2_TABLE_MAX}};
     nghttp2_mem mem = {.mem_user_data = &d->memory,
                        .malloc = h2_malloc,
                        .free = h2_free,
                        .calloc = h2_calloc,
                        .realloc = h2_realloc};
     if (d->shared->nghttp2_session_server_new3(&d->session, d->shared->callbacks, d,
-                                               NULL, &mem) != 0) {
+                                               d->shared->options, &mem) != 0) {
         d->http1.state = HTTP1_ENDED; /* there is nothing to say it in */
         return -1;
     }
     d->kind = DOH_HTTP2;
     return d->shared->nghttp2_submit_settings(d->session, NGHTTP2_FLAG_NONE, settings,
-                                              1) == 0
+                                              sizeof settings / sizeof *settings) == 0
                ? 0
                : -1;
 }
