@@ -188,6 +188,10 @@
           "Kubernetes and etcd keep none above 2 MiB")                                 \
     LIMIT(INVENTORY_OCTETS_MAX, 64 * 1024 * 1024, "octets of one answer over HTTP",    \
           "a list of a hundred thousand clusters has a quarter of that")               \
+    LIMIT(KUBE_CONTEXTS_MAX, 1000, "contexts of one inventory",                        \
+          "each has a thread and some connections")                                    \
+    LIMIT(KUBE_EXEC_MAX, 4, "programs of kubeconfigs at once",                         \
+          "those of the clouds take a hundred megabytes each")                         \
     LIMIT(HTTP_PATIENCE_S, 30, "s", "for one such answer")                             \
     LIMIT(INVENTORY_RECORD_MAX, 64 * 1024, "octets of one cluster's JSON",             \
           "with it a tree is small: a cluster has some hundred octets")                \

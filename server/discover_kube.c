@@ -3,16 +3,21 @@
 #include "base/hash.h"
 #include "base/json_out.h"
 #include "base/limits.h"
-#include "config/discovery/kube_facts.h"
+#include "config/discovery/kube_follow.h"
 #include "server/command.h"
 #include "server/discover_files.h"
 #include "server/ladder_words.h"
 #include "server/ladders.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ASK_AT_ONCE 16 /* APIs */
+
 struct found {
+    struct arena arena; /* of its facts */
     char name[256], zone[NAME_TEXT_MAX];
     const char *context;
     struct kube_facts facts;
@@ -24,12 +29,12 @@ struct found {
 };
 
 struct discover {
-    struct arena arena;
     struct kubeconfig *config;
     struct discovery_access access;
     struct found *list;
     uint32_t n;
-    const char *out; /* a folder for files of an inventory; NULL: none */
+    _Atomic uint32_t next; /* to be asked */
+    const char *out;       /* a folder for files of an inventory; NULL: none */
     bool force;
     bool json;
 };
@@ -48,20 +53,22 @@ static void find_node(struct kube_api *api, struct found *f)
     http_reply_release(&reply);
 }
 
-static const struct found *find_twin(const struct discover *d, const struct found *f)
+static int ask_facts(struct kube_api *api, struct found *f)
 {
-    for (const struct found *v = d->list; v < f; v++) {
-        if (f->facts.uid[0] != '\0' && strcmp(v->facts.uid, f->facts.uid) == 0)
-            return v;
-    }
-    return NULL;
+    struct kube_follow *follow = kube_follow_new(api);
+    int rc = -1;
+    if (follow == NULL)
+        snprintf(f->why, sizeof f->why, "out of memory");
+    else
+        rc = kube_follow_ask(follow, &f->arena, &f->facts, f->why);
+    kube_follow_free(follow);
+    return rc;
 }
 
 static void ask_api(struct discover *d, struct found *f)
 {
     struct kube_api *api = kube_api_open(d->config, f->context, &d->access, -1, f->why);
-    if (api != NULL && kube_ask(api, &d->arena, &f->facts, f->why) == 0) {
-        f->twin = find_twin(d, f);
+    if (api != NULL && ask_facts(api, f) == 0) {
         if (f->facts.draft.dns.n == 0 && f->facts.draft.services.n == 0)
             snprintf(f->why, sizeof f->why,
                      "no DNS Service, no ServiceCIDR and no kubeadm-config%s%.180s",
@@ -69,6 +76,40 @@ static void ask_api(struct discover *d, struct found *f)
         find_node(api, f);
     }
     kube_api_free(api);
+}
+
+/* One of the threads: whichever context is next. */
+static void *ask_some(void *context)
+{
+    struct discover *d = context;
+    uint32_t i;
+    while ((i = atomic_fetch_add(&d->next, 1)) < d->n) {
+        if (d->list[i].why[0] == '\0')
+            ask_api(d, &d->list[i]);
+    }
+    return NULL;
+}
+
+/* Those that are away hold up no other. */
+static void ask_apis(struct discover *d)
+{
+    pthread_t threads[ASK_AT_ONCE];
+    unsigned n = 0;
+    while (n < ASK_AT_ONCE && n + 1 < d->n &&
+           pthread_create(&threads[n], NULL, ask_some, d) == 0)
+        n++;
+    ask_some(d);
+    while (n > 0)
+        pthread_join(threads[--n], NULL);
+}
+
+static const struct found *find_twin(const struct discover *d, const struct found *f)
+{
+    for (const struct found *v = d->list; v < f; v++) {
+        if (f->facts.uid[0] != '\0' && strcmp(v->facts.uid, f->facts.uid) == 0)
+            return v;
+    }
+    return NULL;
 }
 
 static bool is_usable(const struct found *f)
@@ -296,6 +337,7 @@ static int open_contexts(struct discover *d, const char *context, const char *pa
         return -1;
     for (uint32_t i = 0; i < d->n; i++) {
         struct found *f = &d->list[i];
+        arena_init(&f->arena, NULL, 0);
         f->context = context == NULL ? kubeconfig_name(d->config, i) : context;
         kube_name_cluster(f->context, f->name, sizeof f->name);
         int len = snprintf(f->zone, sizeof f->zone, "%s.%s", f->name, parent);
@@ -334,10 +376,9 @@ static int run(struct discover *d, const struct command_line *l)
     if (open_contexts(d, command_value(l, "context"), parent == NULL ? "lan" : parent) <
         0)
         return 1;
-    for (uint32_t i = 0; i < d->n; i++) {
-        if (d->list[i].why[0] == '\0')
-            ask_api(d, &d->list[i]);
-    }
+    ask_apis(d);
+    for (uint32_t i = 0; i < d->n; i++)
+        d->list[i].twin = find_twin(d, &d->list[i]);
     if (ask_dns(d) == 0)
         return report(d);
     fputs("isthmus discover: out of memory or of sockets\n", stderr);
@@ -352,10 +393,10 @@ int discover_kube(const struct command_line *l)
                          .access = {.kubeconfig = command_value(l, "kubeconfig"),
                                     .exec = command_given(l, "exec"),
                                     .insecure = command_given(l, "insecure")}};
-    arena_init(&d.arena, NULL, 0);
     int status = run(&d, l);
+    for (uint32_t i = 0; d.list != NULL && i < d.n; i++)
+        arena_release(&d.list[i].arena);
     free(d.list);
     kubeconfig_free(d.config);
-    arena_release(&d.arena);
     return status;
 }

@@ -181,7 +181,9 @@ static bool watch(struct capi *c)
 {
     for (;;) {
         uint64_t began_ns = discovery_now_ns();
-        enum kube_watched how = kube_watch(&c->watch);
+        struct kube_watch *one = &c->watch;
+        kube_watch(&one, 1, -1);
+        enum kube_watched how = one->how;
         bool brief = discovery_now_ns() - began_ns < 1000000000u;
         c->rest.wait_s = c->watch.retry_after_s;
         if (!discovery_wait(c->d, -1, 0))

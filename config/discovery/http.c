@@ -1,6 +1,7 @@
 #include "config/discovery/http.h"
 
 #include "base/library.h"
+#include "config/discovery/clock.h"
 #include "config/source.h"
 
 #include <curl/curl.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #define CONNECT_S   10
 #define POLL_MS     1000
@@ -138,6 +138,7 @@ void http_free(struct http *h)
 
 struct exchange {
     struct http *h;
+    CURL *easy;
     const struct http_request *request;
     struct http_reply *reply;
     struct curl_slist *headers;
@@ -146,21 +147,21 @@ struct exchange {
     char *held;                    /* of the body, or the line that is not whole yet */
     size_t held_n, held_cap;
     bool too_long, no_memory, stopped, enough;
-    time_t heard_s; /* when something came last */
-    time_t idle_s;
+    bool over; /* with `code` */
+    CURLcode code;
+    int64_t heard_s; /* when something came last */
+    int64_t idle_s;
 };
 
-static time_t now_s(void)
+static int64_t now_s(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
+    return clock_ms() / 1000;
 }
 
 static bool is_stream(const struct exchange *x)
 {
     long status = 0;
-    lib.curl_easy_getinfo(x->h->easy, CURLINFO_RESPONSE_CODE, &status);
+    lib.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
     return x->request->line != NULL && status == 200;
 }
 
@@ -391,7 +392,7 @@ static void set_limits(CURL *easy, const struct http_request *r)
 
 static void set_up(struct exchange *x)
 {
-    CURL *easy = x->h->easy;
+    CURL *easy = x->easy;
     const struct http_request *r = x->request;
     const struct http_settings *s = &x->h->settings;
     lib.curl_easy_reset(easy);
@@ -414,36 +415,78 @@ static bool is_silent(struct exchange *x)
 {
     const struct http_request *r = x->request;
     unsigned most = is_stream(x) ? r->silence_s : r->patience_s;
-    return r->line != NULL && most > 0 && now_s() > x->heard_s + (time_t)most;
+    return r->line != NULL && most > 0 && now_s() > x->heard_s + (int64_t)most;
 }
 
-/* The transfer's end; CURLE_OPERATION_TIMEDOUT for silence, and what `stopped` says. */
-static CURLcode transfer(struct exchange *x)
+static bool is_over(struct exchange *x, CURLcode code)
 {
-    CURLM *multi = x->h->multi;
-    struct curl_waitfd stop = {.fd = x->h->settings.stop_fd,
-                               .events = CURL_WAIT_POLLIN};
-    unsigned extra = stop.fd >= 0 ? 1 : 0;
-    int running = 1, left;
-    while (running > 0) {
-        if (lib.curl_multi_perform(multi, &running) != CURLM_OK)
-            return CURLE_OUT_OF_MEMORY;
-        if (running == 0)
-            break;
-        lib.curl_multi_poll(multi, &stop, extra, POLL_MS, NULL);
-        if (extra == 1 && stop.revents != 0) {
-            x->stopped = true;
-            return CURLE_ABORTED_BY_CALLBACK;
+    x->over = true;
+    x->code = code;
+    return true;
+}
+
+/* Whether any has ended by itself. */
+static bool take_ends(CURLM *multi, struct exchange *list, unsigned n)
+{
+    bool over = false;
+    int left;
+    for (CURLMsg *m; (m = lib.curl_multi_info_read(multi, &left)) != NULL;) {
+        for (unsigned i = 0; i < n; i++) {
+            if (m->msg == CURLMSG_DONE && list[i].easy == m->easy_handle)
+                over = is_over(&list[i], m->data.result);
         }
+    }
+    return over;
+}
+
+/* About once a second: whether any has been silent for too long. */
+static bool look_after(struct exchange *list, unsigned n)
+{
+    bool over = false;
+    for (unsigned i = 0; i < n; i++) {
+        struct exchange *x = &list[i];
         if (is_silent(x))
-            return CURLE_OPERATION_TIMEDOUT;
+            over = is_over(x, CURLE_OPERATION_TIMEDOUT);
         if (x->request->idle != NULL && now_s() != x->idle_s) {
             x->idle_s = now_s();
             x->request->idle(x->request->context);
         }
     }
-    CURLMsg *m = lib.curl_multi_info_read(multi, &left);
-    return m == NULL ? CURLE_OUT_OF_MEMORY : m->data.result;
+    return over;
+}
+
+static void stop_all(struct exchange *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        list[i].stopped = true;
+        is_over(&list[i], CURLE_ABORTED_BY_CALLBACK);
+    }
+}
+
+/* Until one is over, it is time to end, or `ms` have passed (< 0: never). */
+static void transfer(struct http *h, struct exchange *list, unsigned n, int64_t ms)
+{
+    struct curl_waitfd stop = {.fd = h->settings.stop_fd, .events = CURL_WAIT_POLLIN};
+    unsigned extra = stop.fd >= 0 ? 1 : 0;
+    int64_t until_ms = clock_ms() + ms;
+    int running;
+    for (;;) {
+        if (lib.curl_multi_perform(h->multi, &running) != CURLM_OK) {
+            is_over(&list[0], CURLE_OUT_OF_MEMORY);
+            return;
+        }
+        int64_t left_ms = ms < 0 ? POLL_MS : until_ms - clock_ms();
+        if (take_ends(h->multi, list, n) || left_ms <= 0)
+            return;
+        lib.curl_multi_poll(h->multi, &stop, extra,
+                            left_ms < POLL_MS ? (int)left_ms : POLL_MS, NULL);
+        if (extra == 1 && stop.revents != 0) {
+            stop_all(list, n);
+            return;
+        }
+        if (look_after(list, n))
+            return;
+    }
 }
 
 /* Why there is no answer, or only part of one. Nothing that libcurl says names what was
@@ -462,46 +505,93 @@ static void explain(struct exchange *x, CURLcode code)
         snprintf(x->reply->why, sizeof x->reply->why, "%s", what);
 }
 
-static int conclude(struct exchange *x, CURLcode code)
+static int conclude(struct exchange *x)
 {
     struct http_reply *reply = x->reply;
-    lib.curl_easy_getinfo(x->h->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+    lib.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &reply->status);
     bool stream = x->request->line != NULL && reply->status == 200;
-    if (!stream) {
+    if (!stream && x->over) {
         reply->body = x->held == NULL ? calloc(1, 1) : x->held;
         reply->len = x->held_n;
         x->held = NULL;
     }
-    reply->ended = stream;
-    if (code == CURLE_OK || x->enough)
+    reply->ended = stream && x->over;
+    reply->left = !x->over;
+    if (!x->over || x->code == CURLE_OK || x->enough)
         return 0;
-    explain(x, code);
+    explain(x, x->code);
     if (!stream)
         reply->status = 0;
     return -1;
 }
 
+static bool begin(struct exchange *x)
+{
+    if (x->easy == NULL || !add_headers(x) || !name_server(x))
+        return false;
+    set_up(x);
+    return lib.curl_multi_add_handle(x->h->multi, x->easy) == CURLM_OK;
+}
+
+static void end(struct exchange *x)
+{
+    if (x->easy != NULL)
+        lib.curl_multi_remove_handle(x->h->multi, x->easy);
+    lib.curl_slist_free_all(x->headers);
+    lib.curl_slist_free_all(x->connect_to);
+    lib.curl_free(x->url);
+    free(x->held);
+}
+
+/* All of them, until the first is over. */
+static int run(struct http *h, struct exchange *list, unsigned n, int64_t ms)
+{
+    int rc = 0;
+    unsigned begun = 0;
+    while (begun < n && begin(&list[begun]))
+        begun++;
+    if (begun == n)
+        transfer(h, list, n, ms);
+    for (unsigned i = 0; i < n; i++) {
+        if (begun < n)
+            rc = -1;
+        else if (conclude(&list[i]) < 0)
+            rc = -1;
+        if (i == begun && list[i].reply->why[0] == '\0')
+            snprintf(list[i].reply->why, sizeof list[i].reply->why, "out of memory");
+    }
+    for (unsigned i = 0; i < n; i++)
+        end(&list[i]);
+    return rc;
+}
+
 int http_do(struct http *h, const struct http_request *request,
             struct http_reply *reply)
 {
-    struct exchange x = {
-        .h = h, .request = request, .reply = reply, .heard_s = now_s()};
+    struct exchange x = {.h = h,
+                         .easy = h->easy,
+                         .request = request,
+                         .reply = reply,
+                         .heard_s = now_s()};
     *reply = (struct http_reply){0};
-    int rc = -1;
-    if (add_headers(&x) && name_server(&x)) {
-        set_up(&x);
-        if (lib.curl_multi_add_handle(h->multi, h->easy) == CURLM_OK) {
-            CURLcode code = transfer(&x);
-            rc = conclude(&x, code);
-            lib.curl_multi_remove_handle(h->multi, h->easy);
-        }
+    return run(h, &x, 1, -1);
+}
+
+int http_watch(struct http *h, const struct http_request *requests,
+               struct http_reply *replies, unsigned n, int64_t ms)
+{
+    struct exchange list[HTTP_STREAMS_MAX];
+    for (unsigned i = 0; i < n; i++) {
+        replies[i] = (struct http_reply){0};
+        list[i] = (struct exchange){.h = h,
+                                    .easy = lib.curl_easy_init(),
+                                    .request = &requests[i],
+                                    .reply = &replies[i],
+                                    .heard_s = now_s()};
     }
-    if (rc < 0 && reply->why[0] == '\0')
-        snprintf(reply->why, sizeof reply->why, "out of memory");
-    lib.curl_slist_free_all(x.headers);
-    lib.curl_slist_free_all(x.connect_to);
-    lib.curl_free(x.url);
-    free(x.held);
+    int rc = run(h, list, n, ms);
+    for (unsigned i = 0; i < n; i++)
+        lib.curl_easy_cleanup(list[i].easy);
     return rc;
 }
 

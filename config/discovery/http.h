@@ -64,6 +64,7 @@ struct http_reply {
     char etag[256], modified[64];
     unsigned retry_after_s; /* 0: not said */
     bool ended;             /* a stream that had begun is over, as streams end */
+    bool left;              /* it went on when another was over */
     char why[HTTP_WHY_MAX];
 };
 
@@ -71,6 +72,14 @@ struct http_reply {
  * `line` has ended it has succeeded. */
 int http_do(struct http *h, const struct http_request *request,
             struct http_reply *reply);
+
+#define HTTP_STREAMS_MAX 8
+
+/* Streams at once, over as few connections as the server lets them have, until the
+ * first of them is over or `ms` have passed (< 0: never). 0: `replies` say which, and
+ * those that went on are `left`; -1: one has failed, and has a `why`. */
+int http_watch(struct http *h, const struct http_request *requests,
+               struct http_reply *replies, unsigned n, int64_t ms);
 void http_reply_release(struct http_reply *reply);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "config/discovery/kube_exec.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -22,21 +23,36 @@ struct kube_api {
 
 /* ---- kubeconfigs ---- */
 
-struct kubeconfig *kube_config(const struct discovery_access *a, struct errors *errs)
+/* NULL: nobody says. `usual` is room for it. */
+static const char *paths_of(const struct discovery_access *a, char usual[4096])
 {
     const char *paths = a->kubeconfig, *home = getenv("HOME");
-    char usual[4096];
     if (paths == NULL)
         paths = getenv("KUBECONFIG");
     if (paths != NULL && paths[0] != '\0')
-        return kubeconfig_read(paths, errs);
-    if (home == NULL) {
-        error_at(errs, (struct where){0},
-                 "no kubeconfig: expected the option `kubeconfig FILE`");
+        return paths;
+    if (home == NULL)
         return NULL;
-    }
-    snprintf(usual, sizeof usual, "%s/.kube/config", home);
-    return kubeconfig_read(usual, errs);
+    snprintf(usual, 4096, "%s/.kube/config", home);
+    return usual;
+}
+
+struct kubeconfig *kube_config(const struct discovery_access *a, struct errors *errs)
+{
+    char usual[4096];
+    const char *paths = paths_of(a, usual);
+    if (paths != NULL)
+        return kubeconfig_read(paths, errs);
+    error_at(errs, (struct where){0},
+             "no kubeconfig: expected the option `kubeconfig FILE`");
+    return NULL;
+}
+
+uint64_t kube_config_stamp(const struct discovery_access *a)
+{
+    char usual[4096];
+    const char *paths = paths_of(a, usual);
+    return paths == NULL ? 0 : kubeconfig_stamp(paths);
 }
 
 void kube_first_error(const struct errors *errs, char *why)
@@ -71,12 +87,12 @@ static int own_context(struct kube_api *api, char *why)
     return 0;
 }
 
-static int find_context(struct kube_api *api, struct kubeconfig *k, const char *context,
-                        char *why)
+static int find_context(struct kube_api *api, const struct kubeconfig *k,
+                        const char *context, char *why)
 {
     struct errors errs;
     errors_init(&errs);
-    int rc = kubeconfig_context(k, context, &api->context, &errs);
+    int rc = kubeconfig_context(k, context, &api->arena, &api->context, &errs);
     if (rc < 0)
         kube_first_error(&errs, why);
     errors_release(&errs);
@@ -90,7 +106,7 @@ static int find_context(struct kube_api *api, struct kubeconfig *k, const char *
     return rc;
 }
 
-struct kube_api *kube_api_open(struct kubeconfig *k, const char *context,
+struct kube_api *kube_api_open(const struct kubeconfig *k, const char *context,
                                const struct discovery_access *a, int stop_fd, char *why)
 {
     struct kube_api *api = calloc(1, sizeof *api);
@@ -204,14 +220,21 @@ static void explain(struct http_reply *reply, const char *path)
                  reply->status, (int)(len < 160 ? len : 160), path);
 }
 
+/* There is a connection, or there can be one: as somebody who is believed for a while.
+ */
+static int make_ready(struct kube_api *api, char *why)
+{
+    if (api->http != NULL && api->expires_s > 0 &&
+        (uint64_t)time(NULL) + EARLY_S > api->expires_s)
+        disconnect(api);
+    return api->http == NULL ? connect_http(api, why) : 0;
+}
+
 static int try_once(struct kube_api *api, const struct http_request *request,
                     struct http_reply *reply)
 {
     *reply = (struct http_reply){0};
-    if (api->http != NULL && api->expires_s > 0 &&
-        (uint64_t)time(NULL) + EARLY_S > api->expires_s)
-        disconnect(api);
-    if (api->http == NULL && connect_http(api, reply->why) < 0)
+    if (make_ready(api, reply->why) < 0)
         return -1;
     return http_do(api->http, request, reply);
 }
@@ -238,4 +261,71 @@ int kube_api_do(struct kube_api *api, const struct http_request *request,
     if (rc < 0 || reply->status == 401)
         disconnect(api);
     return rc;
+}
+
+/* URLs instead of paths, which are kept in `paths`. 0, or -1: no memory. */
+static int make_urls(const struct kube_api *api, struct http_request *requests,
+                     const char **paths, unsigned n)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < n; i++) {
+        char *url = NULL;
+        paths[i] = requests[i].url;
+        if (asprintf(&url, "%s%s", api->server, paths[i]) < 0) {
+            url = NULL;
+            rc = -1;
+        }
+        requests[i].url = url;
+    }
+    return rc;
+}
+
+static int watch_once(struct kube_api *api, struct http_request *requests,
+                      struct http_reply *replies, unsigned n, int64_t ms)
+{
+    for (unsigned i = 0; i < n; i++)
+        replies[i] = (struct http_reply){0};
+    if (make_ready(api, replies[0].why) < 0)
+        return -1;
+    return http_watch(api->http, requests, replies, n, ms);
+}
+
+static bool is_refused(const struct http_reply *replies, unsigned n)
+{
+    bool refused = false;
+    for (unsigned i = 0; i < n; i++)
+        refused |= replies[i].status == 401;
+    return refused;
+}
+
+int kube_api_watch(struct kube_api *api, struct http_request *requests,
+                   struct http_reply *replies, unsigned n, int64_t ms)
+{
+    const char *paths[HTTP_STREAMS_MAX];
+    int rc = make_urls(api, requests, paths, n);
+    for (unsigned i = 0; i < n; i++)
+        replies[i] = (struct http_reply){.why = "out of memory"};
+    if (rc == 0)
+        rc = watch_once(api, requests, replies, n, ms);
+    if (rc == 0 && is_refused(replies, n)) {
+        for (unsigned i = 0; i < n; i++)
+            http_reply_release(&replies[i]);
+        disconnect(api);
+        rc = watch_once(api, requests, replies, n, ms);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        free((char *)(uintptr_t)requests[i].url);
+        requests[i].url = paths[i];
+        if (!replies[i].left && replies[i].status != 0 && replies[i].status != 200)
+            explain(&replies[i], paths[i]);
+    }
+    if (rc < 0 || is_refused(replies, n))
+        disconnect(api);
+    return rc;
+}
+
+bool kube_api_rest(const struct kube_api *api, int64_t ms)
+{
+    struct pollfd stop = {.fd = api->stop_fd, .events = POLLIN};
+    return poll(&stop, 1, ms > INT32_MAX ? INT32_MAX : (int)ms) <= 0;
 }

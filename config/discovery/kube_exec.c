@@ -1,10 +1,13 @@
 #include "config/discovery/kube_exec.h"
 
 #include "base/json_out.h"
+#include "base/limits.h"
+#include "config/discovery/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -15,6 +18,7 @@
 #define OUTPUT_MAX  (256 * 1024)
 #define PATIENCE_MS 60000
 #define LEAVE_MS    5000 /* to end, once all is said */
+#define ENTER_MS    50   /* between looks whether there is room */
 #define WORDS_MAX   256  /* arguments, or variables that the kubeconfig adds */
 
 struct run {
@@ -150,21 +154,14 @@ static int start(struct run *r)
     return rc;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Reads until it has closed its output. 0, or -1: it is to be ended. */
 static int hear(struct run *r)
 {
-    int64_t until_ms = now_ms() + PATIENCE_MS;
+    int64_t until_ms = clock_ms() + PATIENCE_MS;
     for (;;) {
         struct pollfd list[] = {{.fd = r->fd, .events = POLLIN},
                                 {.fd = r->stop_fd, .events = POLLIN}};
-        int64_t left_ms = until_ms - now_ms();
+        int64_t left_ms = until_ms - clock_ms();
         if (left_ms <= 0)
             return fail(r, "no answer within a minute");
         if (poll(list, 2, (int)left_ms) < 0 && errno != EINTR)
@@ -188,8 +185,8 @@ static int hear(struct run *r)
 static bool has_left(struct run *r, int *status)
 {
     struct pollfd stop = {.fd = r->stop_fd, .events = POLLIN};
-    int64_t until_ms = now_ms() + LEAVE_MS;
-    for (int ms = 1; now_ms() < until_ms; ms = ms < 64 ? ms * 2 : ms) {
+    int64_t until_ms = clock_ms() + LEAVE_MS;
+    for (int ms = 1; clock_ms() < until_ms; ms = ms < 64 ? ms * 2 : ms) {
         if (waitpid(r->pid, status, WNOHANG) != 0)
             return true;
         if (poll(&stop, 1, ms) > 0)
@@ -251,14 +248,51 @@ static int understand(struct run *r, struct kube_credential *out)
     return good ? 0 : fail(r, "its output is no ExecCredential with a status");
 }
 
+/* ---- not all at once ---- */
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned running;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool enter(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    bool may = gate.running < KUBE_EXEC_MAX;
+    gate.running += may;
+    pthread_mutex_unlock(&gate.lock);
+    return may;
+}
+
+static void leave(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.running--;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static int wait_to_enter(struct run *r)
+{
+    struct pollfd stop = {.fd = r->stop_fd, .events = POLLIN};
+    while (!enter()) {
+        if (poll(&stop, 1, ENTER_MS) > 0)
+            return fail(r, "ended");
+    }
+    return 0;
+}
+
 int kube_exec(struct arena *a, const struct kube_context *c, int stop_fd,
               struct kube_credential *out, char *why)
 {
     struct run r = {.arena = a, .context = c, .stop_fd = stop_fd, .why = why};
     r.output = malloc(OUTPUT_MAX);
-    int rc = r.output == NULL ? fail(&r, "out of memory") : start(&r);
-    if (rc == 0)
-        rc = finish(&r, hear(&r));
+    int rc = r.output == NULL ? fail(&r, "out of memory") : wait_to_enter(&r);
+    if (rc == 0) {
+        rc = start(&r);
+        if (rc == 0)
+            rc = finish(&r, hear(&r));
+        leave();
+    }
     if (rc == 0)
         rc = understand(&r, out);
     if (r.output != NULL)

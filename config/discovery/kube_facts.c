@@ -1,6 +1,5 @@
 #include "config/discovery/kube_facts.h"
 
-#include "base/limits.h"
 #include "config/inventory_draft.h"
 #include "config/yaml.h"
 
@@ -22,11 +21,6 @@ static const char *word_of(const cJSON *value)
 static bool is_object(const cJSON *value)
 {
     return value != NULL && (value->type & 0xff) == cJSON_Object;
-}
-
-static bool is_array(const cJSON *value)
-{
-    return value != NULL && (value->type & 0xff) == cJSON_Array;
 }
 
 /* ---- the DNS Service ---- */
@@ -58,13 +52,13 @@ static void add_dns(struct arena *a, struct kube_facts *f, const char *ip,
     inventory_add_addr(a, &f->draft.dns, &addr);
 }
 
-static int read_service(struct arena *a, const cJSON *object, struct kube_facts *f)
+int kube_read_service(struct arena *a, const cJSON *object, struct kube_facts *f)
 {
     const cJSON *spec = tree_get(object, "spec"), *meta = tree_get(object, "metadata");
     uint16_t port = dns_port(spec);
     if (!is_object(spec) || !is_object(meta))
         return -1;
-    if (port == 0)
+    if (port == 0 || f->draft.dns.n > 0)
         return 0;
     for (const cJSON *ip = child(spec, "clusterIPs"); ip != NULL; ip = ip->next)
         add_dns(a, f, word_of(ip), port);
@@ -78,46 +72,22 @@ static int read_service(struct arena *a, const cJSON *object, struct kube_facts 
     return 1;
 }
 
-int kube_read_service(struct arena *a, struct text text, struct kube_facts *f)
-{
-    cJSON *tree = tree_parse(text.at, text.len);
-    int rc = read_service(a, tree, f);
-    tree_free(tree);
-    return rc;
-}
-
-int kube_read_services(struct arena *a, struct text text, struct kube_facts *f)
-{
-    cJSON *tree = tree_parse(text.at, text.len);
-    const cJSON *items = tree_get(tree, "items");
-    int rc = is_array(items) ? 0 : -1;
-    for (const cJSON *v = rc < 0 ? NULL : items->child; v != NULL && rc == 0;
-         v = v->next)
-        rc = read_service(a, v, f);
-    tree_free(tree);
-    return rc;
-}
-
-int kube_read_openshift(struct arena *a, struct text text, struct kube_facts *f)
+int kube_read_openshift(struct arena *a, const cJSON *object, struct kube_facts *f)
 {
     char why[INVENTORY_WRONG_MAX];
-    cJSON *tree = tree_parse(text.at, text.len);
-    const cJSON *status = tree_get(tree, "status");
+    const cJSON *status = tree_get(object, "status"),
+                *meta = tree_get(object, "metadata");
     const char *domain = tree_text_of(status, "clusterDomain");
-    int rc = is_object(tree) && is_object(tree_get(tree, "metadata")) ? 0 : -1;
-    if (rc == 0 && status != NULL) {
-        add_dns(a, f, tree_text_of(status, "clusterIP"), 53);
-        if (domain[0] != '\0')
-            draft_domain(a, &f->draft, domain, why);
-        rc = f->draft.dns.n > 0;
-    }
-    if (rc == 1) {
-        snprintf(f->dns_service, sizeof f->dns_service, "DNS default of OpenShift");
-        snprintf(f->uid, sizeof f->uid, "%.60s",
-                 tree_text_of(tree_get(tree, "metadata"), "uid"));
-    }
-    tree_free(tree);
-    return rc;
+    if (!is_object(meta))
+        return -1;
+    add_dns(a, f, tree_text_of(status, "clusterIP"), 53);
+    if (domain[0] != '\0')
+        draft_domain(a, &f->draft, domain, why);
+    if (f->draft.dns.n == 0)
+        return 0;
+    snprintf(f->dns_service, sizeof f->dns_service, "DNS default of OpenShift");
+    snprintf(f->uid, sizeof f->uid, "%.60s", tree_text_of(meta, "uid"));
+    return 1;
 }
 
 /* ---- subnets ---- */
@@ -132,21 +102,18 @@ static bool is_ready(const cJSON *object)
     return false;
 }
 
-int kube_read_service_cidrs(struct arena *a, struct text text, struct kube_facts *f)
+int kube_read_service_cidr(struct arena *a, const cJSON *object, struct kube_facts *f)
 {
     char why[INVENTORY_WRONG_MAX];
-    cJSON *tree = tree_parse(text.at, text.len);
-    const cJSON *items = tree_get(tree, "items");
-    int rc = is_array(items) ? 0 : -1;
-    for (const cJSON *v = rc < 0 ? NULL : items->child; v != NULL; v = v->next) {
-        if (!is_ready(v))
-            continue;
-        for (const cJSON *c = child(tree_get(v, "spec"), "cidrs"); c != NULL;
-             c = c->next)
-            rc |= draft_services(a, &f->draft, word_of(c), why) == 0;
-    }
-    tree_free(tree);
-    return rc;
+    int found = 0;
+    if (!is_object(tree_get(object, "spec")))
+        return -1;
+    if (!is_ready(object))
+        return 0;
+    for (const cJSON *c = child(tree_get(object, "spec"), "cidrs"); c != NULL;
+         c = c->next)
+        found |= draft_services(a, &f->draft, word_of(c), why) == 0;
+    return found;
 }
 
 typedef int draft_word(struct arena *, struct inventory_draft *, const char *, char *);
@@ -172,30 +139,26 @@ static int read_networking(struct arena *a, const cJSON *networking,
     char why[INVENTORY_WRONG_MAX];
     const char *domain = tree_text_of(networking, "dnsDomain");
     int found = read_list(a, f, tree_text_of(networking, "podSubnet"), draft_pods);
-    if (f->draft.services.n == 0)
-        found |=
-            read_list(a, f, tree_text_of(networking, "serviceSubnet"), draft_services);
-    if (domain[0] != '\0' && f->draft.domain.len == 0)
+    found |= read_list(a, f, tree_text_of(networking, "serviceSubnet"), draft_services);
+    if (domain[0] != '\0')
         found |= draft_domain(a, &f->draft, domain, why) == 0;
     return found;
 }
 
-int kube_read_kubeadm(struct arena *a, struct text text, struct kube_facts *f)
+int kube_read_kubeadm(struct arena *a, const cJSON *object, struct kube_facts *f)
 {
     struct errors errs;
-    cJSON *tree = tree_parse(text.at, text.len);
-    const cJSON *data = tree_get(tree, "data");
-    const char *yaml = tree_text_of(data, "ClusterConfiguration");
-    int rc = is_object(tree) ? 0 : -1;
+    const char *yaml = tree_text_of(tree_get(object, "data"), "ClusterConfiguration");
+    if (!is_object(object))
+        return -1;
+    if (yaml[0] == '\0')
+        return 0;
     errors_init(&errs);
-    if (yaml[0] != '\0') {
-        cJSON *config = yaml_parse("kubeadm-config", text_of(yaml), &errs);
-        rc =
-            config == NULL ? -1 : read_networking(a, tree_get(config, "networking"), f);
-        tree_free(config);
-    }
+    cJSON *config = yaml_parse("kubeadm-config", text_of(yaml), &errs);
+    int rc =
+        config == NULL ? -1 : read_networking(a, tree_get(config, "networking"), f);
+    tree_free(config);
     errors_release(&errs);
-    tree_free(tree);
     return rc;
 }
 
@@ -260,76 +223,39 @@ void kube_name_cluster(const char *context, char *out, size_t cap)
     out[n] = '\0';
 }
 
-/* ---- all of it ---- */
+/* ---- together ---- */
 
-#define KUBE_SYSTEM "/api/v1/namespaces/kube-system/"
-
-typedef int read_object(struct arena *a, struct text text, struct kube_facts *f);
-
-struct asking {
-    struct kube_api *api;
-    struct arena *arena;
-    struct kube_facts *facts;
-    char *why;
-};
-
-/* 1: found; 0: it is not there, not allowed, or of no use; -1: in doubt. */
-static int ask(struct asking *q, const char *path, read_object *read)
-{
-    struct http_request get = {
-        .url = path, .most = KUBE_OBJECT_MAX * 8, .patience_s = HTTP_PATIENCE_S};
-    struct http_reply reply;
-    struct kube_facts *f = q->facts;
-    int rc = kube_api_do(q->api, &get, &reply);
-    if (rc == 0 && reply.status == 200) {
-        struct text text = {.at = reply.body, .len = reply.len};
-        rc = read(q->arena, text, f);
-        if (rc < 0)
-            snprintf(reply.why, sizeof reply.why,
-                     "no such object as expected at %.150s", path);
-    } else if (rc == 0 && reply.status == 403) {
-        if (f->denied[0] == '\0')
-            snprintf(f->denied, sizeof f->denied, "%s", reply.why);
-    } else if (rc == 0 && reply.status != 404) {
-        rc = -1;
-    }
-    if (rc < 0) {
-        snprintf(q->why, HTTP_WHY_MAX, "%s", reply.why);
-        f->retry_after_s = reply.retry_after_s;
-    }
-    http_reply_release(&reply);
-    return rc;
-}
-
-/* The first of these that finds something; the rest is not asked. */
-static int ask_first(struct asking *q, const char *const *paths,
-                     read_object *const *reads)
+static int add_dns_of(struct arena *a, const struct kube_facts *from,
+                      struct kube_facts *to)
 {
     int rc = 0;
-    for (unsigned i = 0; rc == 0 && paths[i] != NULL; i++)
-        rc = ask(q, paths[i], reads[i]);
+    for (uint32_t i = 0; i < from->draft.dns.n; i++)
+        rc |= inventory_add_addr(a, &to->draft.dns, &from->draft.dns.list[i]);
+    memcpy(to->dns_service, from->dns_service, sizeof to->dns_service);
+    memcpy(to->uid, from->uid, sizeof to->uid);
     return rc;
 }
 
-int kube_ask(struct kube_api *api, struct arena *a, struct kube_facts *out, char *why)
+static int add_subnets(struct arena *a, const struct subnets *from, struct subnets *to)
 {
-    static const char *const dns_paths[] = {
-        KUBE_SYSTEM "services/kube-dns",
-        KUBE_SYSTEM "services?labelSelector=k8s-app%3Dkube-dns",
-        "/apis/operator.openshift.io/v1/dnses/default", NULL};
-    static read_object *const dns_reads[] = {kube_read_service, kube_read_services,
-                                             kube_read_openshift};
-    static const char *const cidr_paths[] = {
-        "/apis/networking.k8s.io/v1/servicecidrs",
-        "/apis/networking.k8s.io/v1beta1/servicecidrs", NULL};
-    static read_object *const cidr_reads[] = {kube_read_service_cidrs,
-                                              kube_read_service_cidrs};
-    struct asking q = {.api = api, .arena = a, .facts = out, .why = why};
-    *out = (struct kube_facts){0};
-    return ask_first(&q, dns_paths, dns_reads) < 0 ||
-                   ask_first(&q, cidr_paths, cidr_reads) < 0 ||
-                   ask(&q, KUBE_SYSTEM "configmaps/kubeadm-config", kube_read_kubeadm) <
-                       0
-               ? -1
-               : 0;
+    int rc = 0;
+    for (uint32_t i = 0; i < from->n; i++)
+        rc |= inventory_add_cidr(a, to, &from->list[i]);
+    return rc;
+}
+
+int kube_add_facts(struct arena *a, const struct kube_facts *from,
+                   struct kube_facts *to)
+{
+    const struct inventory_draft *d = &from->draft;
+    int rc = 0;
+    if (to->draft.dns.n == 0 && d->dns.n > 0)
+        rc |= add_dns_of(a, from, to);
+    if (to->draft.services.n == 0)
+        rc |= add_subnets(a, &d->services, &to->draft.services);
+    if (to->draft.pods.n == 0)
+        rc |= add_subnets(a, &d->pods, &to->draft.pods);
+    if (to->draft.domain.len == 0)
+        to->draft.domain = d->domain;
+    return rc;
 }

@@ -10,17 +10,17 @@
 
 #define UDP53 "\"ports\":[{\"port\":53,\"protocol\":\"UDP\"}]"
 
-typedef int reader(struct arena *a, struct text text, struct kube_facts *f);
-
 /* The DNS addresses and subnets that one object gives. */
-static int read_one(reader *read, const char *text, char *out, size_t cap)
+static int read_one(kube_read *read, const char *text, char *out, size_t cap)
 {
     struct arena a;
     struct kube_facts f = {0};
     char word[ADDR_TEXT_MAX];
     size_t at = 0;
     arena_init(&a, NULL, 0);
-    int rc = read(&a, text_of(text), &f);
+    cJSON *tree = tree_parse(text, strlen(text));
+    int rc = read(&a, tree, &f);
+    tree_free(tree);
     out[0] = '\0';
     for (uint32_t i = 0; i < f.draft.dns.n; i++)
         at += (size_t)snprintf(out + at, cap - at, "%s ",
@@ -40,7 +40,7 @@ static int read_one(reader *read, const char *text, char *out, size_t cap)
 static void objects_and_what_they_tell(void **unused)
 {
     static const struct {
-        reader *read;
+        kube_read *read;
         const char *text, *told;
         int rc;
     } cases[] = {
@@ -60,25 +60,18 @@ static void objects_and_what_they_tell(void **unused)
          "", 0},
         {kube_read_service, "{\"kind\":\"Status\"}", "", -1},
         {kube_read_service, "<html>", "", -1},
-        {kube_read_services,
-         "{\"items\":[{\"metadata\":{},\"spec\":{\"clusterIP\":\"None\"," UDP53 "}},"
-         "{\"metadata\":{},\"spec\":{\"clusterIP\":\"10.43.0.10\"," UDP53 "}}]}",
-         "10.43.0.10:53 ", 1},
-        {kube_read_services, "{\"items\":[]}", "", 0},
-        {kube_read_services, "{\"items\":{}}", "", -1},
         {kube_read_openshift,
          "{\"metadata\":{},\"status\":{\"clusterIP\":\"172.30.0.10\",\"clusterDomain\":"
          "\"Cluster.Example\"}}",
          "172.30.0.10:53 cluster.example.", 1},
         {kube_read_openshift, "{\"metadata\":{}}", "", 0},
         {kube_read_openshift, "[]", "", -1},
-        {kube_read_service_cidrs,
-         "{\"items\":[{\"spec\":{\"cidrs\":[\"10.96.0.0/12\",\"fd00::/112\"]},"
-         "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}},"
-         "{\"spec\":{\"cidrs\":[\"10.112.0.0/16\"]}}]}",
+        {kube_read_service_cidr,
+         "{\"spec\":{\"cidrs\":[\"10.96.0.0/12\",\"fd00::/112\"]},"
+         "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
          "s10.96.0.0/12 sfd00::/112 ", 1},
-        {kube_read_service_cidrs, "{\"items\":[]}", "", 0},
-        {kube_read_service_cidrs, "{}", "", -1},
+        {kube_read_service_cidr, "{\"spec\":{\"cidrs\":[\"10.112.0.0/16\"]}}", "", 0},
+        {kube_read_service_cidr, "{}", "", -1},
         {kube_read_kubeadm,
          "{\"data\":{\"ClusterConfiguration\":\"networking:\\n  dnsDomain: k8s.lan\\n  "
          "podSubnet: 10.244.0.0/16,fd01::/48\\n  serviceSubnet: 10.96.0.0/16\\n\"}}",
@@ -93,6 +86,25 @@ static void objects_and_what_they_tell(void **unused)
         if (rc != cases[i].rc || strcmp(told, cases[i].told) != 0)
             fail_msg("%s: %d, %s", cases[i].text, rc, told);
     }
+}
+
+static void what_is_said_first_counts(void **unused)
+{
+    struct arena a;
+    struct kube_facts one = {.uid = "u"}, two = {0}, all = {0};
+    struct cidr c = {.family = 4, .bits = 16, .ip = {10, 1}};
+    struct addr addr = {.family = 4, .ip = {10, 1, 0, 10}};
+    arena_init(&a, NULL, 0);
+    assert_int_equal(inventory_add_addr(&a, &one.draft.dns, &addr), 0);
+    assert_int_equal(inventory_add_cidr(&a, &two.draft.services, &c), 0);
+    addr.ip[3] = 11;
+    assert_int_equal(inventory_add_addr(&a, &two.draft.dns, &addr), 0);
+    assert_int_equal(kube_add_facts(&a, &one, &all), 0);
+    assert_int_equal(kube_add_facts(&a, &two, &all), 0);
+    assert_true(all.draft.dns.n == 1 && all.draft.dns.list[0].ip[3] == 10);
+    assert_int_equal(all.draft.services.n, 1);
+    assert_string_equal(all.uid, "u");
+    arena_release(&a);
 }
 
 static void clusters_of_cluster_api(void **unused)
@@ -158,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_and_what_they_tell),
+        cmocka_unit_test(what_is_said_first_counts),
         cmocka_unit_test(clusters_of_cluster_api),
         cmocka_unit_test(names_of_contexts),
         cmocka_unit_test(the_address_of_a_node),

@@ -51,8 +51,9 @@ static int get_page(struct kube_watch *w, struct page *p)
     char url[4096], next[3 * sizeof p->next];
     struct http_reply reply;
     print_escaped(p->next, next, sizeof next);
-    snprintf(url, sizeof url, "%.512s?limit=%d%s%s", w->path, PAGE_OBJECTS,
-             next[0] == '\0' ? "" : "&continue=", next);
+    snprintf(url, sizeof url, "%.512s?%.256s%slimit=%d%s%s", w->path,
+             w->query == NULL ? "" : w->query, w->query == NULL ? "" : "&",
+             PAGE_OBJECTS, next[0] == '\0' ? "" : "&continue=", next);
     struct http_request get = {
         .url = url, .most = INVENTORY_OCTETS_MAX, .patience_s = HTTP_PATIENCE_S};
     int rc = kube_api_do(w->api, &get, &reply);
@@ -127,50 +128,61 @@ static bool on_line(void *context, struct text line)
     cJSON *event = tree_parse(line.at, line.len);
     take_event(w, event);
     tree_free(event);
-    return !w->expired && !w->wrong;
+    return !w->expired && !w->wrong && !w->enough;
 }
 
 static void on_idle(void *context)
 {
     struct kube_watch *w = context;
-    w->idle(w->context);
+    if (w->idle != NULL)
+        w->idle(w->context);
 }
 
-static enum kube_watched judge(struct kube_watch *w, int rc,
-                               const struct http_reply *reply)
+static enum kube_watched judge(struct kube_watch *w, const struct http_reply *reply)
 {
     if (w->expired || reply->status == 410)
         return KUBE_RELIST;
     if (w->wrong)
         return KUBE_CUT;
-    if (rc == 0 && reply->status == 200)
+    if (reply->left || (reply->status == 200 && reply->why[0] == '\0'))
         return KUBE_AGAIN;
     snprintf(w->why, sizeof w->why, "%s", reply->why);
     return KUBE_CUT;
 }
 
-enum kube_watched kube_watch(struct kube_watch *w)
+static struct http_request ask(struct kube_watch *w)
 {
-    char url[1024], version[3 * sizeof w->version];
+    char version[3 * sizeof w->version];
     unsigned seconds = (unsigned)rest_jitter(WATCH_S * 1000) / 1000;
-    struct http_reply reply;
     print_escaped(w->version, version, sizeof version);
-    snprintf(url, sizeof url,
-             "%.512s?watch=true&allowWatchBookmarks=true&resourceVersion=%s&"
+    snprintf(w->url, sizeof w->url,
+             "%.512s?%.256s%swatch=true&allowWatchBookmarks=true&resourceVersion=%s&"
              "timeoutSeconds=%u",
-             w->path, version, seconds);
-    struct http_request get = {.url = url,
-                               .most = KUBE_OBJECT_MAX,
-                               .patience_s = HTTP_PATIENCE_S,
-                               .line = on_line,
-                               .idle = on_idle,
-                               .context = w,
-                               .silence_s = seconds + GRACE_S};
-    w->expired = w->wrong = false;
-    int rc = kube_api_do(w->api, &get, &reply);
-    enum kube_watched how = judge(w, rc, &reply);
-    w->status = reply.status;
-    w->retry_after_s = reply.retry_after_s;
-    http_reply_release(&reply);
-    return how;
+             w->path, w->query == NULL ? "" : w->query, w->query == NULL ? "" : "&",
+             version, seconds);
+    w->expired = w->wrong = w->enough = false;
+    return (struct http_request){.url = w->url,
+                                 .most = KUBE_OBJECT_MAX,
+                                 .patience_s = HTTP_PATIENCE_S,
+                                 .line = on_line,
+                                 .idle = on_idle,
+                                 .context = w,
+                                 .silence_s = seconds + GRACE_S};
+}
+
+void kube_watch(struct kube_watch *const *list, unsigned n, int64_t ms)
+{
+    struct http_request requests[HTTP_STREAMS_MAX];
+    struct http_reply replies[HTTP_STREAMS_MAX];
+    for (unsigned i = 0; i < n; i++)
+        requests[i] = ask(list[i]);
+    kube_api_watch(list[0]->api, requests, replies, n, ms);
+    for (unsigned i = 0; i < n; i++) {
+        struct kube_watch *w = list[i];
+        w->how = judge(w, &replies[i]);
+        w->left = replies[i].left;
+        w->status = replies[i].status;
+        w->retry_after_s = replies[i].retry_after_s;
+        http_reply_release(&replies[i]);
+    }
 }

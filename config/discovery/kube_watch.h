@@ -3,7 +3,7 @@
  *
  *     struct kube_watch w = {.api = api, .path = "/apis/...", .object = object, ...};
  *     while (kube_list(&w) == 0 && ...)
- *         while (kube_watch(&w) == KUBE_AGAIN) ...
+ *         while (kube_watch(&list, 1, -1), w.how == KUBE_AGAIN) ...
  *
  * Versions are only kept and given back. */
 #ifndef ISTHMUS_CONFIG_DISCOVERY_KUBE_WATCH_H
@@ -11,9 +11,16 @@
 
 #include "config/discovery/kube_api.h"
 
+enum kube_watched {
+    KUBE_AGAIN,  /* it has ended as it should, or another's did: watch on */
+    KUBE_CUT,    /* it failed, and `why` says how: watch on after a rest */
+    KUBE_RELIST, /* the version is too old: list again */
+};
+
 struct kube_watch {
     struct kube_api *api;
-    const char *path; /* of the kind */
+    const char *path;  /* of the kind */
+    const char *query; /* which objects of it: "labelSelector=..."; NULL: all */
     void *context;
     /* An object as it is now, or as it was when it was deleted. */
     void (*object)(void *context, const cJSON *object, bool deleted);
@@ -21,26 +28,27 @@ struct kube_watch {
     void (*quiet)(void *context);
     void (*idle)(void *context); /* about once a second */
 
+    bool enough; /* set by `object`: the watch ends */
+
     /* out */
     char version[128];
     uint32_t listed; /* objects of the last list */
     long status;     /* of the last reply */
     unsigned retry_after_s;
+    enum kube_watched how; /* the watch ended */
+    bool left;             /* it was another that did */
     char why[HTTP_WHY_MAX];
 
     bool expired, wrong; /* its own */
-};
-
-enum kube_watched {
-    KUBE_AGAIN,  /* it has ended as it should: watch on */
-    KUBE_CUT,    /* it failed, and `why` says how: watch on after a rest */
-    KUBE_RELIST, /* the version is too old: list again */
+    char url[1280];
 };
 
 /* Gives every object there is to `object`. 0: that was all of them; -1: `why`. */
 int kube_list(struct kube_watch *w);
 
-/* Returns after some minutes, or when the connection ends. */
-enum kube_watched kube_watch(struct kube_watch *w);
+/* Watches at most HTTP_STREAMS_MAX kinds of one API, until one has enough or ends,
+ * which it does after some minutes, or `ms` have passed (< 0: never). Each has its
+ * `how`. */
+void kube_watch(struct kube_watch *const *list, unsigned n, int64_t ms);
 
 #endif

@@ -2,9 +2,11 @@
 
 #include "base/base64.h"
 #include "base/hash.h"
+#include "base/table.h"
 #include "config/source.h"
 #include "config/yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct file {
@@ -13,10 +15,19 @@ struct file {
     struct file *next;
 };
 
+struct context {
+    const char *name;
+    const struct file *file;
+    const cJSON *entry;
+};
+
 struct kubeconfig {
     struct arena arena;
     struct file *files; /* in their order */
     uint64_t digest;
+    struct context *contexts; /* each once, in their order */
+    uint32_t contexts_n;
+    struct table contexts_by_name;
 };
 
 /* ---- reading ---- */
@@ -62,6 +73,61 @@ static int read_files(struct kubeconfig *k, const char *paths, struct errors *er
     return 0;
 }
 
+/* NULL: none, or empty. */
+static const char *text_at(const cJSON *object, const char *key)
+{
+    const char *text = tree_text_of(object, key);
+    return text[0] == '\0' ? NULL : text;
+}
+
+static const cJSON *entries(const struct file *f, const char *list)
+{
+    const cJSON *all = tree_get(f->tree, list);
+    return all == NULL ? NULL : all->child;
+}
+
+static bool is_context(const void *entry, const void *name)
+{
+    return strcmp(((const struct context *)entry)->name, name) == 0;
+}
+
+static struct context *context_of(const struct kubeconfig *k, const char *name)
+{
+    uint32_t hash = (uint32_t)hash_bytes(name, strlen(name));
+    return table_get(&k->contexts_by_name, hash, is_context, name);
+}
+
+/* Of several with one name the first counts. */
+static int list_contexts(struct kubeconfig *k, const struct file *f)
+{
+    for (const cJSON *v = entries(f, "contexts"); v != NULL; v = v->next) {
+        const char *name = text_at(v, "name");
+        if (name == NULL || context_of(k, name) != NULL)
+            continue;
+        struct context *c = &k->contexts[k->contexts_n];
+        *c = (struct context){.name = name, .file = f, .entry = v};
+        uint32_t hash = (uint32_t)hash_bytes(name, strlen(name));
+        if (table_put(&k->contexts_by_name, hash, c) < 0)
+            return -1;
+        k->contexts_n++;
+    }
+    return 0;
+}
+
+static int list_all(struct kubeconfig *k, struct errors *errs)
+{
+    uint32_t n = 1;
+    int rc = 0;
+    for (const struct file *f = k->files; f != NULL; f = f->next) {
+        for (const cJSON *v = entries(f, "contexts"); v != NULL; v = v->next)
+            n++;
+    }
+    k->contexts = arena_array(&k->arena, n, sizeof *k->contexts);
+    for (const struct file *f = k->files; f != NULL && rc == 0; f = f->next)
+        rc = k->contexts == NULL ? -1 : list_contexts(k, f);
+    return rc < 0 ? error_at(errs, (struct where){0}, "out of memory") : 0;
+}
+
 struct kubeconfig *kubeconfig_read(const char *paths, struct errors *errs)
 {
     struct kubeconfig *k = calloc(1, sizeof *k);
@@ -70,7 +136,7 @@ struct kubeconfig *kubeconfig_read(const char *paths, struct errors *errs)
         return NULL;
     }
     arena_init(&k->arena, NULL, 0);
-    if (read_files(k, paths, errs) == 0)
+    if (read_files(k, paths, errs) == 0 && list_all(k, errs) == 0)
         return k;
     kubeconfig_free(k);
     return NULL;
@@ -82,6 +148,7 @@ void kubeconfig_free(struct kubeconfig *k)
         return;
     for (struct file *f = k->files; f != NULL; f = f->next)
         tree_free(f->tree);
+    table_release(&k->contexts_by_name);
     arena_release(&k->arena);
     free(k);
 }
@@ -91,14 +158,24 @@ uint64_t kubeconfig_digest(const struct kubeconfig *k)
     return k->digest;
 }
 
-/* ---- names ---- */
-
-/* NULL: none, or empty. */
-static const char *text_at(const cJSON *object, const char *key)
+uint64_t kubeconfig_stamp(const char *paths)
 {
-    const char *text = tree_text_of(object, key);
-    return text[0] == '\0' ? NULL : text;
+    uint64_t stamp = 1;
+    while (*paths != '\0') {
+        char path[4096];
+        struct source_stamp s = {0};
+        size_t len = strcspn(paths, ":");
+        snprintf(path, sizeof path, "%.*s", (int)len, paths);
+        paths += len + (paths[len] == ':');
+        if (len > 0 && len < sizeof path && source_stamp(path, &s) == 0)
+            stamp =
+                stamp * 31 + (uint64_t)s.size * 7 + (uint64_t)s.changed_ns + s.inode;
+        stamp = stamp * 31 + 1;
+    }
+    return stamp;
 }
+
+/* ---- names ---- */
 
 const char *kubeconfig_current(const struct kubeconfig *k)
 {
@@ -108,13 +185,17 @@ const char *kubeconfig_current(const struct kubeconfig *k)
     return name;
 }
 
+const char *kubeconfig_name(const struct kubeconfig *k, uint32_t i)
+{
+    return i < k->contexts_n ? k->contexts[i].name : NULL;
+}
+
 /* The first file that has the name, in `list`; the value is under `key`. */
 static const cJSON *find(const struct kubeconfig *k, const char *list, const char *name,
                          const struct file **where)
 {
     for (const struct file *f = k->files; f != NULL; f = f->next) {
-        const cJSON *all = tree_get(f->tree, list);
-        for (const cJSON *v = all == NULL ? NULL : all->child; v != NULL; v = v->next) {
+        for (const cJSON *v = entries(f, list); v != NULL; v = v->next) {
             *where = f;
             if (strcmp(tree_text_of(v, "name"), name) == 0)
                 return v;
@@ -123,24 +204,11 @@ static const cJSON *find(const struct kubeconfig *k, const char *list, const cha
     return NULL;
 }
 
-const char *kubeconfig_name(const struct kubeconfig *k, uint32_t i)
-{
-    const struct file *where;
-    for (const struct file *f = k->files; f != NULL; f = f->next) {
-        const cJSON *all = tree_get(f->tree, "contexts");
-        for (const cJSON *v = all == NULL ? NULL : all->child; v != NULL; v = v->next) {
-            const char *name = text_at(v, "name");
-            if (name != NULL && find(k, "contexts", name, &where) == v && i-- == 0)
-                return name;
-        }
-    }
-    return NULL;
-}
-
 /* ---- one context ---- */
 
 struct part {
-    struct kubeconfig *k;
+    const struct kubeconfig *k;
+    struct arena *arena;
     const struct file *file;
     const cJSON *object;
     const char *name; /* of the entry */
@@ -161,17 +229,17 @@ static int read_pem(const struct part *p, const char *key, const char **out)
     snprintf(data_key, sizeof data_key, "%s-data", key);
     const char *data = text_at(p->object, data_key), *path = text_at(p->object, key);
     if (data != NULL) {
-        if (base64_read(&p->k->arena, text_of(data), &text) < 0)
+        if (base64_read(p->arena, text_of(data), &text) < 0)
             return wrong(p, data_key, "no base64");
         *out = text.at;
         return 0;
     }
     if (path == NULL)
         return 0;
-    path = source_relative(&p->k->arena, p->file->path, path);
+    path = source_relative(p->arena, p->file->path, path);
     if (path == NULL)
         return wrong(p, key, "out of memory");
-    if (source_read(&p->k->arena, path, (struct where){.file = p->file->path}, &text,
+    if (source_read(p->arena, path, (struct where){.file = p->file->path}, &text,
                     p->errs) < 0)
         return -1;
     *out = text.at;
@@ -202,7 +270,7 @@ static int read_user(const struct part *p, struct kube_context *c)
         return wrong(p, "auth-provider",
                      "Kubernetes has it no more: use `exec`, or a token");
     if (c->token_file != NULL) {
-        c->token_file = source_relative(&p->k->arena, p->file->path, c->token_file);
+        c->token_file = source_relative(p->arena, p->file->path, c->token_file);
         if (c->token_file == NULL)
             return wrong(p, "tokenFile", "out of memory");
     }
@@ -229,17 +297,17 @@ static int find_part(struct part *p, const cJSON *context, const char *list,
     return 0;
 }
 
-int kubeconfig_context(struct kubeconfig *k, const char *name, struct kube_context *out,
-                       struct errors *errs)
+int kubeconfig_context(const struct kubeconfig *k, const char *name, struct arena *a,
+                       struct kube_context *out, struct errors *errs)
 {
-    const struct file *file = k->files;
-    const cJSON *entry = find(k, "contexts", name, &file);
-    struct part p = {.k = k, .file = k->files, .name = name, .errs = errs};
+    const struct context *found = context_of(k, name);
+    struct part p = {.k = k, .arena = a, .name = name, .errs = errs};
     *out = (struct kube_context){.name = name};
-    if (entry == NULL)
+    if (found == NULL)
         return error_at(errs, (struct where){.file = k->files->path},
                         "there is no context %.64s", name);
-    const cJSON *context = tree_get(entry, "context");
+    p.file = k->files;
+    const cJSON *context = tree_get(found->entry, "context");
     if (find_part(&p, context, "clusters", "cluster") < 0 || read_cluster(&p, out) < 0)
         return -1;
     p.name = name;

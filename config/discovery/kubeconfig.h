@@ -13,7 +13,8 @@
 #include "base/error.h"
 #include "base/tree.h"
 
-/* Where one context leads. Texts, NULL: none, live as long as the kubeconfig. */
+/* Where one context leads. Texts, NULL: none, live as long as the kubeconfig and the
+ * arena that they were read into. */
 struct kube_context {
     const char *name;
     const char *server;  /* its URL; a path in it stays in front of all others */
@@ -42,8 +43,12 @@ const char *kubeconfig_name(const struct kubeconfig *k, uint32_t i);
 /* Changes when any of the files does; what they name is not among it. */
 uint64_t kubeconfig_digest(const struct kubeconfig *k);
 
-/* 0, or -1 after adding an error. No credential is part of one. */
-int kubeconfig_context(struct kubeconfig *k, const char *name, struct kube_context *out,
-                       struct errors *errs);
+/* The same without reading them. */
+uint64_t kubeconfig_stamp(const char *paths);
+
+/* 0, or -1 after adding an error. No credential is part of one. Several threads may ask
+ * at once, each with its own arena. */
+int kubeconfig_context(const struct kubeconfig *k, const char *name, struct arena *a,
+                       struct kube_context *out, struct errors *errs);
 
 #endif

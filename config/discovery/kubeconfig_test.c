@@ -60,6 +60,8 @@ static struct kubeconfig *read_good(const char *paths)
     return k;
 }
 
+static struct arena arena; /* of what is read of contexts */
+
 static void contexts_say_where_and_as_whom(void **unused)
 {
     struct kube_context c;
@@ -70,21 +72,21 @@ static void contexts_say_where_and_as_whom(void **unused)
     assert_string_equal(kubeconfig_current(k), "kind-a");
     assert_string_equal(kubeconfig_name(k, 1), "rancher");
     assert_null(kubeconfig_name(k, 2));
-    assert_int_equal(kubeconfig_context(k, "kind-a", &c, &errs), 0);
+    assert_int_equal(kubeconfig_context(k, "kind-a", &arena, &c, &errs), 0);
     assert_string_equal(c.server, "https://127.0.0.1:6443");
     assert_string_equal(c.ca, "CA");
     assert_string_equal(c.cert, "CERT");
     assert_string_equal(c.key, "KEY");
     assert_false(c.insecure);
     assert_null(c.token_file);
-    assert_int_equal(kubeconfig_context(k, "rancher", &c, &errs), 0);
+    assert_int_equal(kubeconfig_context(k, "rancher", &arena, &c, &errs), 0);
     assert_string_equal(c.server, "https://rancher.example/k8s/clusters/c-1");
     assert_string_equal(c.server_name, "api");
     assert_string_equal(c.proxy, "socks5://10.0.0.1:1080");
     assert_true(c.insecure);
     put(1, "");
     assert_string_equal(c.token_file, path[1]); /* beside the kubeconfig */
-    assert_int_equal(kubeconfig_context(k, "x", &c, &errs), -1);
+    assert_int_equal(kubeconfig_context(k, "x", &arena, &c, &errs), -1);
     assert_non_null(strstr(errs.list[0].text, "there is no context x"));
     kubeconfig_free(k);
     errors_release(&errs);
@@ -105,9 +107,9 @@ static void of_several_files_the_first_counts(void **unused)
     struct kubeconfig *k = read_good(paths);
     assert_string_equal(kubeconfig_name(k, 2), "b");
     assert_null(kubeconfig_name(k, 3));
-    assert_int_equal(kubeconfig_context(k, "b", &c, &errs), 0);
+    assert_int_equal(kubeconfig_context(k, "b", &arena, &c, &errs), 0);
     assert_string_equal(c.server, "http://b");
-    assert_int_equal(kubeconfig_context(k, "kind-a", &c, &errs), 0);
+    assert_int_equal(kubeconfig_context(k, "kind-a", &arena, &c, &errs), 0);
     assert_string_equal(c.ca, "CA");
     kubeconfig_free(k);
     errors_release(&errs);
@@ -143,7 +145,7 @@ static void what_is_wrong_is_said(void **unused)
         put(0, cases[i].text);
         struct kubeconfig *k = kubeconfig_read(path[0], &errs);
         if (k != NULL)
-            assert_int_equal(kubeconfig_context(k, "a", &c, &errs), -1);
+            assert_int_equal(kubeconfig_context(k, "a", &arena, &c, &errs), -1);
         assert_int_equal(errs.n, 1);
         if (strstr(errs.list[0].text, cases[i].why) == NULL)
             fail_msg("'%s' gives: %s", cases[i].text, errs.list[0].text);
@@ -151,6 +153,34 @@ static void what_is_wrong_is_said(void **unused)
         kubeconfig_free(k);
         errors_release(&errs);
     }
+}
+
+/* Ten thousand: whoever compared each with each would be noticed. */
+static void many_contexts_are_told_in_their_order(void **unused)
+{
+    struct kube_context c;
+    struct errors errs;
+    enum { MANY = 10000 };
+    char *text = NULL, name[32];
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    errors_init(&errs);
+    fputs("contexts:\n", out);
+    for (int i = 0; i < MANY; i++)
+        fprintf(out, "- {name: c%d, context: {cluster: a}}\n", i % (MANY / 2));
+    fputs("clusters: [{name: a, cluster: {server: x}}]\n", out);
+    fclose(out);
+    put(0, text);
+    struct kubeconfig *k = read_good(path[0]);
+    for (uint32_t i = 0; i < MANY / 2; i++) {
+        snprintf(name, sizeof name, "c%u", i);
+        assert_string_equal(kubeconfig_name(k, i), name);
+    }
+    assert_null(kubeconfig_name(k, MANY / 2));
+    assert_int_equal(kubeconfig_context(k, "c4999", &arena, &c, &errs), 0);
+    kubeconfig_free(k);
+    errors_release(&errs);
+    free(text);
 }
 
 static void scalars_of_yaml(void **unused)
@@ -175,11 +205,13 @@ static void scalars_of_yaml(void **unused)
 
 static int open_place(void **unused)
 {
+    arena_init(&arena, NULL, 0);
     return mkdtemp(place) == NULL || hash_seed() < 0 ? -1 : 0;
 }
 
 static int close_place(void **unused)
 {
+    arena_release(&arena);
     for (unsigned i = 0; i < 2; i++)
         unlink(path[i]);
     return rmdir(place);
@@ -191,6 +223,7 @@ int main(void)
         cmocka_unit_test(contexts_say_where_and_as_whom),
         cmocka_unit_test(of_several_files_the_first_counts),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(many_contexts_are_told_in_their_order),
         cmocka_unit_test(scalars_of_yaml),
     };
     return cmocka_run_group_tests_name("kubeconfig", tests, open_place, close_place);

@@ -15,12 +15,14 @@ import http.server
 import itertools
 import json
 import os
+import select
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 import harness
 from harness import Process, free_port, skip, wait_until
@@ -29,6 +31,7 @@ HOME = os.path.join(harness.ROOT, 'build/kmock')
 DNS = '/api/v1/namespaces/kube-system/services'
 CIDRS = '/apis/networking.k8s.io/v1/servicecidrs'
 CONFIGMAPS = '/api/v1/namespaces/kube-system/configmaps'
+OPENSHIFT = '/apis/operator.openshift.io/v1/dnses'
 
 
 @functools.cache
@@ -50,6 +53,17 @@ def interpreter():
     return python
 
 
+def end_with(client, upstream):
+    """A watch whose client has gone ends at kmock, too."""
+    with contextlib.suppress(OSError, ValueError):
+        select.select([client], [], [])
+        upstream.shutdown(socket.SHUT_RDWR)
+
+
+def identity(item):
+    return item.get('metadata', {}).get('namespace'), item.get('metadata', {}).get('name')
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """One request: judged, perhaps spoilt, passed on."""
     protocol_version = 'HTTP/1.1'
@@ -58,13 +72,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def reply(self, status, body=b'', **headers):
+        self.close_connection = True
         self.send_response(status)
         for name, value in {'Content-Type': 'application/json', 'Content-Length': str(len(body)), 'Connection': 'close',
                             **headers}.items():
             self.send_header(name.replace('_', '-'), value)
-        self.end_headers()
-        self.wfile.write(body)
-        self.close_connection = True
+        with contextlib.suppress(OSError):  # the client may have gone
+            self.end_headers()
+            self.wfile.write(body)
 
     def do_GET(self):
         api = self.server.api
@@ -73,6 +88,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(401)
         elif any(part in self.path for part in api.forbidden):
             self.reply(403, b'{"kind":"Status","code":403}')
+        elif any(part in self.path for part in api.absent):
+            self.reply(404, b'{"kind":"Status","code":404}')
         elif api.fault in ('401', '403', '404', '410', '429', '500'):
             self.reply(int(api.fault), b'{"kind":"Status"}', **({'Retry_After': '1'} if api.fault == '429' else {}))
         elif api.fault == 'slow':
@@ -85,13 +102,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with contextlib.suppress(OSError):
                 self.list()
 
+    def is_selected(self, item):
+        """fieldSelector=metadata.name%3DNAME and labelSelector=LABEL%3DVALUE."""
+        query = urllib.parse.parse_qs(self.path.partition('?')[2])
+        meta = item.get('metadata', {})
+        name = query.get('fieldSelector', ['='])[0].partition('=')[2]
+        label, _, value = query.get('labelSelector', [''])[0].partition('=')
+        return name in ('', meta.get('name')) and (label == '' or meta.get('labels', {}).get(label) == value)
+
     def list(self):
         api = self.server.api
-        status, body = api.pass_on('GET', self.path)
+        status, body = api.pass_on('GET', self.path.split('?')[0])
         if status == 200 and b'"items"' in body:
             value = json.loads(body)
-            value['metadata']['resourceVersion'] = api.version()
-            items = value['items'] if api.fault != 'empty' else []
+            items = [item for item in value['items'] if self.is_selected(item)] if api.fault != 'empty' else []
+            value['metadata']['resourceVersion'] = api.version({identity(item): item for item in items})
             limit = int(api.page or 0)
             if limit and len(items) > 0:
                 at = int(self.path.split('continue=')[1].split('&')[0]) if 'continue=' in self.path else 0
@@ -116,10 +141,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(status, body)
 
     def watch(self):
-        """kmock tells first what is there, which a real API does not when it is asked from a version on."""
+        """kmock tells first what is there: what is in the list whose version is given is left out, as a real API
+        has it. Of what was changed between the two the client is told."""
         api = self.server.api
+        known = dict(api.lists.get(urllib.parse.unquote(self.path.split('resourceVersion=')[-1].split('&')[0]), {}))
         upstream = http.client.HTTPConnection('127.0.0.1', api.store)
-        upstream.request('GET', self.path)
+        upstream.request('GET', self.path.split('?')[0] + '?watch=true')
         answer = upstream.getresponse()
         self.send_response(200)
         self.send_header('Connection', 'close')
@@ -127,8 +154,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         gone = threading.Event()
         mine = (self, upstream, gone)
+        threading.Thread(target=end_with, args=(self.connection, upstream.sock), daemon=True).start()
         api.watches.append(mine)
         try:
+            _, body = api.pass_on('GET', self.path.split('?')[0])
+            there = {identity(item) for item in json.loads(body).get('items', [])}
+            for gone_item in [known.pop(key) for key in set(known) - there]:
+                self.wfile.write(json.dumps({'type': 'DELETED', 'object': gone_item}).encode() + b'\n')
+                self.wfile.flush()
             while True:
                 line = answer.readline()
                 if not line or gone.is_set():
@@ -136,6 +169,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if not line.strip():
                     continue
                 event = json.loads(line)
+                if not self.is_selected(event['object']):
+                    continue
+                if event['type'] == 'ADDED' and known.pop(identity(event['object']), None) == event['object']:
+                    continue
                 event['object'].setdefault('metadata', {})['resourceVersion'] = api.version()
                 text = json.dumps(event).encode() + b'\n'
                 if api.fault == 'cut line':
@@ -156,9 +193,9 @@ class Api:
         self.kmock = Process([interpreter(), os.path.join(os.path.dirname(__file__), 'kmock_server.py'), str(self.store)],
                              'kmock')
         wait_until(lambda: 'ready' in self.kmock.output(), 20, 'kmock is ready')
-        self.token, self.fault, self.forbidden, self.page = token, None, (), None
+        self.token, self.fault, self.forbidden, self.absent, self.page = token, None, (), (), None
         self.asked, self.watches, self.hold = [], [], threading.Event()
-        self.versions = itertools.count(100)
+        self.versions, self.lists = itertools.count(100), {}
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.server.daemon_threads = True
         self.server.api = self
@@ -173,9 +210,16 @@ class Api:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
             self.url = f'https://127.0.0.1:{self.port}'
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        for path in (DNS, CIDRS, CONFIGMAPS):  # what every API has, be it empty
+            self.create(path, {'metadata': {'name': 'none'}})
+            self.delete(f'{path}/none')
 
-    def version(self):
-        return str(next(self.versions))
+    def version(self, items=None):
+        """The next one, and what a list of that version has."""
+        version = str(next(self.versions))
+        if items is not None:
+            self.lists[version] = items
+        return version
 
     def pass_on(self, method, path, value=None):
         upstream = http.client.HTTPConnection('127.0.0.1', self.store, timeout=20)
@@ -197,7 +241,7 @@ class Api:
     def tell(self, event):
         """An event of our own to all watchers."""
         for handler, _, _ in self.live():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 handler.wfile.write(json.dumps(event).encode() + b'\n')
                 handler.wfile.flush()
 
@@ -220,6 +264,41 @@ class Api:
 
     def asks(self, part=''):
         return sum(part in path for path, _ in self.asked)
+
+
+class Tunnel(http.server.BaseHTTPRequestHandler):
+    """CONNECT, and nothing else."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_CONNECT(self):
+        host, _, port = self.path.rpartition(':')
+        self.server.asked.append(self.path)
+        with socket.create_connection((host, int(port))) as far:
+            self.wfile.write(b'HTTP/1.1 200 Yes\r\n\r\n')
+            back = threading.Thread(target=pump, args=(far, self.connection), daemon=True)
+            back.start()
+            pump(self.connection, far)
+            back.join()
+        self.close_connection = True
+
+
+def pump(source, sink):
+    with contextlib.suppress(OSError):
+        while octets := source.recv(65536):
+            sink.sendall(octets)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+def proxy():
+    """An HTTP proxy for what is encrypted: .url, and what it was asked for in .asked."""
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Tunnel)
+    server.daemon_threads = True
+    server.asked, server.url = [], f'http://127.0.0.1:{server.server_address[1]}'
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
 
 
 def dns_service(*addresses, name='kube-dns', uid=None, port=53):

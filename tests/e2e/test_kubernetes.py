@@ -14,7 +14,7 @@ import peers
 import world
 from harness import ISTHMUS, ask, check, equal, folder, free_port, isthmus, loopback_net, namespace, run, slack, wait_until, write
 from pages import get
-from kubeapi import CIDRS, CONFIGMAPS, DNS, Api, data, dns_service, kubeadm, service_cidr
+from kubeapi import CIDRS, CONFIGMAPS, DNS, OPENSHIFT, Api, data, dns_service, kubeadm, service_cidr
 from pki import Identity
 
 SECRET = 'token-that-nobody-may-see'
@@ -89,33 +89,47 @@ def test_what_an_api_tells_and_in_which_order_it_is_believed():
     wait_until(lambda: f'{net}.128/26' in status(), 10, 'one more')
     api.delete(f'{DNS}/kube-dns')
     api.delete(f'{DNS}/rke2-coredns-rke2-coredns')
-    count = api.asks('kubeadm')
-    wait_until(lambda: api.asks('kubeadm') > count + 2, 10, 'looks without a DNS Service')
+    count = api.asks('labelSelector')
+    look(api)
+    wait_until(lambda: api.asks('labelSelector') > count, 10, 'looks without a DNS Service')
+    wait_until(lambda: len(api.live()) > 2, 10, 'and watches on')
     check(answers(server, 'a.lan') and f'{net}.10' in status(), 'what is not found any more stays')
     check(SECRET not in server.log() and SECRET not in status(), 'the token is in no log and no status')
     argv = open(f'/proc/{server.popen.pid}/cmdline', encoding='utf-8').read()
     check(SECRET not in argv, 'nor in the list of processes')
 
 
+def look(api):
+    """Lists are wanted of all that is watched."""
+    api.tell({'type': 'ERROR', 'object': {'code': 410, 'reason': 'Expired'}})
+
+
 def test_no_failure_takes_a_name_away():
     api = Api(token=SECRET)
     path = config({'a': {'server': api.url}}, {'a': {'token': SECRET}})
     cluster(api)
+    api.create(CONFIGMAPS, kubeadm('10.96.0.0/16', '10.50.0.0/16'))
     server = start('kubernetes:', path, 'zone a.lan')
     check(answers(server, 'a.lan'), 'the current context')
     lost = 0
     for fault in FAULTS:
+        wait_until(lambda: len(api.live()) > 2, 20, 'the watches')
         api.fault = fault
         count = len(api.asked)
-        wait_until(lambda count=count: len(api.asked) > count + (1 if fault in ('huge', '429') else 4), 20, f'looks with {fault}')
+        look(api)
+        wait_until(lambda count=count: len(api.asked) > count + (1 if fault in ('huge', '429') else 2), 20, f'looks with {fault}')
+        lost += not answers(server, 'a.lan')
+        api.fault = None
+        wait_until(lambda: len(api.live()) > 2, 20, f'the watches after {fault}')
         lost += not answers(server, 'a.lan')
     equal(lost, 0, f'known names lost over {len(FAULTS)} faults')
-    api.fault = None
     api.forbidden = ('servicecidrs',)
+    look(api)
     wait_until(lambda: 'not allowed to read /apis/networking.k8s.io/v1/servicecidrs' in server.log(), 20, 'what is not allowed is said')
     check(f'{dns()[0][0]}.0/26' in server.clusters(), 'and what was known of it stays')
     api.forbidden, api.fault = (), 'slow'
     count = len(api.asked)
+    look(api)
     wait_until(lambda: len(api.asked) > count, 10, 'an API that hangs')
     check(answers(server, 'a.lan'), 'it goes on')
     began = time.monotonic()
@@ -138,7 +152,7 @@ def test_a_change_is_there_soon():
         wait_until(lambda n=n: f'{nets[0]}.0/{26 - n % 2}' in server.clusters(), 10, 'the change')
         times.append((time.monotonic() - began) * 1000)
     times.sort()
-    print(f'    kubernetes, interval 200ms: change to map p50 {times[len(times) // 2]:.0f} ms, worst {times[-1]:.0f} ms of {len(times)}')
+    print(f'    kubernetes: change to map p50 {times[len(times) // 2]:.0f} ms, worst {times[-1]:.0f} ms of {len(times)}')
 
 
 def test_all_contexts_and_who_is_who():
@@ -158,6 +172,90 @@ def test_all_contexts_and_who_is_who():
     os.truncate(path, 0)
     wait_until(lambda: 'empty: expected YAML' in server.log(), 10, 'an empty kubeconfig')
     check(answers(server, 'kind-a.k8s.lan'), 'takes nothing away')
+
+
+def test_what_openshift_has():
+    nets, port = dns()
+    api = Api()
+    path = config({'a': {'server': api.url}})
+    api.create(CIDRS, service_cidr('kubernetes', f'{nets[0]}.0/26'))
+    server = start('kubernetes:a', path, 'zone a.lan')
+    wait_until(lambda: f'{nets[0]}.0/26' in server.clusters(), 10, 'a cluster without a DNS Service')
+    server.stop()
+    api.create(OPENSHIFT, {'metadata': {'name': 'other'}, 'status': {'clusterIP': f'{nets[0]}.78'}})
+    api.create(OPENSHIFT, {'metadata': {'name': 'default', 'uid': 'o'}, 'status': {'clusterIP': f'{nets[0]}.77', 'clusterDomain': 'apps.example'}})
+    server = start('kubernetes:a', path, 'zone a.lan')
+    told = server.clusters()
+    check(f'{nets[0]}.77:53' in told and '"domain":"apps.example"' in told, 'its address and its domain', told)
+    api.change(f'{OPENSHIFT}/default', {'status': {'clusterIP': f'{nets[0]}.10', 'clusterDomain': 'cluster.local'}})
+    wait_until(lambda: f'{nets[0]}.10:53' in server.clusters() and 'apps.example' not in server.clusters(), 10, 'a change of it')
+    api.create(DNS, dns_service(f'{nets[0]}.79', port=port))
+    wait_until(lambda: f'{nets[0]}.79' in server.clusters(), 10, 'a DNS Service comes before it')
+    api.delete(f'{DNS}/kube-dns')
+    wait_until(lambda: f'{nets[0]}.10:53' in server.clusters(), 10, 'and goes')
+
+
+def test_through_a_proxy():
+    authority = Identity('proxied-ca')
+    api, proxy = Api(identity=Identity('proxied', authority, names='IP:127.0.0.1')), kubeapi.proxy()
+    cluster(api)
+    server = start('kubernetes:a', config({'a': {'server': api.url, 'proxy-url': proxy.url, 'certificate-authority-data': data(authority.cert)}}),
+                   'zone a.lan')
+    check(answers(server, 'a.lan'), 'the API is asked')
+    equal(set(proxy.asked), {f'127.0.0.1:{api.port}'}, 'through the proxy, and nowhere else')
+    nets, _ = dns()
+    api.change(f'{CIDRS}/kubernetes', service_cidr('kubernetes', f'{nets[0]}.0/27'))
+    wait_until(lambda: f'{nets[0]}.0/27' in server.clusters(), 10, 'the watch goes through it, too')
+    server.stop()
+    server = start('kubernetes:a', config({'a': {'server': api.url, 'proxy-url': 'http://127.0.0.1:1', 'certificate-authority-data': data(authority.cert)}}),
+                   'zone a.lan')
+    check(not answers(server, 'a.lan') and '127.0.0.1 port 1' in server.log() or 'connect to' in server.log(), 'without the proxy there is no way', server.log()[-600:])
+
+
+def test_an_api_that_hangs_holds_up_no_other():
+    hanging, one, two = Api(), Api(), Api()
+    hanging.fault = 'slow'
+    cluster(one, 0)
+    cluster(two, 1)
+    path = config({'hanging': {'server': hanging.url}, 'kind-a': {'server': one.url}, 'nowhere': {'server': 'http://127.0.0.1:1'},
+                   'kind-b': {'server': two.url}})
+    server = start('kubernetes:*', path, 'zone {name}.lan')
+    check(answers(server, 'kind-a.lan') and answers(server, 'kind-b.lan'), 'the others are there at the start')
+    nets, _ = dns()
+    two.change(f'{CIDRS}/kubernetes', service_cidr('kubernetes', f'{nets[1]}.0/27'))
+    wait_until(lambda: f'{nets[1]}.0/27' in server.clusters(), 10, 'a change of one of them')
+    equal(hanging.asks(), 1, 'while the first has not answered yet')
+    cluster(hanging, 2)
+    hanging.fault = None
+    hanging.hold.set()
+    wait_until(lambda: answers(server, 'hanging.lan'), 20, 'the first, once it answers')
+
+
+def test_who_may_not_watch_or_list_asks_again():
+    nets, _ = dns()
+    for forbidden, words in ((('watch=true',), 'who may list'), (('limit=',), 'who may read')):
+        api = Api()
+        cluster(api)
+        api.create(CONFIGMAPS, kubeadm('10.96.0.0/16', '10.50.0.0/16'))
+        api.forbidden = forbidden
+        server = start('kubernetes:a', config({'a': {'server': api.url}}), 'zone a.lan')
+        check(answers(server, 'a.lan'), words)
+        api.change(f'{CONFIGMAPS}/kubeadm-config', kubeadm('10.96.0.0/16', '10.51.0.0/16'))
+        wait_until(lambda: '10.51.0.0/16' in server.clusters(), 10, f'{words} is told of a change')
+        server.stop()
+
+
+def test_what_an_api_does_not_have_is_not_asked_for_again():
+    nets, port = dns()
+    api = Api()
+    api.absent = ('servicecidrs',)
+    api.forbidden = ('watch=true',)
+    api.create(DNS, dns_service(f'{nets[0]}.10', port=port))
+    server = start('kubernetes:a', config({'a': {'server': api.url}}), 'zone a.lan')
+    check(answers(server, 'a.lan'), 'a cluster without ServiceCIDRs')
+    wait_until(lambda: api.asks('kube-dns') > 10, 20, 'many looks at its DNS Service')
+    equal([path.split('?')[0] for path, _ in api.asked if 'servicecidrs' in path],
+          [CIDRS, CIDRS.replace('/v1/', '/v1beta1/')], 'and one at what it has not')
 
 
 def test_certificates_programs_and_token_files():
@@ -201,8 +299,10 @@ echo "{{\\"kind\\":\\"ExecCredential\\",\\"status\\":{{\\"token\\":\\"$(cat {hom
     told = open(f'{home}/told', encoding='utf-8').read()
     check('"kind":"ExecCredential"' in told and told.endswith('me get-token\n'), 'what it is told', told)
     equal(told.count('\n'), 1, 'it runs once')
+    wait_until(api.live, 10, 'the watches')
     api.token = 'another'
     write(token, 'another')
+    api.end_watches()
     wait_until(lambda: open(f'{home}/told', encoding='utf-8').read().count('\n') > 1, 10, 'when the token is not accepted it runs again')
     server.stop()
     check(SECRET not in server.log(), 'the token is in no log')
@@ -212,9 +312,11 @@ echo "{{\\"kind\\":\\"ExecCredential\\",\\"status\\":{{\\"token\\":\\"$(cat {hom
     server.stop()  # whoever waited for it would not end
     server = start('kubernetes:a', path, f'zone a.lan\n token_file {token}')
     check(answers(server, 'a.lan'), 'a token file instead of the program')
+    wait_until(api.live, 10, 'the watches')
     write(token, 'third')
     api.token = 'third'
     count = len(api.asked)
+    look(api)
     wait_until(lambda: len(api.asked) > count + 4, 10, 'looks with the new token')
     check('401' not in server.log(), 'a token that was changed is read again', server.log()[-600:])
 

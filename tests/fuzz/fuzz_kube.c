@@ -17,22 +17,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static int (*const readers[])(struct arena *, struct text, struct kube_facts *) = {
-        kube_read_service, kube_read_services, kube_read_openshift,
-        kube_read_service_cidrs, kube_read_kubeadm};
+    static kube_read *const readers[] = {kube_read_service, kube_read_openshift,
+                                         kube_read_service_cidr, kube_read_kubeadm};
     struct text text = {.at = (const char *)data, .len = len};
     struct arena a;
     struct errors errs;
     char address[16];
     arena_init(&a, NULL, 0);
+    cJSON *object = tree_parse(text.at, text.len);
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
         struct kube_facts f = {0};
-        int rc = readers[i](&a, text, &f);
+        int rc = readers[i](&a, object, &f);
         assert(rc >= -1 && rc <= 1);
     }
     struct inventory_draft draft = {0};
     char why[INVENTORY_WRONG_MAX];
-    cJSON *object = tree_parse(text.at, text.len);
     kube_draft_capi(&a, object, &draft, why);
     tree_free(object);
     kube_read_node(text, address, sizeof address);
