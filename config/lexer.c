@@ -51,6 +51,18 @@ bool token_new_line(const struct token *before, const struct token *next)
 /* Octets of the multi-octet white space at `at` that Unicode knows (and Go's IsSpace
  * with it): U+0085, U+00A0, U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F,
  * U+3000. */
+/* Of three octets: U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000. */
+static bool lexer_is_wide(unsigned octets)
+{
+    static const unsigned spaces[] = {0xe19a80, 0xe280a8, 0xe280a9,
+                                      0xe280af, 0xe2819f, 0xe38080};
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        if (octets == spaces[i])
+            return true;
+    }
+    return octets >= 0xe28080 && octets <= 0xe2808a;
+}
+
 static size_t lexer_wide_space(const struct lexer *lx)
 {
     const uint8_t *p = (const uint8_t *)lx->from.text.at + lx->at;
@@ -59,11 +71,8 @@ static size_t lexer_wide_space(const struct lexer *lx)
         return p[1] == 0x85 || p[1] == 0xa0 ? 2 : 0;
     if (left < 3 || p[0] < 0xe1 || p[0] > 0xe3)
         return 0;
-    unsigned tail = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
-    bool space = tail == 0xe19a80 || (tail >= 0xe28080 && tail <= 0xe2808a) ||
-                 tail == 0xe280a8 || tail == 0xe280a9 || tail == 0xe280af ||
-                 tail == 0xe2819f || tail == 0xe38080;
-    return space ? 3 : 0;
+    unsigned octets = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
+    return lexer_is_wide(octets) ? 3 : 0;
 }
 
 /* Octets of the white space at the present place, 0 when there is none. */

@@ -534,11 +534,27 @@ static int read_unary(struct compiler *c, enum expr_op op, unsigned binds)
 }
 
 /* *operand stays true while another one has to follow. */
-static int read_operand(struct compiler *c, bool *operand)
+static int open_paren(struct compiler *c)
 {
     struct pending paren = {.kind = PENDING_PAREN};
+    return push_pending(c, paren) < 0 ? -1 : next(c);
+}
+
+static int open_list(struct compiler *c)
+{
+    return next(c) < 0 ? -1 : read_list(c);
+}
+
+static int read_scalar(struct compiler *c)
+{
+    struct expr_value value;
+    return scalar(c, &value) < 0 ? -1 : push_value(c, &value);
+}
+
+static int read_operand(struct compiler *c, bool *operand)
+{
     if (word_is(c, "("))
-        return push_pending(c, paren) < 0 ? -1 : next(c);
+        return open_paren(c);
     if (word_is(c, "not") || word_is(c, "!"))
         return read_unary(c, EXPR_NOT, NOT_BINDS);
     bool minus = word_is(c, "-");
@@ -550,13 +566,10 @@ static int read_operand(struct compiler *c, bool *operand)
         return read_call(c, operand);
     *operand = false;
     if (word_is(c, "["))
-        return next(c) < 0 ? -1 : read_list(c);
+        return open_list(c);
     if (number)
         return read_numbers(c);
-    if (c->word.kind != WORD_TEXT && !truth)
-        return unexpected(c, OPERAND);
-    struct expr_value value;
-    return scalar(c, &value) < 0 ? -1 : push_value(c, &value);
+    return c->word.kind == WORD_TEXT || truth ? read_scalar(c) : unexpected(c, OPERAND);
 }
 
 /* `)` or `,` */

@@ -52,6 +52,12 @@ static unsigned read_number(struct text format, size_t *at)
     return n;
 }
 
+static char verb_of(const struct gotmpl_verb *v, char c)
+{
+    bool known = c != '\0' && strchr(VERBS, c) != NULL;
+    return known && v->width <= FIELD_MAX && v->precision <= FIELD_MAX ? c : '?';
+}
+
 bool gotmpl_format_next(struct text *format, struct gotmpl_verb *out)
 {
     size_t at = 0;
@@ -80,11 +86,8 @@ bool gotmpl_format_next(struct text *format, struct gotmpl_verb *out)
     *format = text_from(*format, at);
     if (c == '%' && plain)
         out->text.len = 1;
-    else if (c != '\0' && strchr(VERBS, c) != NULL && out->width <= FIELD_MAX &&
-             out->precision <= FIELD_MAX)
-        out->verb = c;
     else
-        out->verb = '?';
+        out->verb = verb_of(out, c);
     return true;
 }
 
@@ -211,6 +214,14 @@ static char *print_digits(char *end, const struct gotmpl_verb *v, uint64_t n,
     return at;
 }
 
+/* Zeros that fill the field stand behind the sign. */
+static unsigned least_digits(const struct gotmpl_verb *v, bool sign)
+{
+    unsigned least = v->has_precision ? v->precision : 1;
+    bool filled = v->zero && !v->minus && !v->has_precision && v->width > least;
+    return filled ? v->width - sign : least;
+}
+
 static int put_number(const struct gotmpl_verb *v, const struct gotmpl_value *n,
                       struct gotmpl_out *out)
 {
@@ -224,12 +235,9 @@ static int put_number(const struct gotmpl_verb *v, const struct gotmpl_value *n,
         return -1;
     }
     bool sign = n->negative || v->plus || v->space;
-    unsigned least = v->has_precision ? v->precision : 1;
     struct gotmpl_verb field = *v;
-    if (v->zero && !v->minus && !v->has_precision && v->width > least)
-        least = v->width - sign; /* zeros stand behind the sign */
     field.zero = false;
-    char *at = print_digits(end, v, n->magnitude, least);
+    char *at = print_digits(end, v, n->magnitude, least_digits(v, sign));
     if (v->sharp) {
         *--at = v->verb;
         *--at = '0';

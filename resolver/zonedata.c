@@ -608,25 +608,35 @@ static enum step redirect(struct walk *w, const struct zone_set *dname)
 
 /* The records of a node, for the name that was asked or for one that a wildcard covers.
  */
+/* What the node has for the question: its CNAME, of which there is to be one, before
+ * all but what may stand beside it (RFC 4035 section 2.5). */
+static const struct zone_set *choose_set(const struct walk *w,
+                                         const struct zone_node *node,
+                                         struct zone_set *cname)
+{
+    const struct zone_set *set = set_of(node, DNS_CNAME), *own = set_of(node, w->type);
+    bool beside = w->type == DNS_NSEC || w->type == DNS_RRSIG;
+    if (set == NULL || (beside && own != NULL))
+        return own;
+    *cname =
+        (struct zone_set){.type = DNS_CNAME, .n = 1, .rr = set->rr, .sigs = set->sigs};
+    return cname;
+}
+
+static enum step answer_nothing(struct walk *w, const struct zone_node *node, bool wild)
+{
+    if (wild && put_nsec(w, node->name) < 0)
+        return STEP_FAILED;
+    w->empty = !wild && node->sets_n == 0 && msg_count(w->out, SECTION_ANSWER) == 0;
+    return end_negative(w, DNS_NOERROR);
+}
+
 static enum step answer_from(struct walk *w, const struct zone_node *node, bool wild)
 {
-    const struct zone_set *set = set_of(node, DNS_CNAME);
-    struct zone_set cname = {.type = DNS_CNAME, .n = 1};
-    bool beside = (w->type == DNS_NSEC || w->type == DNS_RRSIG) &&
-                  set_of(node, w->type) != NULL; /* RFC 4035 section 2.5 */
-    if (set != NULL && !beside) {
-        cname.rr = set->rr;
-        cname.sigs = set->sigs;
-        set = &cname;
-    } else {
-        set = set_of(node, w->type);
-    }
-    if (set == NULL) {
-        if (wild && put_nsec(w, node->name) < 0)
-            return STEP_FAILED;
-        w->empty = !wild && node->sets_n == 0 && msg_count(w->out, SECTION_ANSWER) == 0;
-        return end_negative(w, DNS_NOERROR);
-    }
+    struct zone_set cname;
+    const struct zone_set *set = choose_set(w, node, &cname);
+    if (set == NULL)
+        return answer_nothing(w, node, wild);
     if (!wild && is_put(w, set, SECTION_ANSWER))
         return end_positive(w); /* CNAMEs in a circle */
     if (put_set_as(w, set, SECTION_ANSWER, wild ? w->key->lower : NULL) < 0 ||

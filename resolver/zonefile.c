@@ -331,6 +331,16 @@ static int take_octet(const char **at)
 
 /* A text, quoted or not, as one character-string, or as several where it is longer than
  * one can be and `several` allows it. */
+static bool ends_word(char c)
+{
+    return c == '\0' || c == ' ' || c == '\t';
+}
+
+static bool ends_string(char c, bool quoted)
+{
+    return c == '\0' || c == '"' || (!quoted && ends_word(c));
+}
+
 static int put_string(struct wr *wr, const char **at, bool several)
 {
     const char *p = *at + strspn(*at, " \t");
@@ -340,7 +350,7 @@ static int put_string(struct wr *wr, const char **at, bool several)
         return -1;
     *len = 0;
     p += quoted;
-    while (*p != '\0' && (quoted ? *p != '"' : *p != ' ' && *p != '\t' && *p != '"')) {
+    while (!ends_string(*p, quoted)) {
         int octet = take_octet(&p);
         if (*len == 255 && several && (len = wr_take(wr, 1)) != NULL)
             *len = 0;
@@ -352,7 +362,7 @@ static int put_string(struct wr *wr, const char **at, bool several)
     if (quoted && *p++ != '"')
         return -1;
     *at = p;
-    return *p == '\0' || *p == ' ' || *p == '\t' ? 0 : -1;
+    return ends_word(*p) ? 0 : -1;
 }
 
 static int put_name(const struct scan *s, struct wr *wr, struct text word)

@@ -401,7 +401,8 @@ static void finish(struct stream *c)
     c->active_us = c->streams->turn->now_us;
 }
 
-static void look_at(struct stream *c)
+/* What can go on does. */
+static void go_on(struct stream *c)
 {
     if (c->state == STREAM_OPEN && stream_has_room(c) && c->paused && !c->broken)
         stream_go_on(c);
@@ -409,6 +410,11 @@ static void look_at(struct stream *c)
         stream_read(c, 1);
     if (c->doh != NULL && !c->broken)
         send_http(c);
+}
+
+static void look_at(struct stream *c)
+{
+    go_on(c);
     if (c->broken) {
         stream_close(c);
         return;

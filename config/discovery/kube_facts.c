@@ -205,6 +205,12 @@ int kube_draft_capi(struct arena *a, const cJSON *object, struct inventory_draft
 
 /* ---- names ---- */
 
+static bool may_stand_in_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '_' || c == '.';
+}
+
 void kube_name_cluster(const char *context, char *out, size_t cap)
 {
     const char *slash = strrchr(context, '/');
@@ -212,11 +218,8 @@ void kube_name_cluster(const char *context, char *out, size_t cap)
     if (slash != NULL && slash[1] != '\0')
         context = slash + 1;
     for (; *context != '\0' && n + 1 < cap; context++) {
-        char c = *context;
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-        if (good)
-            out[n++] = c;
+        if (may_stand_in_name(*context))
+            out[n++] = *context;
         else if (n > 0 && out[n - 1] != '-')
             out[n++] = '-';
     }

@@ -250,6 +250,15 @@ static enum verdict refuse(struct query *q, const char *why)
     return query_fail_ede(q, DNS_REFUSED, NULL, EDE_PROHIBITED, why);
 }
 
+static enum verdict has_no_zone(struct query *q, bool known)
+{
+    if (known)
+        return query_fail_ede(q, DNS_SERVFAIL, NULL, EDE_NOT_READY,
+                              "zone not loaded yet");
+    return query_fail_ede(q, DNS_NOTAUTH, NULL, EDE_NOT_AUTHORITATIVE,
+                          "no such zone here");
+}
+
 static enum verdict on_query(struct query *q, const void *state)
 {
     bool incremental = q->request.type == DNS_IXFR, known;
@@ -267,9 +276,7 @@ static enum verdict on_query(struct query *q, const void *state)
         return query_fail(q, DNS_FORMERR, NULL);
     const struct zone *z = find_zone(q, &known);
     if (z == NULL)
-        return query_fail_ede(q, known ? DNS_SERVFAIL : DNS_NOTAUTH, NULL,
-                              known ? EDE_NOT_READY : EDE_NOT_AUTHORITATIVE,
-                              known ? "zone not loaded yet" : "no such zone here");
+        return has_no_zone(q, known);
     if (incremental && (!stream || !zone_serial_after(z->serial, serial)))
         return send_soa(q, z);
     return send_zone(q, state, z);

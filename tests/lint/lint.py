@@ -16,7 +16,7 @@ import sys
 from collections import namedtuple
 
 LAYERS = ['base', 'config', 'resolver', 'server']  # each sees itself and those before it
-FILE_LINES, FUNCTION_LINES, P90_LINES, NESTING, PARAMETERS = 700, 80, 40, 3, 5
+FILE_LINES, FUNCTION_LINES, P90_LINES, NESTING, PARAMETERS, DECISIONS = 700, 80, 40, 3, 5, 15
 
 # Functions whose parameters a library dictates.
 DICTATED = {('server/admin.c', 'on_request'), ('server/tls.c', 'on_alpn'),
@@ -65,7 +65,7 @@ PLACES = re.compile(r'(?<![\w.])/' + r'work/(?:main|shared)|deb\.debian\.' + r'o
                     + r'io|proxy\.golang|\bdocker\.' + r'io|\bghcr\.' + r'io|\bquay\.' + r'io')
 GENERATED = re.compile(r'\.(?:o|a|so|d|gcda|gcno|gcov|pyc|log|pid|orig|rej)$|(?:^|/)build/|__pycache__|(?:^|/)tags$')
 
-Function = namedtuple('Function', 'path line name lines parameters depth')
+Function = namedtuple('Function', 'path line name lines parameters depth decisions')
 findings = {}  # check -> how many
 
 
@@ -133,7 +133,9 @@ def functions_of(path, text):
         line = code.count('\n', 0, start + m.start(1)) + 1
         inside = re.sub(r'\([^()]*\)', '', head[m.end():head.rstrip().rfind(')')])
         parameters = 0 if inside.strip() in ('', 'void') else inside.count(',') + 1
-        yield Function(path, line, m.group(1), code.count('\n', 0, end) + 2 - line, parameters, depth)
+        # The cases of a switch are one decision, which the eye takes in as a table.
+        decisions = len(re.findall(r'\b(?:if|for|while|switch)\b|&&|\|\||\?', code[brace:end])) + 1
+        yield Function(path, line, m.group(1), code.count('\n', 0, end) + 2 - line, parameters, depth, decisions)
 
 
 # ---- the checks ----
@@ -189,6 +191,8 @@ def check_sizes(path, text, functions):
             find('sizes', path, f.line, f'{f.name} has {f.lines} lines', f'split it: {FUNCTION_LINES} at most')
         if f.depth > NESTING:
             find('sizes', path, f.line, f'{f.name} nests {f.depth} deep', f'return early or split it: {NESTING} at most')
+        if f.decisions > DECISIONS:
+            find('sizes', path, f.line, f'{f.name} takes {f.decisions} decisions', f'split it: {DECISIONS} at most')
         if f.parameters > PARAMETERS and (f.path, f.name) not in DICTATED:
             find('sizes', path, f.line, f'{f.name} has {f.parameters} parameters',
                  f'make them a struct: {PARAMETERS} at most')

@@ -207,25 +207,31 @@ static void step_with_body(struct play *p, char **word, const char *body)
     }
 }
 
+/* With so many words, itself included. */
+static bool is_step(char **word, unsigned n, const char *step, unsigned least,
+                    unsigned most)
+{
+    return strcmp(word[0], step) == 0 && n >= least && n <= most;
+}
+
 /* Returns false when the word is none of the plain steps. */
 static bool step_plain(struct play *p, char **word, unsigned n)
 {
-    const char *step = word[0];
-    if (strcmp(step, "ask") == 0 && n >= 4)
+    if (is_step(word, n, "ask", 4, WORDS_MAX))
         step_ask(p, word, n);
-    else if (strcmp(step, "sent") == 0 && n == 6)
+    else if (is_step(word, n, "sent", 6, 6))
         step_sent(p, word);
-    else if (strcmp(step, "probe") == 0 && n == 2)
+    else if (is_step(word, n, "probe", 2, 2))
         world_expect(&p->w, word[1], TRANSPORT_UDP);
-    else if (strcmp(step, "quiet") == 0)
+    else if (is_step(word, n, "quiet", 1, WORDS_MAX))
         world_expect_silence(&p->w);
-    else if (strcmp(step, "lose") == 0 && n == 3)
+    else if (is_step(word, n, "lose", 3, 3))
         step_lose(p, named(p, word[1], false)->sent, word[2]);
-    else if (strcmp(step, "wait") == 0 && n == 2)
+    else if (is_step(word, n, "wait", 2, 2))
         world_run(&p->w, strtoul(word[1], NULL, 10));
-    else if (strcmp(step, "none") == 0 && n == 2)
+    else if (is_step(word, n, "none", 2, 2))
         assert_int_equal(world_rcode(&p->w, named(p, word[1], false)->client), -1);
-    else if (strcmp(step, "ede") == 0 && n >= 3)
+    else if (is_step(word, n, "ede", 3, WORDS_MAX))
         step_ede(p, word, n);
     else
         return false;

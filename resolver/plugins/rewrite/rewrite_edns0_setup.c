@@ -6,13 +6,26 @@
 #include <stdlib.h>
 
 /* As Go reads a number with its base: 65518, 0xffee, 0177756, 0o7, 0b1. */
+static int base_of(char letter)
+{
+    switch (letter) {
+    case 'x':
+    case 'X':
+        return 16;
+    case 'b':
+    case 'B':
+        return 2;
+    default:
+        return 8;
+    }
+}
+
 static bool parse_code(const char *word, uint16_t *out)
 {
     int base = 10;
     if (word[0] == '0' && word[1] != '\0') {
-        char kind = word[1];
-        base = kind == 'x' || kind == 'X' ? 16 : kind == 'b' || kind == 'B' ? 2 : 8;
-        word += base != 8 || kind == 'o' || kind == 'O' ? 2 : 1;
+        base = base_of(word[1]);
+        word += strchr("xXbBoO", word[1]) != NULL ? 2 : 1;
     }
     char *end;
     bool digit = (word[0] >= '0' && word[0] <= '9') ||
