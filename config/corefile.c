@@ -54,8 +54,12 @@ static bool corefile_next_is(struct parser *p, const char *word)
     return next != NULL && token_is(next, word);
 }
 
+/* There may be thousands of the same directive behind each other. */
 static uint32_t corefile_word(const struct parser *p, const char *name)
 {
+    uint32_t last = p->order_n == 0 ? 0 : p->order[p->order_n - 1];
+    if (p->order_n > 0 && strcmp(p->words->words[last], name) == 0)
+        return last;
     for (uint32_t i = 0; i < p->words->words_n; i++)
         if (strcmp(p->words->words[i], name) == 0)
             return i;

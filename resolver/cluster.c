@@ -83,9 +83,10 @@ static struct cluster_rules *rules_add(struct cluster_map *map, const struct wan
     return rules;
 }
 
-struct cluster_rules *cluster_rules_use(struct cluster_map *map,
-                                        const struct cluster_settings *settings,
-                                        const uint8_t *domain)
+/* By their table. */
+static struct cluster_rules *rules_use(struct cluster_map *map,
+                                       const struct cluster_settings *settings,
+                                       const uint8_t *domain)
 {
     struct cluster_domain *d = domain_use(&map->commons, domain);
     struct wanted w = {.settings = settings, .domain = d};
@@ -101,11 +102,26 @@ struct cluster_rules *cluster_rules_use(struct cluster_map *map,
     return rules;
 }
 
+struct cluster_rules *cluster_rules_use(struct cluster_map *map,
+                                        const struct cluster_settings *settings,
+                                        const uint8_t *domain)
+{
+    struct cluster_rules *latest = map->commons.latest;
+    if (latest != NULL && is_domain(latest->domain, domain) &&
+        memcmp(&latest->settings, settings, sizeof *settings) == 0) {
+        latest->clusters++;
+        return latest;
+    }
+    return map->commons.latest = rules_use(map, settings, domain);
+}
+
 void cluster_rules_drop(struct cluster_rules *rules)
 {
     if (rules == NULL || --rules->clusters > 0)
         return;
     struct cluster_commons *commons = &rules->map->commons;
+    if (commons->latest == rules)
+        commons->latest = NULL;
     table_del(&commons->rules, rules->hash, rules);
     domain_drop(commons, rules->domain);
     free(rules);

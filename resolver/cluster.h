@@ -58,6 +58,7 @@ struct cluster_rules {
 /* Both tables of a map. */
 struct cluster_commons {
     struct table domains, rules;
+    struct cluster_rules *latest; /* most clusters are like the one before; or NULL */
 };
 
 /* The rules of a map with one use more, made when they are new; NULL: no memory. */
@@ -121,6 +122,15 @@ static inline struct cluster *cluster_of_prefix(const struct cluster_prefix *e)
 {
     return (struct cluster *)((uintptr_t)e - e->from_cluster);
 }
+
+/* Where stands what a question reads, if the zone is the first, which is not looked at;
+ * with the zone and its name it takes CLUSTER_READ octets, mostly. */
+static inline const void *cluster_read_at(const struct cluster_zone *first)
+{
+    size_t before = sizeof(struct cluster) - offsetof(struct cluster, rules);
+    return (const void *)((uintptr_t)first - before);
+}
+#define CLUSTER_READ 72
 
 /* Lower case. */
 static inline const uint8_t *cluster_zone_wire(const struct cluster_zone *z)

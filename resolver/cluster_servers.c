@@ -17,17 +17,16 @@ static struct endpoint endpoint_of(const struct cluster *c, const struct addr *a
 }
 
 /* Clusters of different domains do not share what is known of an address. */
-static struct text key_of(const struct cluster *c, char text[NAME_TEXT_MAX])
+static struct text key_of(const struct cluster *c)
 {
-    name_print(cluster_domain(c).wire, text);
-    return text_of(text);
+    struct name_ref domain = cluster_domain(c);
+    return (struct text){.at = (const char *)domain.wire, .len = domain.len};
 }
 
 static int claim_dns(const struct cluster *c, struct upstream_group *g,
                      const struct addr *dns, uint32_t n)
 {
-    char domain[NAME_TEXT_MAX];
-    struct text key = key_of(c, domain);
+    struct text key = key_of(c);
     for (uint32_t i = 0; i < n; i++) {
         struct endpoint e = endpoint_of(c, &dns[i]);
         struct upstream *up =
@@ -111,8 +110,8 @@ static bool is_met(const struct cluster *c)
 {
     const struct clusters *all = c->rules->settings.all;
     struct addr dns[INVENTORY_LIST_MAX];
-    char domain[NAME_TEXT_MAX];
-    struct text key = key_of(c, domain);
+    char label[NAME_TEXT_MAX];
+    struct text key = key_of(c);
     uint32_t n = cluster_dns(c, dns);
     for (uint32_t i = 0; i < n; i++) {
         struct endpoint e = endpoint_of(c, &dns[i]);
@@ -120,7 +119,7 @@ static bool is_met(const struct cluster *c)
             return true;
     }
     return all->block->measured &&
-           metrics_has_cluster(all->plan, cluster_label(c, domain));
+           metrics_has_cluster(all->plan, cluster_label(c, label));
 }
 
 const struct upstream_group *cluster_group_met(const struct cluster *c)

@@ -95,7 +95,8 @@ static void look_for_cluster(const struct cluster_map *map, struct ahead *a,
         break;
     case FORESEE_ENTRY:
         a->zone = cluster_map_foreseen(map, &a->key);
-        foresee(a->zone, 2 * sizeof(struct cluster));
+        if (a->zone != NULL)
+            foresee(cluster_read_at(a->zone), CLUSTER_READ);
         break;
     case FORESEE_GROUP:
         if (a->zone != NULL)

@@ -78,7 +78,7 @@ struct pass {
 static const struct upstream_group *group_of(const struct drains *d,
                                              const struct cluster *c)
 {
-    return holds(d, c, NULL) ? cluster_group(c) : cluster_group_met(c);
+    return holds(d, c, NULL) ? cluster_group(c) : cluster_group_now(c);
 }
 
 /* An address may be that of one cluster in two blocks, under two zones: it is drained
