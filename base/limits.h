@@ -158,6 +158,8 @@
           "of one transfer: who sends an octet a second must not hold its place")      \
     LIMIT(ZONE_OCTETS_MAX, 256 * 1024 * 1024, "octets",                                \
           "of one transfer, and of its records in full: fifty times more, compressed") \
+    LIMIT(NSEC3_ITERATIONS_MAX, 150, "iterations",                                     \
+          "each question may hash four names: validators take no more (RFC 9276)")     \
     LIMIT(CATALOG_MEMBERS_MAX, 100000, "zones",                                        \
           "of one catalog: each may be a transfer, and has some hundred octets")       \
     LIMIT(NOTIFY_RUNNING_MAX, 64, "messages",                                          \

@@ -391,3 +391,19 @@ int rcode_parse(struct text from, uint16_t *out)
         return 0;
     return parse_number("RCODE", from, out);
 }
+
+void rdata_nsec3_hash(const uint8_t *data, const uint8_t *name,
+                      uint8_t hash[NSEC3_HASH_LEN])
+{
+    _Static_assert(NSEC3_HASH_LEN == LDNS_SHA1_DIGEST_LENGTH, "both are SHA-1");
+    ldns_sha1_ctx sha;
+    for (unsigned i = 0; i <= load_u16(data + 2); i++) {
+        ldns_sha1_init(&sha);
+        if (i == 0)
+            ldns_sha1_update(&sha, name, (unsigned)name_len(name));
+        else
+            ldns_sha1_update(&sha, hash, NSEC3_HASH_LEN);
+        ldns_sha1_update(&sha, data + 5, data[4]);
+        ldns_sha1_final(hash, &sha);
+    }
+}

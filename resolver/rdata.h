@@ -77,4 +77,11 @@ int rdata_class_parse(struct text from, uint16_t *out);
 const char *rcode_print(uint16_t rcode, char *out);
 int rcode_parse(struct text from, uint16_t *out);
 
+#define NSEC3_HASH_LEN 20 /* octets: SHA-1 */
+
+/* The hash of a name in lower case, as the data of an NSEC3 or NSEC3PARAM says (RFC
+ * 5155 section 5), whose algorithm is 1. */
+void rdata_nsec3_hash(const uint8_t *data, const uint8_t *name,
+                      uint8_t hash[NSEC3_HASH_LEN]);
+
 #endif

@@ -1,50 +1,8 @@
-#include "resolver/zonedata.h"
+#include "resolver/zonedata_core.h"
 
 #include "base/cursor.h"
 
 #include <stdlib.h>
-
-/* Records of one name and type. */
-struct zone_set {
-    const struct rr *rr;
-    const struct zone_set *sigs; /* the RRSIG records of the name; NULL: none */
-    uint32_t n;
-    uint16_t type;
-};
-
-struct zone_node {
-    uint8_t *name;                  /* lower case */
-    uint32_t number;                /* in order of creation: parents before children */
-    const struct zone_node *parent; /* NULL: the apex */
-    const struct zone_node *wild;   /* the child `*` */
-    const struct zone_set *hides; /* its NS (not beside the SOA) or DNAME: what is below
-                                     it is not the zone's own to answer */
-    const struct zone_set *hidden; /* the topmost such set above it */
-    struct zone_set *sets;
-    uint32_t sets_n;
-};
-
-/* A record as it was added. */
-struct zone_raw {
-    struct zone_node *node;
-    uint32_t number; /* in the order of the file */
-    uint32_t ttl;
-    uint16_t type;
-    bool again; /* the same as one before it */
-    struct span rdata;
-};
-
-struct zonedata {
-    struct arena *arena, *scratch; /* scratch: NULL once sealed */
-    struct zonetab names; /* -> struct zone_node; entries in order of creation */
-    struct zone_node *apex;
-    const struct zone_set *soa, *ns;
-    const uint8_t *conflict;
-    struct zone_node **nsec; /* those with an NSEC, in canonical order */
-    uint32_t nsec_n;
-    struct zone_raw *raw;
-    uint32_t raw_n, raw_cap;
-};
 
 /* ---- building: names ---- */
 
@@ -176,7 +134,7 @@ static void drop_doubles(struct zonedata *z)
     qsort(z->raw, z->raw_n, sizeof *z->raw, by_file);
 }
 
-static const struct zone_set *set_of(const struct zone_node *node, uint16_t type)
+const struct zone_set *zone_set_of(const struct zone_node *node, uint16_t type)
 {
     for (uint32_t i = 0; i < node->sets_n; i++) {
         if (node->sets[i].type == type)
@@ -202,7 +160,7 @@ static int make_sets(struct arena *a, struct zone_node *node, const struct rr *r
         node->sets[node->sets_n - 1].n++;
     }
     for (uint32_t i = 0; i < node->sets_n; i++)
-        node->sets[i].sigs = set_of(node, DNS_RRSIG);
+        node->sets[i].sigs = zone_set_of(node, DNS_RRSIG);
     return 0;
 }
 
@@ -242,7 +200,7 @@ static bool is_beside_cname(uint16_t type)
 
 static bool conflicts(const struct zone_node *node)
 {
-    const struct zone_set *cname = set_of(node, DNS_CNAME);
+    const struct zone_set *cname = zone_set_of(node, DNS_CNAME);
     if (cname == NULL)
         return false;
     for (uint32_t i = 0; i < node->sets_n; i++) {
@@ -257,61 +215,20 @@ static void link_nodes(struct zonedata *z)
     for (uint32_t i = 0; i < z->names.n; i++) {
         struct zone_node *node = z->names.entries[i].value;
         const struct zone_node *parent = node->parent;
-        const struct zone_set *soa = set_of(node, DNS_SOA);
+        const struct zone_set *soa = zone_set_of(node, DNS_SOA);
         if (soa != NULL && z->soa == NULL) {
             z->soa = soa;
-            z->ns = set_of(node, DNS_NS);
+            z->ns = zone_set_of(node, DNS_NS);
         }
         if (parent != NULL) {
-            node->hides = soa != NULL ? NULL : set_of(node, DNS_NS);
+            node->hides = soa != NULL ? NULL : zone_set_of(node, DNS_NS);
             node->hidden = parent->hidden != NULL ? parent->hidden : parent->hides;
         }
         if (node->hides == NULL)
-            node->hides = set_of(node, DNS_DNAME);
+            node->hides = zone_set_of(node, DNS_DNAME);
         if (z->conflict == NULL && conflicts(node))
             z->conflict = node->name;
     }
-}
-
-/* RFC 4034 section 6.1: by labels from the right. */
-static int canonical(const uint8_t *a, const uint8_t *b)
-{
-    uint8_t at_a[NAME_LABELS_MAX], at_b[NAME_LABELS_MAX];
-    unsigned n_a = 0, n_b = 0;
-    for (size_t at = 0; a[at] != 0; at += a[at] + 1u)
-        at_a[n_a++] = (uint8_t)at;
-    for (size_t at = 0; b[at] != 0; at += b[at] + 1u)
-        at_b[n_b++] = (uint8_t)at;
-    for (unsigned i = 1; i <= n_a && i <= n_b; i++) {
-        const uint8_t *x = a + at_a[n_a - i], *y = b + at_b[n_b - i];
-        int order = memcmp(x + 1, y + 1, x[0] < y[0] ? x[0] : y[0]);
-        if (order != 0 || x[0] != y[0])
-            return order != 0 ? order : x[0] - y[0];
-    }
-    return (int)n_a - (int)n_b;
-}
-
-static int by_name(const void *left, const void *right)
-{
-    return canonical((*(struct zone_node *const *)left)->name,
-                     (*(struct zone_node *const *)right)->name);
-}
-
-static int order_nsec(struct zonedata *z)
-{
-    for (uint32_t i = 0; i < z->names.n; i++)
-        z->nsec_n += set_of(z->names.entries[i].value, DNS_NSEC) != NULL;
-    z->nsec = arena_array(z->arena, z->nsec_n, sizeof *z->nsec);
-    if (z->nsec == NULL)
-        return -1;
-    for (uint32_t i = 0, n = 0; i < z->names.n; i++) {
-        struct zone_node *node = z->names.entries[i].value;
-        if (set_of(node, DNS_NSEC) != NULL)
-            z->nsec[n++] = node;
-    }
-    if (z->nsec_n > 0)
-        qsort(z->nsec, z->nsec_n, sizeof(struct zone_node *), by_name);
-    return 0;
 }
 
 int zonedata_seal(struct zonedata *z)
@@ -327,7 +244,7 @@ int zonedata_seal(struct zonedata *z)
     z->raw_n = z->raw_cap = 0;
     z->scratch = NULL;
     link_nodes(z);
-    return order_nsec(z);
+    return proofs_order(z);
 }
 
 const uint8_t *zonedata_conflict(const struct zonedata *z)
@@ -375,19 +292,6 @@ const struct rr *zonedata_next(const struct zonedata *z, struct zonedata_place *
 /* ---- answering ---- */
 
 #define CHAIN_MAX 16 /* names one question leads to */
-
-/* One question on its way through the zone. */
-struct walk {
-    const struct zonedata *z;
-    struct arena *arena;
-    struct msg *out;
-    uint16_t type;
-    bool dnssec;
-    const struct name_key *key; /* of the present name: the caller's, or own_key */
-    bool empty;                 /* the name asked has no records */
-    struct name name;           /* a CNAME led here */
-    struct name_key own_key;
-};
 
 enum step {
     STEP_END,    /* the answer is whole */
@@ -446,6 +350,11 @@ static bool is_put(const struct walk *w, const struct zone_set *set,
     return false;
 }
 
+int walk_put_once(struct walk *w, const struct zone_set *set, enum section section)
+{
+    return is_put(w, set, section) ? 0 : put_set(w, set, section);
+}
+
 /* Where in its data a record names a host whose addresses help the client; -1: nowhere.
  */
 static int target_offset(uint16_t type)
@@ -466,9 +375,8 @@ static int put_addresses(struct walk *w, const struct zone_node *host)
 {
     static const uint16_t types[] = {DNS_A, DNS_AAAA};
     for (size_t i = 0; i < 2; i++) {
-        const struct zone_set *set = set_of(host, types[i]);
-        if (set != NULL && !is_put(w, set, SECTION_ADDITIONAL) &&
-            put_set(w, set, SECTION_ADDITIONAL) < 0)
+        const struct zone_set *set = zone_set_of(host, types[i]);
+        if (set != NULL && walk_put_once(w, set, SECTION_ADDITIONAL) < 0)
             return -1;
     }
     return 0;
@@ -497,41 +405,13 @@ static int put_additional(struct walk *w, const struct zone_set *set)
     return 0;
 }
 
-/* The NSEC of the name, or else of the last before it: what proves that the name, or a
- * type of it, is not there. */
-static int put_nsec(struct walk *w, const uint8_t *name)
-{
-    uint32_t from = 0, to = w->z->nsec_n;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        if (canonical(w->z->nsec[middle]->name, name) <= 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    const struct zone_set *set =
-        from == 0 || !w->dnssec ? NULL : set_of(w->z->nsec[from - 1], DNS_NSEC);
-    return set == NULL || is_put(w, set, SECTION_AUTHORITY)
-               ? 0
-               : put_set(w, set, SECTION_AUTHORITY);
-}
-
-/* That there is no wildcard below the closest name (RFC 4035 section 3.1.3.2). */
-static int put_no_wildcard(struct walk *w, const struct zone_node *closest)
-{
-    struct name wild;
-    return name_join(&wild, (const uint8_t *)"\1*", 2, closest->name) < 0
-               ? 0
-               : put_nsec(w, wild.wire);
-}
-
 /* No such name, or no such type: the SOA says for how long. */
-static enum step end_negative(struct walk *w, uint16_t rcode)
+static enum step end_negative(struct walk *w, uint16_t rcode, enum proof proof)
 {
     w->out->rcode = rcode;
     if (w->z->soa != NULL && put_set(w, w->z->soa, SECTION_AUTHORITY) < 0)
         return STEP_FAILED;
-    return put_nsec(w, w->key->lower) < 0 ? STEP_FAILED : STEP_END;
+    return prove(w, proof) < 0 ? STEP_FAILED : STEP_END;
 }
 
 /* The zone's own servers go along with every answer, as CoreDNS has it. */
@@ -568,8 +448,8 @@ static int put_cut(struct walk *w, const struct zone_set *ns)
         return 0;
     name_key_init(&key, cut);
     const struct zone_set *ds =
-        set_of(zonetab_find(&w->z->names, &key, 0, NULL), DNS_DS);
-    return ds == NULL ? put_nsec(w, cut) : put_set(w, ds, SECTION_AUTHORITY);
+        zone_set_of(zonetab_find(&w->z->names, &key, 0, NULL), DNS_DS);
+    return ds == NULL ? prove_unsigned(w, cut) : put_set(w, ds, SECTION_AUTHORITY);
 }
 
 /* Names at and below a zone cut belong to other servers. */
@@ -594,7 +474,7 @@ static enum step redirect(struct walk *w, const struct zone_set *dname)
         return STEP_FAILED;
     name_under(w->key->lower, rr->base + rr->owner, &prefix);
     if (name_join(&target, w->key->lower, prefix, rr->base + rr->rdata) < 0)
-        return end_negative(w, DNS_YXDOMAIN);
+        return end_negative(w, DNS_YXDOMAIN, PROOF_NO_TYPE);
     struct rr_new cname = {.section = SECTION_ANSWER,
                            .owner = w->key->lower,
                            .type = DNS_CNAME,
@@ -606,15 +486,14 @@ static enum step redirect(struct walk *w, const struct zone_set *dname)
     return w->type == DNS_CNAME ? end_positive(w) : follow(w, target.wire);
 }
 
-/* The records of a node, for the name that was asked or for one that a wildcard covers.
- */
 /* What the node has for the question: its CNAME, of which there is to be one, before
  * all but what may stand beside it (RFC 4035 section 2.5). */
 static const struct zone_set *choose_set(const struct walk *w,
                                          const struct zone_node *node,
                                          struct zone_set *cname)
 {
-    const struct zone_set *set = set_of(node, DNS_CNAME), *own = set_of(node, w->type);
+    const struct zone_set *set = zone_set_of(node, DNS_CNAME),
+                          *own = zone_set_of(node, w->type);
     bool beside = w->type == DNS_NSEC || w->type == DNS_RRSIG;
     if (set == NULL || (beside && own != NULL))
         return own;
@@ -625,12 +504,12 @@ static const struct zone_set *choose_set(const struct walk *w,
 
 static enum step answer_nothing(struct walk *w, const struct zone_node *node, bool wild)
 {
-    if (wild && put_nsec(w, node->name) < 0)
-        return STEP_FAILED;
     w->empty = !wild && node->sets_n == 0 && msg_count(w->out, SECTION_ANSWER) == 0;
-    return end_negative(w, DNS_NOERROR);
+    return end_negative(w, DNS_NOERROR, wild ? PROOF_WILD_NO_TYPE : PROOF_NO_TYPE);
 }
 
+/* The records of a node, for the name that was asked or for one that a wildcard covers.
+ */
 static enum step answer_from(struct walk *w, const struct zone_node *node, bool wild)
 {
     struct zone_set cname;
@@ -640,7 +519,7 @@ static enum step answer_from(struct walk *w, const struct zone_node *node, bool 
     if (!wild && is_put(w, set, SECTION_ANSWER))
         return end_positive(w); /* CNAMEs in a circle */
     if (put_set_as(w, set, SECTION_ANSWER, wild ? w->key->lower : NULL) < 0 ||
-        (wild && put_nsec(w, w->key->lower) < 0))
+        (wild && prove(w, PROOF_WILD) < 0))
         return STEP_FAILED;
     if (set == &cname && w->type != DNS_CNAME && w->type != DNS_ANY)
         return follow(w, set->rr->base + set->rr->rdata);
@@ -651,6 +530,9 @@ static enum step step(struct walk *w)
 {
     unsigned below = 0; /* labels of the name that the zone does not have */
     const struct zone_node *node = zonetab_find(&w->z->names, w->key, 0, &below);
+    for (; node->hash; below++) /* RFC 5155 section 7.2.8 */
+        node = node->parent;
+    w->below = below;
     const struct zone_set *hidden = node->hidden;
     /* At the cut itself only DS is the parent's to answer (RFC 4035 section 3.1.4.1).
      */
@@ -663,8 +545,7 @@ static enum step step(struct walk *w)
     if (below == 0)
         return answer_from(w, node, false);
     if (node->wild == NULL)
-        return put_no_wildcard(w, node) < 0 ? STEP_FAILED
-                                            : end_negative(w, DNS_NXDOMAIN);
+        return end_negative(w, DNS_NXDOMAIN, PROOF_NO_NAME);
     return answer_from(w, node->wild, true);
 }
 

@@ -14,9 +14,10 @@
  * The SOA may stand below the apex: its owner's NS are the zone's then, and names
  * beside it are there, too.
  *
- * Of a zone that was signed with NSEC the signatures and proofs of absence go along
- * with an answer to who wants them (RFC 4035 section 3.1); NSEC3 is data like any
- * other. */
+ * Of a zone that was signed the signatures and proofs of absence, by NSEC or NSEC3, go
+ * along with an answer to who wants them (RFC 4035 section 3.1, RFC 5155 section 7.2).
+ * Of several chains of NSEC3 the one that the first NSEC3PARAM names is used; owners of
+ * NSEC3 are no names of the zone. */
 #ifndef ISTHMUS_RESOLVER_ZONEDATA_H
 #define ISTHMUS_RESOLVER_ZONEDATA_H
 

@@ -86,7 +86,7 @@ remote-control:
 
 
 class Knot(Server):
-    """With sign='nsec' or 'nsec3' the first zone is signed by the server."""
+    """With sign='nsec', 'nsec3' or 'opt-out' (of NSEC3) the first zone is signed by the server."""
     program = 'knotd'
 
     def arguments(self):
@@ -114,7 +114,8 @@ log:
             f'  - domain: "{z}."\n    file: "{self.zone_file(z)}"\n'
             + ('    dnssec-signing: on\n    dnssec-policy: e2e\n' if sign and z == first else '')
             for z in self.zones)
-        policy = f'policy:\n  - id: e2e\n    single-type-signing: on\n    nsec3: {"on" if sign == "nsec3" else "off"}\n'
+        policy = f'policy:\n  - id: e2e\n    single-type-signing: on\n    nsec3: {"off" if sign == "nsec" else "on"}\n'
+        policy += '    nsec3-opt-out: on\n    nsec3-iterations: 3\n' if sign == 'opt-out' else ''
         return self.head() + f'''{policy if sign else ""}template:
   - id: default
     storage: "{self.home}"

@@ -2,6 +2,7 @@
 """`secondary`: zones from NSD, BIND and Knot, kept up to date by NOTIFY and by the SOA's times,
 sent on to others; primaries that lie, stall or never end change nothing of what is served."""
 import os
+import re
 import socket
 import struct
 import threading
@@ -107,17 +108,25 @@ z\\001z A 10.0.0.9
 '''
 
 
+PROOFS = ('SOA', 'NSEC', 'NSEC3', 'DS')
+
+
 def proofs(reply):
     """What a validator looks at: code, answer, and of the authority section what is signed for it."""
     def signed(text):
         _, rdtype, *rest = text.split()
-        return rdtype in ('SOA', 'NSEC', 'DS') or (rdtype == 'RRSIG' and rest[0] in ('SOA', 'NSEC', 'DS'))
+        return rdtype in PROOFS or (rdtype == 'RRSIG' and rest[0] in PROOFS)
     return reply.rcode, sorted(t.lower() for t in reply.answer), sorted(t.lower() for t in reply.authority if signed(t))
 
 
 def test_signed_zones():
-    """Of a zone that Knot has signed with NSEC everything is answered as Knot does."""
-    knot = KnotPrimary({'big.test': SIGNED}, [f'{loopback_net()}.44'], free_port(), sign='nsec')
+    """Of a zone that Knot has signed everything is answered as Knot does."""
+    for sign in ('nsec', 'nsec3', 'opt-out'):
+        check_signed(sign)
+
+
+def check_signed(sign):
+    knot = KnotPrimary({'big.test': SIGNED}, [f'{loopback_net()}.44'], free_port(), sign=sign)
     wait_until(lambda: 'RRSIG' in ask(knot, 'big.test', 'SOA', do=True).text, 30, 'a signed zone')
     server = secondary(f'{knot.address}:{knot.port}')
     wait_until(lambda: ask(server, 'b.big.test').data != [], 10, 'the zone is here')
@@ -127,11 +136,14 @@ def test_signed_zones():
         for rdtype in ('A', 'MX', 'DS', 'NS', 'DNSKEY', 'CNAME'):
             owner = f'{name}.big.test'.lstrip('.')
             theirs, ours = (proofs(ask(one, owner, rdtype, do=True, tcp=True)) for one in (knot, server))
-            equal(ours, theirs, f'{owner} {rdtype}')
+            equal(ours, theirs, f'{sign}: {owner} {rdtype}')
             check('RRSIG' not in ask(server, owner, rdtype, tcp=True).text, f'{owner} {rdtype}: not for who does not ask')
-    for name in ('alias', 'b', ''):
+    hashes = set(re.findall(r'(?m)^(\w{32})\.big\.test\. .* NSEC3 ', ask(server, 'zz.big.test', do=True, tcp=True).text))
+    check(len(hashes) > 0 or sign == 'nsec', f'{sign}: owners of NSEC3', hashes)
+    for name in ('alias', 'b', '') if sign == 'nsec' else ['b', '', *hashes, *(f'x.{one}' for one in hashes)]:
         owner = f'{name}.big.test'.lstrip('.')
-        equal(*(proofs(ask(one, owner, 'NSEC', do=True, tcp=True)) for one in (server, knot)), f'{owner} NSEC')
+        for rdtype in ('NSEC', 'NSEC3', 'A'):
+            equal(*(proofs(ask(one, owner, rdtype, do=True, tcp=True)) for one in (server, knot)), f'{sign}: {owner} {rdtype}')
 
 
 class Primary:
