@@ -6,13 +6,13 @@
 #include <stdlib.h>
 
 /* Every text of it. */
-#define TEXTS 9
+#define TEXTS 10
 
 static const char **text_at(struct discovery_access *a, unsigned i)
 {
-    const char **all[TEXTS] = {&a->ca_file,    &a->cert_file, &a->key_file,
-                               &a->token_file, &a->user,      &a->password_file,
-                               &a->kubeconfig, &a->endpoints, &a->password};
+    const char **all[TEXTS] = {
+        &a->ca_file,       &a->cert_file,  &a->key_file,  &a->token_file, &a->user,
+        &a->password_file, &a->kubeconfig, &a->endpoints, &a->password,   &a->dns};
     return all[i];
 }
 

@@ -49,6 +49,10 @@ struct discovery_access {
     bool exec;              /* programs that a kubeconfig names may be run */
 
     const char *endpoints; /* of etcd: URLs, with blanks between; NULL: of this host */
+
+    /* Of the one cluster that there is: addresses of its DNS, with blanks between,
+     * whatever the source says; NULL: as it says. */
+    const char *dns;
 };
 
 struct discovery_settings {

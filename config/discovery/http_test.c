@@ -176,6 +176,43 @@ static void a_stream_gives_lines_as_they_come(void **unused)
     http_free(h);
 }
 
+static void of_several_streams_the_first_to_end_ends_the_wait(void **unused)
+{
+    static const char *const replies[] = {WEB_OK("", "one\n"), "", NULL};
+    static struct web s;
+    struct http_reply got[2];
+    struct lines l[2] = {{.n = 0}, {.n = 0}};
+    struct http_request get[2];
+    struct http *h = new_http(&(struct http_settings){.stop_fd = -1});
+    web_open(&s, replies);
+    for (int i = 0; i < 2; i++)
+        get[i] = (struct http_request){
+            .url = s.url, .most = 10, .line = take_line, .context = &l[i]};
+    assert_int_equal(http_watch(h, get, got, 2, -1), 0);
+    int over = got[0].left ? 1 : 0;
+    assert_true(got[over].ended && !got[over].left);
+    assert_true(got[!over].left && !got[!over].ended);
+    assert_string_equal(l[over].text, "one|");
+    http_free(h);
+    web_close(&s);
+}
+
+static void time_ends_streams_too(void **unused)
+{
+    static const char *const replies[] = {"", NULL};
+    static struct web s;
+    struct http_reply got;
+    struct lines l = {.n = 0};
+    struct http *h = new_http(&(struct http_settings){.stop_fd = -1});
+    web_open(&s, replies);
+    struct http_request get = {
+        .url = s.url, .most = 10, .line = take_line, .context = &l};
+    assert_int_equal(http_watch(h, &get, &got, 1, 20), 0);
+    assert_true(got.left);
+    http_free(h);
+    web_close(&s);
+}
+
 static void the_end_of_the_source_ends_what_is_under_way(void **unused)
 {
     static const char *const replies[] = {"", NULL};
@@ -200,6 +237,8 @@ int main(void)
         cmocka_unit_test(what_is_too_long_cut_or_silent_is_no_answer),
         cmocka_unit_test(a_token_is_read_for_every_request),
         cmocka_unit_test(a_stream_gives_lines_as_they_come),
+        cmocka_unit_test(of_several_streams_the_first_to_end_ends_the_wait),
+        cmocka_unit_test(time_ends_streams_too),
         cmocka_unit_test(the_end_of_the_source_ends_what_is_under_way),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);

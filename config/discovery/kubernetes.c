@@ -431,6 +431,25 @@ static int wrong_name(struct kubernetes *k, const char *name, const char *why)
     return -1;
 }
 
+/* What the Corefile says comes before what an API does. */
+static int set_dns(const struct kubernetes *k, struct arena *arena,
+                   struct inventory_draft *d)
+{
+    const char *words = discovery_settings(k->d).access.dns;
+    char why[INVENTORY_WRONG_MAX], word[ADDR_TEXT_MAX];
+    if (words == NULL)
+        return 0;
+    d->dns = (struct addrs){0};
+    while (*(words += strspn(words, " ")) != '\0') {
+        size_t len = strcspn(words, " ");
+        snprintf(word, sizeof word, "%.*s", (int)len, words);
+        if (draft_dns(arena, d, word, why) < 0)
+            return -1;
+        words += len;
+    }
+    return 0;
+}
+
 static int put(struct kubernetes *k, struct context *c, struct kube_facts *facts,
                struct arena *arena)
 {
@@ -440,6 +459,8 @@ static int put(struct kubernetes *k, struct context *c, struct kube_facts *facts
     const struct inventory_record *old = discovery_find(k->d, name);
     if (draft_name(arena, &facts->draft, name, why) < 0)
         return wrong_name(k, name, why);
+    if (set_dns(k, arena, &facts->draft) < 0)
+        return wrong_name(k, name, "its DNS has no room");
     if (old != NULL && old->file == c->part)
         keep_known(&facts->draft, old);
     facts->draft.at = (struct where){.file = c->part, .line = 1};

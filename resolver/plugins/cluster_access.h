@@ -10,11 +10,12 @@ int access_parse_tls(struct reader *rd, void *spec);
 int access_parse_user(struct reader *rd, void *spec);
 int access_parse_token_file(struct reader *rd, void *spec);
 int access_parse_endpoint(struct reader *rd, void *spec);
+int access_parse_dns(struct reader *rd, void *spec);
 int access_parse_kubeconfig(struct reader *rd, void *spec);
 
 #define ACCESS_FIELD(name) offsetof(struct cluster_spec, access.name)
 
-#define ACCESS_OPTIONS_N 7
+#define ACCESS_OPTIONS_N 8
 #define ACCESS_OPTIONS                                                                 \
     {.name = "tls",                                                                    \
      .kind = OPTION_CUSTOM,                                                            \
@@ -43,6 +44,12 @@ int access_parse_kubeconfig(struct reader *rd, void *spec);
          .args = "FILE[:FILE...]",                                                     \
          .fallback = "$KUBECONFIG, else ~/.kube/config",                               \
          .help = "how to reach APIs of Kubernetes, and as whom"},                      \
+        {.name = "dns",                                                                \
+         .kind = OPTION_CUSTOM,                                                        \
+         .parse = access_parse_dns,                                                    \
+         .args = "ADDRESS[:PORT]...",                                                  \
+         .fallback = "what the source says, else the rule",                            \
+         .help = "addresses of the DNS, for a source of one cluster"},                 \
         {.name = "exec",                                                               \
          .kind = OPTION_FLAG,                                                          \
          .offset = ACCESS_FIELD(exec),                                                 \

@@ -392,6 +392,12 @@ static int check_zones(struct setup *s, const struct cluster_spec *spec,
                             "{name}.k8s.lan",
                             spec->zones[i]);
     }
+    if (spec->access.dns != NULL && !discovery_is_single(source))
+        return error_at(s->errs, spec->draft.at,
+                        "plugin/inventory: 'dns %s' would be the DNS of every cluster: "
+                        "expected it for kubernetes:CONTEXT, which is one; others say "
+                        "`dns` in their own lists",
+                        spec->access.dns);
     return 0;
 }
 

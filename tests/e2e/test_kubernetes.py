@@ -195,6 +195,21 @@ def test_what_openshift_has():
     wait_until(lambda: f'{nets[0]}.10:53' in server.clusters(), 10, 'and goes')
 
 
+def test_the_dns_that_the_corefile_says():
+    nets, port = dns()
+    api = Api()
+    path = config({'a': {'server': api.url}})
+    server = start('kubernetes:a', path, f'zone a.lan\n dns {nets[0]}.10:{port}')
+    check(answers(server, 'a.lan'), 'a cluster whose API tells nothing')
+    cluster(api, last=99)
+    wait_until(lambda: f'{nets[0]}.0/26' in server.clusters(), 10, 'its subnets')
+    told = server.clusters()
+    check(f'{nets[0]}.10:{port}' in told and f'{nets[0]}.99' not in told, 'what the Corefile says comes first', told)
+    corefile = write(f'{folder("many")}/Corefile', f'. {{\n inventory kubernetes:* {{\n  dns 10.0.0.1\n }}\n}}\n')
+    status, out, err = run([ISTHMUS, 'check', '--offline', '--conf', corefile])
+    check(status != 0 and "'dns 10.0.0.1' would be the DNS of every cluster" in out + err, 'one DNS for many is an error', out + err)
+
+
 def test_through_a_proxy():
     authority = Identity('proxied-ca')
     api, proxy = Api(identity=Identity('proxied', authority, names='IP:127.0.0.1')), kubeapi.proxy()
@@ -351,11 +366,12 @@ def test_discover_by_a_kubeconfig():
         api.create(DNS, dns_service(dns_address))
         api.create(CIDRS, service_cidr('kubernetes', services))
         api.create('/api/v1/nodes', {'metadata': {'name': 'n'}, 'status': {'addresses': [{'type': 'InternalIP', 'address': node}]}})
+    one.create(CONFIGMAPS, kubeadm('10.100.0.0/19', '10.50.0.0/16'))
     clusters = {'kind-a': {'server': one.url}, 'kind-b': {'server': two.url}}
     path = config({**clusters, 'again': {'server': two.url}})
     status, out, err = run([ISTHMUS, 'discover', '--kubeconfig', path, '--parent', 'k8s.lan'], timeout_s=60)
     equal((status, err), (0, ''), 'status')
-    equal(out.splitlines(), ['kind-a  zone kind-a.k8s.lan  domain -  services 10.100.0.0/19  dns 10.100.0.10  (Service kube-dns)  NOT ROUTED',
+    equal(out.splitlines(), ['kind-a  zone kind-a.k8s.lan  domain cluster.local  services 10.100.0.0/19  dns 10.100.0.10  (Service kube-dns)  NOT ROUTED',
                              '        sudo ip route add 10.100.0.0/19 via 172.18.0.3',
                              'kind-b  zone kind-b.k8s.lan  domain cluster.local  services 10.101.0.0/19  dns 10.101.0.10  (Service kube-dns)  ok',
                              'again  the same cluster as kind-b'], 'what is told')
