@@ -459,17 +459,16 @@ void skydns_source_digest(const struct skydns_source_settings *settings,
 }
 
 /* Slices of the time: one in which no key has come is the last. */
-bool skydns_source_settle(struct skydns_source *s, int ms, int ms_max)
+void skydns_source_settle(struct skydns_source *s, int ms, int ms_max)
 {
     struct pollfd looked = {.fd = s->looked_fd, .events = POLLIN};
     uint32_t before;
     do {
         before = atomic_load(&s->came);
         if (poll(&looked, 1, ms) > 0)
-            return true;
+            return;
         ms_max -= ms;
     } while (ms_max > 0 && atomic_load(&s->came) != before);
-    return false;
 }
 
 struct skydns_map *skydns_source_map(struct skydns_source *s)

@@ -36,8 +36,8 @@ void skydns_source_digest(const struct skydns_source_settings *settings,
                           uint8_t digest[SHA512_LEN]);
 
 /* Waits until it has looked once: for `ms`, and while keys come for `ms_max` at most.
- * False: it has not. */
-bool skydns_source_settle(struct skydns_source *s, int ms, int ms_max);
+ */
+void skydns_source_settle(struct skydns_source *s, int ms, int ms_max);
 
 struct skydns_map *skydns_source_map(struct skydns_source *s);
 

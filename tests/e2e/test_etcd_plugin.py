@@ -12,7 +12,7 @@ import dns.rdatatype
 
 import coredns
 import harness
-from harness import Isthmus, ask, check, equal, exchange_udp, folder, free_port, make_query, wait_until, write
+from harness import ISTHMUS, Isthmus, ask, check, equal, exchange_udp, folder, make_query, run, wait_until, write
 from keys import Etcd, code
 from pki import Identity
 
@@ -179,6 +179,11 @@ def test_answers():
     equal(answer(server, 'www.ext.test'), ['192.0.2.80'], 'the next plugin')
     reply = ask(server, 'srv.sky.test', 'SRV')
     check('plain.sky.test. A 192.0.2.6' in reply.additional and 'www.ext.test. A 192.0.2.80' in reply.additional, 'addresses come along', reply.text)
+    said = run([ISTHMUS, 'explain', 'plain.sky.test', '--conf', server.corefile])[1]
+    check('NOERROR' in said and '192.0.2.6' in said, 'explained without a server', said)
+    away = write(server.corefile + '.away', corefile(None, endpoint='http://127.0.0.1:1').replace('@PORT@', '53'))
+    said = ''.join(run([ISTHMUS, 'check', away])[1:])
+    check('/skydns/ has not been read yet' in said, 'check says that etcd is away', said)
 
 
 def test_keys_come_change_and_go():

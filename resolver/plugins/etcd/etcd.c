@@ -286,7 +286,7 @@ static int claim_source(struct setup *s, struct etcd *e,
     settings.access.endpoints = e->endpoints;
     settings.access.user = e->user;
     settings.access.password = e->password;
-    settings.quiet = outside == NULL || outside->use != OUTSIDE_SERVE;
+    settings.quiet = outside == NULL || outside->use == OUTSIDE_READ;
     if (outside != NULL) {
         settings.changed = outside->changed;
         settings.context = outside->context;
@@ -301,7 +301,10 @@ static int claim_source(struct setup *s, struct etcd *e,
         return error_at(s->errs, e->at,
                         "plugin/etcd: out of memory, descriptors or "
                         "threads");
-    if (!settings.quiet && !skydns_source_settle(*e->source, SETTLE_MS, SETTLE_MS_MAX))
+    if (settings.quiet)
+        return 0;
+    skydns_source_settle(*e->source, SETTLE_MS, SETTLE_MS_MAX);
+    if (atomic_load(&skydns_source_map(*e->source)->number) == 0)
         log_warning("plugin/etcd: %s:%u: %s has not been read yet", e->at.file,
                     e->at.line, settings.prefix);
     return 0;
