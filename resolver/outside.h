@@ -78,6 +78,8 @@ struct outside {
     void *(*tls_new)(const struct outside_tls *files, char *reason);
     /* The same for connections of clients. */
     void *(*tls_server_new)(const struct outside_tls_server *files, char *reason);
+    /* Others in their place, for the same servername, as below. */
+    int (*tls_renew)(void *tls, const struct outside_tls *files, char *reason);
     /* Others in their place, for connections to come. 0: `reason` says whose they are
      * and until when; -1: why not, and all stays. The key log goes on. */
     int (*tls_server_renew)(void *tls, const struct outside_tls_server *files,

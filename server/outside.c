@@ -15,7 +15,7 @@ static int no_lookup(const struct name *name, uint8_t family,
 }
 
 #define TLS                                                                            \
-    .tls_new = tls_new, .tls_server_new = tls_server_new,                              \
+    .tls_new = tls_new, .tls_renew = tls_renew, .tls_server_new = tls_server_new,      \
     .tls_server_renew = tls_server_renew, .tls_server_join = tls_server_join,          \
     .tls_free = tls_free
 

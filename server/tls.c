@@ -18,6 +18,7 @@ struct tls {
     _Atomic unsigned users;
     pthread_mutex_t lock; /* for `context`: the control thread puts another there */
     SSL_CTX *context;     /* NULL: that of `policy` is used */
+    uint64_t contexts;    /* made for a client so far */
     int keylog;           /* -1: none */
     bool is_address;      /* `name` */
     char name[256];
@@ -87,11 +88,35 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     return 1; /* it is ours now */
 }
 
-static SSL_CTX *client_context(const struct outside_tls *files, char *reason)
+/* Sessions know the settings that they began with by the number of those: the server
+ * has seen whose certificate it was, and does not look again. */
+static int number_context(SSL_CTX *context, uint64_t number)
+{
+    return SSL_CTX_set_session_id_context(context, (const unsigned char *)&number,
+                                          sizeof number) == 1 &&
+                   SSL_CTX_set_app_data(context, (void *)(uintptr_t)number) == 1
+               ? 0
+               : -1;
+}
+
+static bool is_of(const SSL_SESSION *session, const SSL *ssl)
+{
+    uint64_t number = (uintptr_t)SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    unsigned len;
+    const unsigned char *its = SSL_SESSION_get0_id_context(session, &len);
+    return len == sizeof number && memcmp(its, &number, len) == 0;
+}
+
+static SSL_CTX *client_context(struct tls *t, const struct outside_tls *files,
+                               char *reason)
 {
     SSL_CTX *context = tls_context_client(files, reason);
     if (context == NULL)
         return NULL;
+    if (number_context(context, ++t->contexts) < 0) {
+        SSL_CTX_free(context);
+        return NULL;
+    }
     SSL_CTX_set_session_cache_mode(context,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, on_new_session);
@@ -108,7 +133,7 @@ void *tls_new(const struct outside_tls *files, char *reason)
     ASN1_OCTET_STRING *address = a2i_IPADDRESS(t->name);
     t->is_address = address != NULL;
     ASN1_OCTET_STRING_free(address);
-    t->context = client_context(files, reason);
+    t->context = client_context(t, files, reason);
     if (t->context != NULL)
         return t;
     tls_free(t);
@@ -116,6 +141,18 @@ void *tls_new(const struct outside_tls *files, char *reason)
 }
 
 /* ---- what a server says ---- */
+
+int tls_renew(void *tls, const struct outside_tls *files, char *reason)
+{
+    SSL_CTX *context = client_context(tls, files, reason);
+    if (context == NULL)
+        return -1;
+    tls_context_describe(context, reason, OUTSIDE_REASON_MAX);
+    if (reason[0] == '\0')
+        snprintf(reason, OUTSIDE_REASON_MAX, "authorities");
+    replace_context(tls, context);
+    return 0;
+}
 
 struct protocols {
     const unsigned char *list;
@@ -327,7 +364,7 @@ struct tls_stream *tls_open(const void *tls, int fd, struct tls_session **sessio
     }
     SSL_set_app_data(s->ssl, s);
     SSL_set_connect_state(s->ssl);
-    if (*session != NULL)
+    if (*session != NULL && is_of(session_of(*session), s->ssl))
         SSL_set_session(s->ssl, session_of(*session));
     return s;
 }

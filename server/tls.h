@@ -28,6 +28,7 @@ void tls_free(void *tls); /* NULL: nothing */
 
 /* Others for connections to come, while workers go on. 0: `reason` says whose they are
  * and until when; -1: why not, and the old ones stay. */
+int tls_renew(void *tls, const struct outside_tls *files, char *reason);
 int tls_server_renew(void *tls, const struct outside_tls_server *files, char *reason);
 
 /* For a listener with several certificates: each client is shown one that has the name

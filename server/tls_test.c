@@ -2,11 +2,11 @@
  * socket pair. */
 #include "server/tls.h"
 
+#include "tests/unit/identity.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,69 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* A certificate that signs itself, and its key. */
-struct identity {
-    X509 *cert;
-    EVP_PKEY *key;
-    char cert_pem[2048], key_pem[2048];
-};
-
-static void add_extension(X509 *cert, int nid, const char *value)
-{
-    X509V3_CTX context;
-    X509V3_set_ctx_nodb(&context);
-    X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-    assert_non_null(e);
-    assert_int_equal(X509_add_ext(cert, e, -1), 1);
-    X509_EXTENSION_free(e);
-}
-
-static void print_pem(BIO *bio, char *out, size_t cap)
-{
-    int n = BIO_read(bio, out, (int)cap - 1);
-    assert_true(n > 0);
-    out[n] = '\0';
-    BIO_free(bio);
-}
-
-static void make_identity_of(struct identity *who, const char *names, EVP_PKEY *key)
-{
-    who->key = key;
-    who->cert = X509_new();
-    assert_non_null(who->key);
-    assert_non_null(who->cert);
-    X509_set_version(who->cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(who->cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(who->cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(who->cert), 3600);
-    X509_set_pubkey(who->cert, who->key);
-    X509_NAME *name = X509_get_subject_name(who->cert);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)names,
-                               -1, -1, 0);
-    X509_set_issuer_name(who->cert, name);
-    add_extension(who->cert, NID_subject_alt_name, names);
-    add_extension(who->cert, NID_basic_constraints, "critical,CA:TRUE");
-    assert_true(X509_sign(who->cert, who->key, EVP_sha256()) > 0);
-    BIO *bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_X509(bio, who->cert);
-    print_pem(bio, who->cert_pem, sizeof who->cert_pem);
-    bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_PrivateKey(bio, who->key, NULL, NULL, 0, NULL, NULL);
-    print_pem(bio, who->key_pem, sizeof who->key_pem);
-}
-
-static void make_identity(struct identity *who, const char *names)
-{
-    make_identity_of(who, names, EVP_EC_gen("P-256"));
-}
-
-static void drop_identity(struct identity *who)
-{
-    X509_free(who->cert);
-    EVP_PKEY_free(who->key);
-}
 
 static SSL_CTX *server_of(const struct identity *who)
 {
@@ -305,6 +242,49 @@ static void files_that_will_not_do_say_why(void **unused)
     }
     drop_identity(&a);
     drop_identity(&b);
+}
+
+static void a_renewed_certificate_of_ours_begins_new_sessions(void **unused)
+{
+    struct identity server, first, second;
+    struct tls_session *session = NULL;
+    char reason[OUTSIDE_REASON_MAX];
+    make_identity(&server, "DNS:dns.test");
+    make_identity(&first, "DNS:first.test");
+    make_identity(&second, "DNS:second.test");
+    struct outside_tls files = {.cert = first.cert_pem,
+                                .key = first.key_pem,
+                                .ca = server.cert_pem,
+                                .servername = "dns.test"};
+    void *tls = tls_new(&files, reason);
+    SSL_CTX *context = server_of(&server);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
+    SSL_CTX_set_session_id_context(context, (const unsigned char *)"x", 1);
+    for (int i = 0; i < 4; i++) {
+        struct pair p;
+        assert_int_equal(meet(&p, tls, context, &session), 0);
+        SSL_do_handshake(p.server);
+        assert_int_equal(SSL_session_reused(p.server), i % 2);
+        X509 *shown = SSL_get1_peer_certificate(p.server);
+        assert_int_equal(X509_cmp(shown, i < 2 ? first.cert : second.cert), 0);
+        X509_free(shown);
+        talk(&p);
+        SSL_shutdown(p.server);
+        tls_read(p.client, reason, 1);
+        part(&p);
+        if (i != 1)
+            continue;
+        files.cert = second.cert_pem;
+        assert_int_equal(tls_renew(tls, &files, reason), -1);
+        files.key = second.key_pem;
+        assert_int_equal(tls_renew(tls, &files, reason), 0);
+    }
+    tls_session_free(session);
+    tls_free(tls);
+    SSL_CTX_free(context);
+    drop_identity(&server);
+    drop_identity(&first);
+    drop_identity(&second);
 }
 
 /* ---- the server's side ---- */
@@ -651,6 +631,7 @@ int main(void)
         cmocka_unit_test(settings_outlive_their_maker_while_someone_keeps_them),
         cmocka_unit_test(our_own_certificate_is_shown_when_asked_for),
         cmocka_unit_test(files_that_will_not_do_say_why),
+        cmocka_unit_test(a_renewed_certificate_of_ours_begins_new_sessions),
         cmocka_unit_test(clients_show_as_much_as_is_asked_of_them),
         cmocka_unit_test(a_protocol_is_chosen_and_of_http_one_is_needed),
         cmocka_unit_test(guests_with_old_versions_are_sent_away),

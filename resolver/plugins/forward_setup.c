@@ -370,6 +370,8 @@ static int make_group(struct setup *s, struct forward *f,
     f->claims = arena_array(s->arena, to->n, sizeof(struct forward_tls_claim *));
     if (key.at == NULL || g->list == NULL || f->claims == NULL)
         return no_memory(s);
+    f->watch.claims = f->claims;
+    f->watch.claims_n = &f->claims_n;
     g->shared = upstream_claim_shared(s->registry, key);
     if (g->shared == NULL)
         return no_memory(s);
@@ -415,7 +417,9 @@ static int set_up_one(struct setup *s, struct forward_plugin *p, struct reader *
         reader_args(rd);
     if (reader_options(rd, forward_options, FORWARD_OPTIONS_N, f) < 0 || rc < 0)
         return -1;
-    if (check_options(s, f) < 0 || forward_tls_read(s, f->at, &f->tls) < 0 ||
+    if (check_options(s, f) < 0 ||
+        forward_tls_watch(s, f->at, &f->tls, &f->watch) < 0 ||
+        forward_tls_read(s, f->at, &f->tls) < 0 ||
         forward_to_look_up(s, f->at, &to, f->servers) < 0)
         return -1;
     return make_group(s, f, &to);

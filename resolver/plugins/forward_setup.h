@@ -23,6 +23,7 @@ struct forward {
     struct forward_tls tls;
     struct forward_tls_claim **claims; /* of the TLS destinations */
     uint32_t claims_n;
+    struct forward_tls_watch watch;
 };
 
 /* All of a block, in file order. */

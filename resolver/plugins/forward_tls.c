@@ -1,14 +1,16 @@
 #include "resolver/plugins/forward_tls.h"
 
+#include "base/hash.h"
 #include "resolver/plan.h"
 #include "resolver/registry.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int forward_tls_parse(struct reader *rd, struct forward_tls *tls)
 {
     struct token_list args = reader_args(rd);
-    if (args.n > FORWARD_TLS_FILES)
+    if (args.n > TLS_FILES)
         return reader_error_args(rd);
     for (uint32_t i = 0; i < args.n; i++)
         tls->words[i] = args.list[i].text;
@@ -18,20 +20,79 @@ int forward_tls_parse(struct reader *rd, struct forward_tls *tls)
 
 /* ---- files ---- */
 
+/* By their place in struct outside_tls: one file alone is the CA's. */
+static void name_files(const struct forward_tls *tls, const char *names[TLS_FILES])
+{
+    uint32_t first = tls->words_n == 1 ? 2 : 0;
+    for (uint32_t i = 0; i < tls->words_n; i++)
+        names[first + i] = tls->words[i];
+}
+
 int forward_tls_read(struct setup *s, struct where at, struct forward_tls *tls)
 {
     struct outside_tls *t = &tls->text;
-    const char **to[FORWARD_TLS_FILES] = {&t->cert, &t->key, &t->ca};
-    uint32_t first = tls->words_n == 1 ? 2 : 0; /* one file alone is the CA's */
+    const char **to[TLS_FILES] = {&t->cert, &t->key, &t->ca};
+    const char *names[TLS_FILES] = {0};
     int rc = 0;
-    for (uint32_t i = 0; i < tls->words_n; i++) {
-        if (plan_read(s, "forward", at, tls->words[i], to[first + i]) < 0)
+    name_files(tls, names);
+    for (uint32_t i = 0; i < TLS_FILES; i++) {
+        if (names[i] != NULL && plan_read(s, "forward", at, names[i], to[i]) < 0)
             rc = -1;
     }
     return rc;
 }
 
 /* ---- settings ---- */
+
+static uint64_t hash_of(const struct outside_tls *files)
+{
+    const char *const texts[] = {files->cert, files->key, files->ca};
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        hash = hash_mix(hash,
+                        texts[i] == NULL ? i : hash_bytes(texts[i], strlen(texts[i])));
+    return hash;
+}
+
+/* 0, also if nothing has changed: then `reason` stays as it is. */
+static int renew_claim(struct forward_tls_claim *claim, const struct outside_tls *files,
+                       char *reason)
+{
+    uint64_t content = hash_of(files);
+    if (content == claim->content)
+        return 0;
+    if (claim->outside->tls_renew(claim->settings, files, reason) < 0)
+        return -1;
+    claim->content = content;
+    return 0;
+}
+
+static int renew_all(void *watch, const char *const text[TLS_FILES], char *reason)
+{
+    struct forward_tls_watch *w = watch;
+    for (uint32_t i = 0; i < *w->claims_n; i++) {
+        struct outside_tls files = {.cert = text[0],
+                                    .key = text[1],
+                                    .ca = text[2],
+                                    .servername = w->claims[i]->servername};
+        if (renew_claim(w->claims[i], &files, reason) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int forward_tls_watch(struct setup *s, struct where at, const struct forward_tls *tls,
+                      struct forward_tls_watch *watch)
+{
+    const char *names[TLS_FILES] = {0};
+    watch->files = (struct tls_files){
+        .plugin = "forward", .renew = renew_all, .owner = watch, .at = at};
+    name_files(tls, names);
+    if (tls->words_n == 0 ||
+        tls_files_watch(s, &watch->files, names, TLS_FILES_INTERVAL_US) == 0)
+        return 0;
+    return error_at(s->errs, at, "out of memory");
+}
 
 struct making {
     const struct outside *outside;
@@ -44,6 +105,8 @@ static int claim_init(void *object, const void *argument)
     struct forward_tls_claim *claim = object;
     struct making *const *m = argument;
     claim->outside = (*m)->outside;
+    claim->content = hash_of(&(*m)->files);
+    snprintf(claim->servername, sizeof claim->servername, "%s", (*m)->files.servername);
     claim->settings = claim->outside->tls_new(&(*m)->files, (*m)->reason);
     return claim->settings == NULL ? -1 : 0;
 }
@@ -60,11 +123,6 @@ static const struct registry_kind claim_kind = {
     .init = claim_init,
     .release = claim_release,
 };
-
-static const char *or_empty(const char *text)
-{
-    return text == NULL ? "" : text;
-}
 
 /* Whose certificate it must be: the name for this destination, for all, or its address.
  * CoreDNS takes no two names. */
@@ -84,27 +142,47 @@ static int choose_name(struct setup *s, struct where at, const struct forward_tl
     return *out == NULL ? error_at(s->errs, at, "out of memory") : 0;
 }
 
+/* The files that a destination's settings come from, and its name. NULL: no memory. */
+static const char *key_of(struct setup *s, const struct forward_tls *tls,
+                          const char *servername)
+{
+    const char *key = servername, *names[TLS_FILES] = {0};
+    name_files(tls, names);
+    for (uint32_t i = 0; i < TLS_FILES && key != NULL; i++) {
+        const char *path =
+            names[i] == NULL ? "" : plan_path(s->block, s->arena, names[i]);
+        key = path == NULL ? NULL : arena_printf(s->arena, "%s\n%s", key, path);
+    }
+    return key;
+}
+
+/* A claim from before may have been made of what the files held then. */
+static struct forward_tls_claim *claim_by_key(struct setup *s, const char *key,
+                                              struct making *m)
+{
+    const struct making *argument = m;
+    struct span name = {.at = (const uint8_t *)key, .len = strlen(key)};
+    struct forward_tls_claim *claim =
+        registry_claim(s->registry, &claim_kind, name, &argument, NULL);
+    if (claim == NULL || renew_claim(claim, &m->files, m->reason) == 0)
+        return claim;
+    registry_drop(s->registry, claim);
+    return NULL;
+}
+
 struct forward_tls_claim *forward_tls_claim(struct setup *s, struct where at,
                                             const struct forward_tls *tls,
                                             const struct forward_target *to)
 {
     struct making m = {.outside = s->plan->outside, .files = tls->text};
-    const struct making *argument = &m;
     if (choose_name(s, at, tls, to, &m.files.servername) < 0)
         return NULL;
     if (m.outside == NULL) {
         error_at(s->errs, at, "plugin/forward: TLS is not to be had here");
         return NULL;
     }
-    const char *key =
-        arena_printf(s->arena, "%s\n%s\n%s\n%s", or_empty(m.files.cert),
-                     or_empty(m.files.key), or_empty(m.files.ca), m.files.servername);
-    struct forward_tls_claim *claim =
-        key == NULL ? NULL
-                    : registry_claim(
-                          s->registry, &claim_kind,
-                          (struct span){.at = (const uint8_t *)key, .len = strlen(key)},
-                          &argument, NULL);
+    const char *key = key_of(s, tls, m.files.servername);
+    struct forward_tls_claim *claim = key == NULL ? NULL : claim_by_key(s, key, &m);
     if (claim == NULL)
         error_at(s->errs, at, "plugin/forward: tls: %s",
                  m.reason[0] == '\0' ? "out of memory" : m.reason);

@@ -7,9 +7,9 @@
 #include "resolver/plugin.h"
 
 #include "base/log.h"
-#include "config/source.h"
 #include "resolver/outside.h"
 #include "resolver/plan.h"
+#include "resolver/tls_files.h"
 
 static const char *const client_auth_words[] = {
     [CLIENT_AUTH_NONE] = "nocert",
@@ -20,20 +20,12 @@ static const char *const client_auth_words[] = {
     NULL,
 };
 
-#define FILES             3 /* certificate, key, CA */
-#define DEFAULT_RELOAD_US INT64_C(5000000)
-
 struct tls_line {
-    const char *files[FILES]; /* as written */
+    const char *files[TLS_FILES]; /* as written */
     unsigned client_auth;
     const char *keylog; /* as written */
     int64_t reload_us;
     struct where at;
-};
-
-/* What files were like at one time. */
-struct stamps {
-    struct source_stamp of[FILES];
 };
 
 /* The control thread's. */
@@ -41,9 +33,7 @@ struct tls_plugin {
     const struct outside *outside;
     void *settings;
     struct tls_line line;
-    const char *paths[FILES];
-    struct stamps used, tried; /* those that were read last, with success and without */
-    bool failed, told;         /* the second; and the log knows of it */
+    struct tls_files watched;
 };
 
 static int parse_keylog(struct reader *rd, void *state)
@@ -95,10 +85,11 @@ static int read_line(struct reader *rd, struct tls_line *line)
 {
     struct token_list args = reader_args(rd);
     int rc = 0;
-    *line = (struct tls_line){.at = rd->directive->at, .reload_us = DEFAULT_RELOAD_US};
+    *line =
+        (struct tls_line){.at = rd->directive->at, .reload_us = TLS_FILES_INTERVAL_US};
     if (args.n == 0)
         rc = reader_error(rd, "%s", NO_ACME);
-    else if (args.n < 2 || args.n > FILES)
+    else if (args.n < 2 || args.n > TLS_FILES)
         rc = reader_error_args(rd);
     for (uint32_t i = 0; rc == 0 && i < args.n; i++)
         line->files[i] = args.list[i].text;
@@ -110,9 +101,9 @@ static int read_line(struct reader *rd, struct tls_line *line)
 static int read_files(struct setup *s, const struct tls_line *line,
                       struct outside_tls_server *out)
 {
-    const char **to[FILES] = {&out->cert, &out->key, &out->ca};
+    const char **to[TLS_FILES] = {&out->cert, &out->key, &out->ca};
     int rc = 0;
-    for (unsigned i = 0; i < FILES; i++) {
+    for (unsigned i = 0; i < TLS_FILES; i++) {
         if (line->files[i] != NULL &&
             plan_read(s, "tls", line->at, line->files[i], to[i]) < 0)
             rc = -1;
@@ -124,107 +115,20 @@ static int read_files(struct setup *s, const struct tls_line *line,
     return out->keylog == NULL ? error_at(s->errs, line->at, "out of memory") : rc;
 }
 
-/* ---- files that are renewed ---- */
-
-static int stamp_all(const struct tls_plugin *p, struct stamps *out)
+/* The files have changed. */
+static int renew(void *plugin, const char *const text[TLS_FILES], char *reason)
 {
-    int error = 0;
-    *out = (struct stamps){0};
-    for (unsigned i = 0; i < FILES && error == 0; i++) {
-        if (p->paths[i] != NULL)
-            error = source_stamp(p->paths[i], &out->of[i]);
-    }
-    return error;
-}
-
-static bool same_stamps(const struct stamps *a, const struct stamps *b)
-{
-    for (unsigned i = 0; i < FILES; i++) {
-        if (!source_stamp_equal(&a->of[i], &b->of[i]))
-            return false;
-    }
-    return true;
-}
-
-/* 0, or -1 with the reason, which is empty: no memory. */
-static int renew(struct tls_plugin *p, struct arena *a, char *reason)
-{
-    struct outside_tls_server files = {.client_auth =
-                                           (enum client_auth)p->line.client_auth};
-    const char **to[FILES] = {&files.cert, &files.key, &files.ca};
-    struct errors errs;
-    int rc = 0;
-    errors_init(&errs);
-    for (unsigned i = 0; i < FILES && rc == 0; i++) {
-        struct text text = {0};
-        if (p->paths[i] != NULL)
-            rc = source_read(a, p->paths[i], p->line.at, &text, &errs);
-        *to[i] = text.at;
-    }
-    if (rc == 0)
-        rc = p->outside->tls_server_renew(p->settings, &files, reason);
-    else if (errs.n > 0 && errs.list != NULL)
-        snprintf(reason, OUTSIDE_REASON_MAX, "%.*s", OUTSIDE_REASON_MAX - 1,
-                 errs.list[0].text);
-    errors_release(&errs);
-    return rc;
-}
-
-/* Said once, and not before the same is found again: a key may come a moment after its
- * certificate. */
-static void fail(struct tls_plugin *p, const struct stamps *now, const char *reason)
-{
-    bool again = p->failed && same_stamps(now, &p->tried);
-    if (again && !p->told)
-        log_warning(
-            "plugin/tls: %s or %s has changed, but cannot be used, and what was "
-            "read before stays: %s",
-            p->paths[0], p->paths[1], reason[0] == '\0' ? "out of memory" : reason);
-    p->told = again;
-    p->failed = true;
-    p->tried = *now;
-}
-
-static void look(struct feed *f, void *context)
-{
-    struct tls_plugin *p = context;
-    char reason[OUTSIDE_REASON_MAX] = "";
-    struct stamps now;
-    struct arena passing;
-    int error = stamp_all(p, &now);
-    if (error == 0 && same_stamps(&now, &p->used))
-        return;
-    if (error != 0) {
-        fail(p, &now, strerror(error));
-        return;
-    }
-    arena_init(&passing, NULL, 0);
-    if (renew(p, &passing, reason) < 0) {
-        fail(p, &now, reason);
-    } else {
-        p->used = now;
-        p->failed = p->told = false;
-        log_info("plugin/tls: Renewed certificate of %s: %s", p->paths[0], reason);
-    }
-    arena_release(&passing);
+    struct tls_plugin *p = plugin;
+    struct outside_tls_server files = {
+        .cert = text[0],
+        .key = text[1],
+        .ca = text[2],
+        .client_auth = (enum client_auth)p->line.client_auth,
+    };
+    return p->outside->tls_server_renew(p->settings, &files, reason);
 }
 
 /* ---- setup ---- */
-
-/* Before anything is read: what is written meanwhile is found changed. */
-static int begin_watch(struct setup *s, struct tls_plugin *p)
-{
-    struct feed_source source = {
-        .interval_us = p->line.reload_us, .look = look, .context = p};
-    for (unsigned i = 0; i < FILES; i++) {
-        const char *file = p->line.files[i];
-        p->paths[i] = file == NULL ? NULL : plan_path(s->block, s->arena, file);
-        if (file != NULL && p->paths[i] == NULL)
-            return -1;
-    }
-    stamp_all(p, &p->used);
-    return feed_new(&s->plan->feeds, s->arena, &source) == NULL ? -1 : 0;
-}
 
 static int make_settings(struct setup *s, struct tls_plugin *p)
 {
@@ -262,7 +166,9 @@ static int setup(struct setup *s, const struct directive *d)
     }
     if (rc < 0)
         return -1;
-    if (begin_watch(s, p) < 0)
+    p->watched = (struct tls_files){
+        .plugin = "tls", .renew = renew, .owner = p, .at = p->line.at};
+    if (tls_files_watch(s, &p->watched, p->line.files, p->line.reload_us) < 0)
         return error_at(s->errs, d->at, "out of memory");
     return make_settings(s, p);
 }

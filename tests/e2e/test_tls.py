@@ -301,6 +301,25 @@ def test_renewed_files_are_taken_as_they_come():
     check('dns.test, good until 20' in server.output(), 'the log says until when')
 
 
+def test_a_client_s_renewed_certificate_is_shown_to_upstreams():
+    """`forward tls://` to a server that believes another authority than the one our certificate is of, at first."""
+    later = Identity('later')
+    up = TlsServer(f'tls {host().cert} {host().key} {later.cert} {{\n        client_auth require_and_verify\n    }}')
+    ours = Identity('client', authority(), usage='clientAuth')
+    server = Isthmus(f'.:@PORT@ {{\n    bind 127.0.0.1\n    forward . tls://127.0.0.1:{up.tls_port} {{\n'
+                     f'        tls {ours.cert} {ours.key} {authority().cert}\n        tls_servername dns.test\n    }}\n}}\n')
+    equal(ask(server, 'x.test').rcode, 'SERVFAIL', 'a certificate that is not believed')
+    renewed = Identity('client', later, usage='clientAuth').pem()
+    for path, text in zip((ours.cert, ours.key), renewed):
+        write(path, text)
+    wait_until(lambda: 'plugin/forward: Renewed certificate of' in server.output(), 30, 'the files are looked at')
+    wait_until(lambda: ask(server, 'x.test').data == ['192.0.2.1'], 30, 'and the next connection shows the new certificate')
+    count = server.output().count(DONE)
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: server.output().count(DONE) > count, 10, 'a reload')
+    equal(ask(server, 'x.test').data, ['192.0.2.1'], 'after a reload, too')
+
+
 # ---- several certificates ----
 
 def test_certificates_are_chosen_by_the_name_the_client_asks_for():
