@@ -39,10 +39,12 @@ static uint8_t *add_block(struct arena *a, size_t len)
 }
 
 /* Each block is as large as all before it together, within bounds: few blocks for a
- * large arena, little waste in a small one. */
+ * large arena, little waste in a small one. Behind the caller's, what is needed is
+ * mostly little. */
 static size_t next_block_len(const struct arena *a)
 {
-    size_t len = a->total < ARENA_BLOCK ? ARENA_BLOCK : a->total;
+    size_t least = a->first_len > 0 && a->total == 0 ? ARENA_BLOCK_SMALL : ARENA_BLOCK;
+    size_t len = a->total < least ? least : a->total;
 
     if (len > ARENA_BLOCK_MAX)
         len = ARENA_BLOCK_MAX;

@@ -6,7 +6,8 @@
  *     arena_reset(&a);                                   // everything gone, first
  * block kept
  *
- * Invariants: memory handed out never moves; blocks grow from ARENA_BLOCK upwards; an
+ * Invariants: memory handed out never moves; blocks grow from ARENA_BLOCK upwards (a
+ * small one goes before where there is a first block); an
  * arena belongs to one thread at a time. Nothing may be taken from an arena after
  * arena_release(). */
 #ifndef ISTHMUS_BASE_ARENA_H
@@ -15,6 +16,8 @@
 #include "base/span.h"
 
 #define ARENA_BLOCK 4096 /* octets of the first block from the heap */
+#define ARENA_BLOCK_SMALL                                                              \
+    512 /* of that behind a first block of the caller's; then ARENA_BLOCK */
 #define ARENA_BLOCK_MAX                                                                \
     (1u << 20) /* where growth stops; larger requests get their own */
 

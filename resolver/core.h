@@ -15,8 +15,11 @@ struct upstreams;
 
 /* Query slots come in slabs, taken from the heap when first needed and kept. The free
  * list is last-in-first-out, so that the slot in use stays in the processor's cache. */
-#define QUERY_SLAB     256
-#define QUERY_SLOT_LEN 1024 /* a query and the first block of its arena */
+#define QUERY_SLAB 256
+
+/* A query and the first block of its arena, which is enough for `cache` and `cluster`
+ * and names of usual length. */
+#define QUERY_SLOT_LEN 736
 
 struct query_pool {
     uint8_t **slabs;

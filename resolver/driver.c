@@ -22,9 +22,14 @@ static int keep_request(struct query *q)
 {
     struct request *req = &q->request;
     struct span old = req->wire;
-    uint8_t *wire = arena_copy(&q->arena, old.at, old.len);
-    uint8_t *lower = arena_copy(&q->arena, req->lower, req->name_len);
-    if (wire == NULL || lower == NULL)
+    const uint8_t *wire = arena_copy(&q->arena, old.at, old.len);
+    if (wire == NULL)
+        return -1;
+    /* Mostly the name has come in lower case. */
+    const uint8_t *lower = moved(req->name, old, wire);
+    if (memcmp(lower, req->lower, req->name_len) != 0)
+        lower = arena_copy(&q->arena, req->lower, req->name_len);
+    if (lower == NULL)
         return -1;
     req->wire.at = wire;
     req->asked.at = moved(req->asked.at, old, wire);

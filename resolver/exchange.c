@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define BUCKETS_FIRST 256u
+#define BUCKETS_MAX   65536u /* one for each ID */
 #define CONN_BUCKETS  256u
 #define ID_DRAWS      64 /* all in use with half of a conn's IDs taken: once in 2^64 */
 
@@ -39,15 +40,15 @@ static struct exchange **conn_bucket(const struct exchanges *x, uint32_t conn)
 
 /* ---- finding ---- */
 
-/* The ID was chosen by us at random: any mixing will do. */
-static struct exchange **bucket(const struct exchanges *x, uint32_t conn, uint16_t id)
+/* The ID was chosen by us at random. */
+static struct exchange **bucket(const struct exchanges *x, uint16_t id)
 {
-    return &x->buckets[(conn * 0x9e3779b1u + id) & x->mask];
+    return &x->buckets[id & x->mask];
 }
 
 static struct exchange *find(const struct exchanges *x, uint32_t conn, uint16_t id)
 {
-    struct exchange *e = *bucket(x, conn, id);
+    struct exchange *e = *bucket(x, id);
     while (e != NULL && (e->conn != conn || e->id != id))
         e = e->hash_next;
     return e;
@@ -68,7 +69,7 @@ static void grow(struct exchanges *x)
 {
     uint32_t old_n = x->mask + 1;
     struct exchange **old = x->buckets;
-    if (old_n > UINT32_MAX / 2)
+    if (old_n >= BUCKETS_MAX)
         return;
     x->buckets = calloc((size_t)old_n * 2, sizeof(struct exchange *));
     if (x->buckets == NULL) {
@@ -78,7 +79,7 @@ static void grow(struct exchanges *x)
     x->mask = old_n * 2 - 1;
     for (uint32_t i = 0; i < old_n; i++) {
         for (struct exchange *e = old[i], *next; e != NULL; e = next) {
-            struct exchange **to = bucket(x, e->conn, e->id);
+            struct exchange **to = bucket(x, e->id);
             next = e->hash_next;
             e->hash_next = *to;
             *to = e;
@@ -87,10 +88,21 @@ static void grow(struct exchanges *x)
     free(old);
 }
 
-static int draw_id(const struct exchanges *x, struct io *io, struct exchange *e)
+/* The oldest of those drawn ahead; another takes its place. */
+static uint16_t next_id(struct exchanges *x, struct io *io)
+{
+    while (x->drawn_n < EXCHANGE_IDS)
+        io->random(io, &x->ids[x->drawn_n++], sizeof *x->ids);
+    uint16_t *place = &x->ids[x->drawn_n++ % EXCHANGE_IDS], id = *place;
+    io->random(io, place, sizeof *place);
+    __builtin_prefetch(bucket(x, *place));
+    return id;
+}
+
+static int draw_id(struct exchanges *x, struct io *io, struct exchange *e)
 {
     for (unsigned i = 0; i < ID_DRAWS; i++) {
-        io->random(io, &e->id, sizeof e->id);
+        e->id = next_id(x, io);
         if (find(x, e->conn, e->id) == NULL)
             return 0;
     }
@@ -102,7 +114,7 @@ static void file_exchange(struct exchanges *x, struct exchange *e)
     /* Few in a bucket: whoever is there must be looked at, and is not at hand. */
     if (x->n > x->mask / 2)
         grow(x);
-    struct exchange **at = bucket(x, e->conn, e->id), **first = conn_bucket(x, e->conn);
+    struct exchange **at = bucket(x, e->id), **first = conn_bucket(x, e->conn);
     e->hash_next = *at;
     *at = e;
     e->conn_next = *first;
@@ -132,7 +144,7 @@ static uint8_t *owed_by(struct exchanges *x, const struct addr *peer)
 
 static void unfile(struct exchanges *x, struct exchange *e)
 {
-    struct exchange **at = bucket(x, e->conn, e->id);
+    struct exchange **at = bucket(x, e->id);
     while (*at != e)
         at = &(*at)->hash_next;
     *at = e->hash_next;
@@ -172,7 +184,8 @@ struct exchange *exchange_match(struct exchanges *x, uint32_t conn,
     if (packet.len >= DNS_HEADER_LEN)
         e = find(x, conn, load_u16(packet.at));
     if (e != NULL && (from == NULL || addr_equal(e->peer, from)) &&
-        wire_answers(packet, e->question)) {
+        wire_answers(packet,
+                     (struct span){.at = e->question, .len = e->question_len})) {
         e->answered = true;
         return e;
     }
@@ -193,16 +206,15 @@ void exchanges_forget(struct exchanges *x)
     memset(x->owed, 0, sizeof x->owed);
 }
 
-void exchange_foresee(const struct exchanges *x, uint32_t conn, struct span packet)
+void exchange_foresee(const struct exchanges *x, struct span packet)
 {
     if (packet.len >= DNS_HEADER_LEN)
-        __builtin_prefetch(bucket(x, conn, load_u16(packet.at)));
+        __builtin_prefetch(bucket(x, load_u16(packet.at)));
 }
 
-const struct exchange *exchange_foreseen(const struct exchanges *x, uint32_t conn,
-                                         struct span packet)
+const struct exchange *exchange_foreseen(const struct exchanges *x, struct span packet)
 {
-    return packet.len < DNS_HEADER_LEN ? NULL : *bucket(x, conn, load_u16(packet.at));
+    return packet.len < DNS_HEADER_LEN ? NULL : *bucket(x, load_u16(packet.at));
 }
 
 struct exchange *exchange_on(const struct exchanges *x, uint32_t conn, uint32_t serial)

@@ -12,20 +12,24 @@
 struct exchange {
     struct exchange *hash_next;
     struct exchange *conn_next, **conn_prev;
-    struct span question;    /* name, type, class as sent; borrowed */
+    const uint8_t *question; /* name, type, class as sent; borrowed */
     const struct addr *peer; /* who was asked; borrowed */
     uint32_t conn;
     uint32_t serial; /* in the order of opening; wraps */
     uint16_t id;
+    uint16_t question_len;
     bool open;
     bool answered; /* something has matched it */
 };
 
 #define EXCHANGE_OWED 1024
+#define EXCHANGE_IDS  16 /* drawn ahead, so that their buckets are at hand in time */
 
 struct exchanges {
-    struct exchange **buckets; /* by conn and ID */
+    struct exchange **buckets; /* by ID */
     uint32_t mask, n;
+    uint32_t drawn_n; /* IDs drawn so far */
+    uint16_t ids[EXCHANGE_IDS];
     struct exchange **conns; /* the same, by conn alone; newest first */
     uint32_t conns_n;
     uint32_t serial;             /* of the newest */
@@ -61,9 +65,8 @@ struct exchange *exchange_sent(const struct exchanges *x, uint32_t conn,
 
 /* Has the processor fetch what a match begins with; and when that is there, gives the
  * exchange that it will most likely find, or NULL, without having looked at it. */
-void exchange_foresee(const struct exchanges *x, uint32_t conn, struct span packet);
-const struct exchange *exchange_foreseen(const struct exchanges *x, uint32_t conn,
-                                         struct span packet);
+void exchange_foresee(const struct exchanges *x, struct span packet);
+const struct exchange *exchange_foreseen(const struct exchanges *x, struct span packet);
 
 /* What is owed is owed no more; once a minute, since late answers are late by seconds.
  */

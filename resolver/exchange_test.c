@@ -42,8 +42,8 @@ static const struct addr elsewhere = {.family = 4, .port = 54, .ip = {192, 0, 2,
 
 static struct exchange asked(void)
 {
-    return (struct exchange){.question = {.at = question, .len = sizeof question},
-                             .peer = &peer};
+    return (struct exchange){
+        .question = question, .question_len = sizeof question, .peer = &peer};
 }
 
 /* A reply to `question` under an ID; `flags` besides. */

@@ -570,8 +570,9 @@ void health_listen(const struct health_of *of, struct attempt *a)
         return;
     }
     struct exchange *from = &a->exchange, *to = &p->attempt.exchange;
-    memcpy(p->wire, from->question.at, from->question.len);
-    to->question = (struct span){.at = p->wire, .len = from->question.len};
+    memcpy(p->wire, from->question, from->question_len);
+    to->question = p->wire;
+    to->question_len = from->question_len;
     exchange_move(&of->u->exchanges, from, to);
     p->attempt.up = a->up;
     p->attempt.sent_us = a->sent_us;

@@ -45,7 +45,8 @@ int attempt_send(struct upstreams *u, struct attempt *a, const struct shot *shot
     a->sent_us = u->r->now_us;
     if (error != 0)
         return error;
-    a->exchange.question = (struct span){.at = question, .len = name_len(question) + 4};
+    a->exchange.question = question;
+    a->exchange.question_len = (uint16_t)(name_len(question) + 4);
     a->exchange.peer = &shot->up->endpoint.addr;
     if (exchange_open(&u->exchanges, io, &a->exchange, conn) < 0)
         return EBUSY;
@@ -178,7 +179,7 @@ enum { WALK_UP, WALK_DOWN, WALK_AGAIN };
  * has a rule of its own for the first attempt, choose_any(). */
 static bool may_ask_down(const struct inquiry *in)
 {
-    if (in->spare.rank == SPARE_FAILURE)
+    if (in->spare != NULL && in->spare->rank == SPARE_FAILURE)
         return any_open(in);
     return in->group->rules->cluster || in->sent_n + in->errors_n > 0;
 }
@@ -412,11 +413,13 @@ static void succeed(struct inquiry *in, const struct upstream *from, struct span
 
 static void fail(struct inquiry *in)
 {
-    struct span spare = {.at = in->spare.wire, .len = in->spare.len};
+    const struct spare *s = in->spare;
+    struct span spare = {.at = s == NULL ? NULL : s->wire,
+                         .len = s == NULL ? 0 : s->len};
     blame_silent(in, NULL);
-    if (in->spare.rank != SPARE_NONE && upstreams_walk(in->owner, spare)) {
+    if (s != NULL && upstreams_walk(in->owner, spare)) {
         in->oversize = false;
-        succeed(in, in->spare.from, spare);
+        succeed(in, s->from, spare);
         return;
     }
     if (in->sent_n + in->errors_n == 0) {
@@ -512,7 +515,7 @@ void inquiry_discard(struct inquiry *in)
     if (in->wire != in->room)
         free(in->wire);
     free(in->more_attempts);
-    free(in->spare.wire);
+    free(in->spare);
     free(in->more_waiters);
 }
 
@@ -524,15 +527,17 @@ void inquiry_discard(struct inquiry *in)
 static void keep_spare(struct inquiry *in, enum spare_rank rank,
                        const struct upstream *from, struct span wire)
 {
-    if (rank < in->spare.rank || (rank == in->spare.rank && in->group->rules->cluster))
+    const struct spare *old = in->spare;
+    if (old != NULL &&
+        (rank < old->rank || (rank == old->rank && in->group->rules->cluster)))
         return;
-    uint8_t *copy = malloc(wire.len);
-    if (copy == NULL)
+    struct spare *spare = malloc(sizeof *spare + wire.len);
+    if (spare == NULL)
         return;
-    memcpy(copy, wire.at, wire.len);
-    free(in->spare.wire);
-    in->spare =
-        (struct spare){.rank = rank, .wire = copy, .len = wire.len, .from = from};
+    *spare = (struct spare){.rank = rank, .from = from, .len = wire.len};
+    memcpy(spare->wire, wire.at, wire.len);
+    free(in->spare);
+    in->spare = spare;
 }
 
 static bool wants_tcp(const struct inquiry *in, const struct attempt *a)

@@ -49,29 +49,38 @@ enum spare_rank { SPARE_NONE, SPARE_FAILURE, SPARE_CUT };
 
 struct spare {
     enum spare_rank rank;
-    uint8_t *wire; /* heap */
-    size_t len;
     const struct upstream *from;
+    size_t len;
+    uint8_t wire[];
 };
 
-#define INQUIRY_ATTEMPTS 4   /* listened to at a time */
-#define INQUIRY_WIRE     112 /* octets of a question kept in place; longer: on the heap */
+/* Who waits besides the first. */
+struct inquiry_waiters {
+    uint32_t cap;
+    struct ticket list[];
+};
+
+#define INQUIRY_ATTEMPTS 4  /* listened to at a time */
+#define INQUIRY_WIRE     80 /* octets of a question kept in place; longer: on the heap */
 
 struct inquiry {
     struct timer timer;
     struct upstreams *owner;
-    const struct upstream_group *group;
+    union {
+        const struct upstream_group *group;
+        struct inquiry *free_next;
+    };
     struct plan_hold *hold; /* the plan that `group` belongs to cannot go before us */
-    struct inquiry *free_next;
-    uint64_t serial;               /* of all inquiries of the worker */
-    uint64_t give_up_us;           /* the end, whatever happens */
-    uint64_t hedge_us;             /* when the next is asked although nothing failed */
-    struct attempt attempt;        /* the first; mostly there is no other */
+    uint64_t give_up_us;    /* the end, whatever happens */
+    uint64_t hedge_us;      /* when the next is asked although nothing failed */
+    struct attempt attempt; /* the first; mostly there is no other */
     struct attempt *more_attempts; /* INQUIRY_ATTEMPTS - 1; NULL: not needed yet */
 
     /* who waits; the first needs no memory */
-    struct ticket first_waiter, *more_waiters;
-    uint32_t waiters_n, waiters_cap;
+    struct ticket first_waiter;
+    struct inquiry_waiters *more_waiters;
+    uint32_t waiters_n;
+    uint32_t serial; /* of all inquiries of the worker; wraps; 0: not in use */
 
     /* where we are in the order of addresses */
     uint32_t first, stride; /* the i-th is list[(first + i * stride) % n] */
@@ -89,7 +98,7 @@ struct inquiry {
     uint8_t transport; /* TRANSPORT_UDP or TRANSPORT_TCP */
     int error;         /* of the last that failed */
     const struct upstream *failed;
-    struct spare spare;
+    struct spare *spare; /* heap; NULL: none */
 
     uint32_t hash;
     uint32_t wire_len;
@@ -109,6 +118,11 @@ static inline const struct attempt *inquiry_attempt(const struct inquiry *in,
     return i == 0 ? &in->attempt : &in->more_attempts[i - 1];
 }
 
+static inline struct ticket inquiry_waiter(const struct inquiry *in, uint32_t i)
+{
+    return i == 0 ? in->first_waiter : in->more_waiters->list[i - 1];
+}
+
 struct inquiry_slab;
 struct probe;
 
@@ -120,12 +134,14 @@ struct upstreams {
     struct inquiry *free_list;
     struct inquiry_slab *slabs;
     uint32_t inquiries_n; /* in use */
-    uint64_t serial;
+    uint32_t serial;
     uint64_t forgot_us; /* when exchanges_forget() was called */
     struct probe *probes;
     uint32_t probes_n;
-    uint32_t listeners_n; /* of them, those that only wait for a late answer */
-    struct msg msg;       /* the answer in hand, indexed in r->answer_rr */
+    uint32_t listeners_n;          /* of them, those that only wait for a late answer */
+    struct msg msg;                /* the answer in hand, indexed in r->answer_rr */
+    struct upstream_result result; /* with it, of the query that is told now */
+    struct ticket result_of;
     uint8_t cut[DNS_HEADER_LEN + NAME_WIRE_MAX + 4]; /* head of one that came cut */
     struct log_limit log_down, log_domain;
 };

@@ -30,6 +30,7 @@ struct resolver;
 struct query;
 struct query_frame;
 struct tsig_session;
+struct upstream;
 struct zone;
 
 enum verdict {
@@ -114,32 +115,41 @@ struct query {
     /* While going up above a `rewrite` that changed something, for plugins that tell of
      * it; else NULL. */
     const struct request_below *below;
+    const struct upstream *asked_upstream; /* who answered, or failed, last */
     uint64_t start_us;
     uint64_t deadline_us; /* children share their parent's */
     uint64_t alarm_us;    /* 0 = none; see query_alarm */
     uint32_t mapping; /* of the cluster of its name when it came to `cache`; 0 = none */
+
+    /* upstream.c's: which inquiry it waits for, where on its chain it asked, and on
+     * which way: it may be waiting elsewhere when the answer comes */
+    uint32_t asked_serial;
+    uint16_t asked_at;
+    uint8_t asked_direction;
+
     uint8_t
         judged; /* enum judged_by, above `cache`: that of its block keeps the answer */
     bool led; /* a child's answer was for this client: no `cache` keeps what is made of
                  it */
 
-    /* the driver's own */
-    uint32_t slot, generation;
+    /* the driver's own; small fields together, for there may be 50,000 queries */
+    uint8_t depth; /* 0 = a client's */
+    uint8_t direction;
+    uint8_t state;  /* enum query_state */
     uint16_t at;    /* index into the block's chain */
     uint16_t top;   /* where the walk up ends: 0, or the plugin that started this one */
     uint16_t steps; /* fuse */
-    uint8_t direction;
-    uint8_t depth; /* 0 = a client's */
-    uint8_t state; /* enum query_state */
-    bool kept;     /* request has been copied into the arena */
-    bool started;  /* has been on its chain */
-    bool gave_up;  /* its deadline passed while it waited */
-    bool detached; /* nobody waits for the response */
-    bool dropped;  /* the client gets none: on_drop */
+    bool kept;      /* request has been copied into the arena */
+    bool started;   /* has been on its chain */
+    bool gave_up;   /* its deadline passed while it waited */
+    bool detached;  /* nobody waits for the response */
+    bool dropped;   /* the client gets none: on_drop */
     bool
         refresh; /* began below a plugin, which sees the response (query_spawn_below) */
+    bool writing;     /* in the resolver's list of writers */
+    uint8_t children; /* still running */
+    uint32_t slot, generation;
     struct ticket parent;
-    uint8_t children;           /* still running */
     struct child_result *child; /* of the last spawn */
     struct query_frame *frames; /* in the arena, see query_frame() */
     struct timer timer;         /* deadline while waiting */
@@ -148,7 +158,6 @@ struct query {
     struct zone *zone_held;     /* kept until it ends, see query_hold_zone */
     struct tsig_session *tsig;  /* what the reply is signed with; NULL: it is not */
     struct query *writer_next;
-    bool writing; /* in the resolver's list of writers */
 
     /* What follows is not cleared when a query begins, but written as a whole. */
     struct client client;

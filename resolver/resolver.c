@@ -346,10 +346,9 @@ bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr
     return good;
 }
 
-void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
-                      unsigned n)
+void resolver_foresee(struct resolver *r, const struct span *wires, unsigned n)
 {
-    upstreams_foresee(r->upstreams, conn, wires, n);
+    upstreams_foresee(r->upstreams, wires, n);
 }
 
 void resolver_lost(struct resolver *r, uint32_t conn, int error)

@@ -54,10 +54,9 @@ void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
 bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
                             struct span wire);
 
-/* Messages that came in on a conn, at most UDP_BATCH, and are about to be given to the
- * resolver one by one: it has the processor fetch what it will look at. */
-void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
-                      unsigned n);
+/* Messages that came in from upstreams, at most UDP_BATCH, and are about to be given to
+ * the resolver one by one: it has the processor fetch what it will look at. */
+void resolver_foresee(struct resolver *r, const struct span *wires, unsigned n);
 
 /* The conn broke with this errno (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT...; 0: closed
  * by the peer). For UDP (an ICMP error) the socket lives on: questions pending on it

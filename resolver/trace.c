@@ -297,8 +297,7 @@ void trace_attempt(const struct inquiry *in, const struct attempt *a,
                    enum trace_attempt what, int error)
 {
     for (uint32_t i = 0; i < in->waiters_n; i++) {
-        struct ticket t = i == 0 ? in->first_waiter : in->more_waiters[i - 1];
-        const struct query *q = query_of(in->owner->r, t);
+        const struct query *q = query_of(in->owner->r, inquiry_waiter(in, i));
         if (q != NULL && q->client.trace != NULL)
             put_attempt(q, a, what, error);
     }

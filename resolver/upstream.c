@@ -178,7 +178,8 @@ static struct inquiry *inquiry_take(struct upstreams *u)
     u->free_list = in->free_next;
     memset(in, 0, sizeof *in);
     in->owner = u;
-    in->serial = ++u->serial;
+    u->serial += u->serial == UINT32_MAX ? 2 : 1; /* never 0 */
+    in->serial = u->serial;
     u->inquiries_n++;
     return in;
 }
@@ -199,57 +200,67 @@ static void inquiry_give(struct inquiry *in)
 
 /* ---- who waits ---- */
 
-/* What a query remembers of its question, in its arena. */
-struct asked {
-    struct upstream_result result;
-    uint64_t serial; /* of the inquiry it waits for */
-    uint16_t at; /* where on its chain it asked, and on which way: it may be waiting */
-    uint8_t direction; /* elsewhere when the answer comes */
-};
-
-static struct asked *asked_of(struct query *q)
+/* Room for one more; NULL: no memory. */
+static struct ticket *waiter_room(struct inquiry *in)
 {
-    return query_frame(q, q->r->upstreams, sizeof(struct asked));
+    struct inquiry_waiters *more = in->more_waiters;
+    uint32_t cap = more == NULL ? 0 : more->cap;
+    if (in->waiters_n == 0)
+        return &in->first_waiter;
+    if (in->waiters_n - 1 == cap) {
+        cap = cap == 0 ? 4 : cap * 2;
+        more = realloc(more, sizeof *more + cap * sizeof *more->list);
+        if (more == NULL)
+            return NULL;
+        more->cap = cap;
+        in->more_waiters = more;
+    }
+    return &in->more_waiters->list[in->waiters_n - 1];
 }
 
-static int add_waiter(struct inquiry *in, struct query *q, struct asked *asked)
+static int add_waiter(struct inquiry *in, struct query *q)
 {
-    struct ticket t = query_ticket(q);
-    if (in->waiters_n == 0) {
-        in->first_waiter = t;
-    } else if (in->waiters_n - 1 < in->waiters_cap) {
-        in->more_waiters[in->waiters_n - 1] = t;
-    } else {
-        uint32_t cap = in->waiters_cap == 0 ? 4 : in->waiters_cap * 2;
-        struct ticket *more = realloc(in->more_waiters, cap * sizeof *more);
-        if (more == NULL)
-            return -1;
-        in->more_waiters = more;
-        in->waiters_cap = cap;
-        more[in->waiters_n - 1] = t;
-    }
+    struct ticket *room = waiter_room(in);
+    if (room == NULL)
+        return -1;
+    *room = query_ticket(q);
     in->waiters_n++;
     in->traced = in->traced || q->client.trace != NULL;
-    asked->serial = in->serial;
-    asked->at = q->at;
-    asked->direction = q->direction;
+    q->asked_serial = in->serial;
+    q->asked_at = q->at;
+    q->asked_direction = q->direction;
     return 0;
+}
+
+/* A failure, which is looked at some time after; an answer never waits. */
+static void keep_result(struct query *q, const struct upstream_result *res)
+{
+    struct upstream_result *kept = query_frame(q, q->r->upstreams, sizeof *kept);
+    if (kept != NULL)
+        *kept = *res;
 }
 
 static void tell(const struct inquiry *in, uint32_t i,
                  const struct upstream_result *res, struct span answer)
 {
-    struct resolver *r = in->owner->r;
-    struct ticket t = i == 0 ? in->first_waiter : in->more_waiters[i - 1];
-    struct query *q = query_of(r, t);
-    struct asked *asked = q == NULL ? NULL : asked_of(q);
-    if (asked == NULL || asked->serial != in->serial || asked->at != q->at ||
-        asked->direction != q->direction)
+    struct upstreams *u = in->owner;
+    struct ticket t = inquiry_waiter(in, i);
+    struct query *q = query_of(u->r, t);
+    if (q == NULL || q->asked_serial != in->serial || q->asked_at != q->at ||
+        q->asked_direction != q->direction)
         return;
-    asked->result = *res;
+    q->asked_upstream = res->upstream;
     if (q->block->taps != NULL)
         dnstap_forwarded(q, in, res, answer);
-    query_wake(r, t);
+    query_wake(u->r, t);
+    if (answer.len == 0) {
+        keep_result(q, res);
+        return;
+    }
+    u->result = *res;
+    u->result_of = t;
+    query_run_ready(u->r);
+    u->result_of = (struct ticket){0};
 }
 
 static void withdraw(struct inquiry *in)
@@ -282,21 +293,25 @@ void upstreams_settle(struct inquiry *in, const struct upstream_result *res,
         if (answer.len > 0 && i > 0)
             index_again(in, answer);
         tell(in, i, res, answer);
-        if (answer.len > 0)
-            query_run_ready(u->r);
     }
     inquiry_give(in);
 }
 
 const struct upstream_result *upstream_result(struct query *q)
 {
-    return &asked_of(q)->result;
+    static const struct upstream_result no_memory = {
+        .outcome = UPSTREAM_BUSY, .error = "out of memory", .error_code = ENOMEM};
+    const struct upstreams *u = q->r->upstreams;
+    struct ticket t = query_ticket(q);
+    if (u->result_of.slot == t.slot && u->result_of.generation == t.generation)
+        return &u->result;
+    const struct upstream_result *kept = query_frame(q, u, sizeof *kept);
+    return kept == NULL || kept->outcome == UPSTREAM_ANSWER ? &no_memory : kept;
 }
 
 const struct upstream *upstream_asked(struct query *q)
 {
-    const struct asked *asked = asked_of(q);
-    return asked == NULL ? NULL : asked->result.upstream;
+    return q->asked_upstream;
 }
 
 /* ---- joining ---- */
@@ -402,11 +417,11 @@ static uint8_t transport_of(const struct upstream_group *g, enum transport clien
 }
 
 /* The answer is known at once, and comes as a wake like any other. */
-static enum verdict wake_with(struct query *q, struct asked *asked,
-                              const struct upstream_result *res)
+static enum verdict wake_with(struct query *q, const struct upstream_result *res)
 {
-    asked->serial = 0;
-    asked->result = *res;
+    q->asked_serial = 0;
+    q->asked_upstream = res->upstream;
+    keep_result(q, res);
     query_wake(q->r, query_ticket(q));
     return WAIT;
 }
@@ -422,18 +437,18 @@ static bool take_place(const struct upstream_group *g)
     return false;
 }
 
-static enum verdict too_many(struct query *q, struct asked *asked, int error)
+static enum verdict too_many(struct query *q, int error)
 {
     struct upstream_result res = {
         .outcome = UPSTREAM_BUSY,
         .error = error == 0 ? "too many questions in flight" : attempt_error(error),
         .error_code = error,
     };
-    return wake_with(q, asked, &res);
+    return wake_with(q, &res);
 }
 
 /* Joins an identical question, or starts an inquiry. */
-static int join_or_start(struct query *q, struct asked *asked, const struct wanted *w)
+static int join_or_start(struct query *q, const struct wanted *w)
 {
     struct upstreams *u = q->r->upstreams;
     uint32_t hash = hash_of(w);
@@ -441,12 +456,12 @@ static int join_or_start(struct query *q, struct asked *asked, const struct want
     if (in != NULL) {
         if (q->client.trace != NULL)
             trace_note(q, "joins", "an equal question that is out already");
-        return add_waiter(in, q, asked);
+        return add_waiter(in, q);
     }
     in = inquiry_new(q, w);
     if (in == NULL)
         return -1;
-    add_waiter(in, q, asked); /* the first needs no memory */
+    add_waiter(in, q); /* the first needs no memory */
     in->hash = hash;
     in->joinable = table_put(&u->joinable, hash, in) == 0;
     inquiry_start(in);
@@ -456,12 +471,9 @@ static int join_or_start(struct query *q, struct asked *asked, const struct want
 enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
                           const struct upstream_question *question)
 {
-    struct asked *asked = asked_of(q);
     struct wanted w = {.group = g,
                        .wire = question->wire,
                        .transport = transport_of(g, question->transport)};
-    if (asked == NULL)
-        return query_fail(q, DNS_SERVFAIL, "out of memory");
     if (g->rules->cluster && health_all_down(g)) {
         struct health_of of = {.u = q->r->upstreams, .group = g, .hold = q->hold};
         struct upstream_result res = health_down_result(g, q->r->now_us);
@@ -469,16 +481,16 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
         if (q->client.trace != NULL)
             trace_note(q, "down", "%s: nobody is asked, every address is down",
                        g->label);
-        return wake_with(q, asked, &res);
+        return wake_with(q, &res);
     }
     if (!take_place(g)) {
         if (!g->rules->cluster)
             metrics_add(&q->r->desk, g->meter, FORWARD_REJECTS, 1);
-        return too_many(q, asked, 0);
+        return too_many(q, 0);
     }
-    if (join_or_start(q, asked, &w) < 0) {
+    if (join_or_start(q, &w) < 0) {
         atomic_fetch_sub_explicit(&g->shared->in_flight, 1, memory_order_relaxed);
-        return too_many(q, asked, ENOMEM);
+        return too_many(q, ENOMEM);
     }
     return WAIT;
 }
@@ -617,10 +629,10 @@ void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *p
 
 /* Nearly always an exchange is of the first attempt of an inquiry; if not, nothing is
  * lost. */
-static const struct inquiry *foresee_inquiry(const struct upstreams *u, uint32_t conn,
+static const struct inquiry *foresee_inquiry(const struct upstreams *u,
                                              struct span wire)
 {
-    const struct exchange *e = exchange_foreseen(&u->exchanges, conn, wire);
+    const struct exchange *e = exchange_foreseen(&u->exchanges, wire);
     if (e == NULL)
         return NULL;
     const struct inquiry *in =
@@ -640,16 +652,15 @@ static void foresee_waiter(struct upstreams *u, const struct inquiry *in)
         foresee(q, QUERY_SLOT_LEN);
 }
 
-void upstreams_foresee(struct upstreams *u, uint32_t conn, const struct span *wires,
-                       unsigned n)
+void upstreams_foresee(struct upstreams *u, const struct span *wires, unsigned n)
 {
     const struct inquiry *found[UDP_BATCH];
     if (u->inquiries_n < FORESEE_LEAST)
         return;
     for (unsigned i = 0; i < n; i++)
-        exchange_foresee(&u->exchanges, conn, wires[i]);
+        exchange_foresee(&u->exchanges, wires[i]);
     for (unsigned i = 0; i < n; i++)
-        found[i] = foresee_inquiry(u, conn, wires[i]);
+        found[i] = foresee_inquiry(u, wires[i]);
     for (unsigned i = 0; i < n; i++) {
         if (found[i] != NULL)
             foresee_waiter(u, found[i]);

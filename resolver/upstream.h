@@ -165,7 +165,6 @@ bool upstreams_datagram_from(struct upstreams *u, uint32_t conn,
 void upstreams_lost(struct upstreams *u, uint32_t conn, int error);
 void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *peer,
                         struct span sent, int error);
-void upstreams_foresee(struct upstreams *u, uint32_t conn, const struct span *wires,
-                       unsigned n);
+void upstreams_foresee(struct upstreams *u, const struct span *wires, unsigned n);
 
 #endif

@@ -253,7 +253,7 @@ void dial_udp_foresee(const struct dial_udp_socket *s, const struct mmsghdr *msg
     for (unsigned i = 0; i < n; i++)
         wires[i] = (struct span){.at = msgs[i].msg_hdr.msg_iov->iov_base,
                                  .len = msgs[i].msg_len};
-    resolver_foresee(s->dial->turn->resolver, s->conn, wires, n);
+    resolver_foresee(s->dial->turn->resolver, wires, n);
 }
 
 /* Takes one batch and adds its size to *sum; false when nothing more is waiting. */

@@ -149,8 +149,7 @@ bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr
     return true;
 }
 
-void resolver_foresee(struct resolver *r, uint32_t conn, const struct span *wires,
-                      unsigned n)
+void resolver_foresee(struct resolver *r, const struct span *wires, unsigned n)
 {
 }
 

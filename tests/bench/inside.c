@@ -170,12 +170,11 @@ static void foresee(struct resolver *r, const struct world *w, unsigned from)
 {
     struct span wires[UDP_BATCH];
     unsigned n = 0;
-    while (n < UDP_BATCH && from + n < w->sent_n &&
-           w->sent[from + n].conn == w->sent[from].conn) {
+    while (n < UDP_BATCH && from + n < w->sent_n) {
         const struct packet *p = &w->sent[from + n];
         wires[n++] = (struct span){.at = p->wire, .len = p->len};
     }
-    resolver_foresee(r, w->sent[from].conn, wires, n);
+    resolver_foresee(r, wires, n);
 }
 
 static void play_round(struct resolver *r, struct world *w, const struct targets *zones)
