@@ -9,10 +9,23 @@
 
 struct chaos {
     const char *version, *host;
-    struct token_list authors;
+    const char *const *authors;
+    uint32_t authors_n;
 };
 
-static const struct token unnamed = {.text = "the isthmus authors"};
+static const char *const unnamed[] = {"the isthmus authors"};
+
+static int take_authors(struct reader *rd, struct chaos *c, struct token_list names)
+{
+    const char **texts = arena_array(rd->arena, names.n, sizeof *texts);
+    if (texts == NULL)
+        return reader_error(rd, "out of memory");
+    for (uint32_t i = 0; i < names.n; i++)
+        texts[i] = names.list[i].text;
+    c->authors = texts;
+    c->authors_n = names.n;
+    return 0;
+}
 
 static int setup(struct setup *s, const struct directive *d)
 {
@@ -26,13 +39,15 @@ static int setup(struct setup *s, const struct directive *d)
     s->block->any_class = true;
     *c = (struct chaos){.version = "isthmus",
                         .host = arena_text(s->arena, text_of(host)),
-                        .authors = {.list = &unnamed, .n = 1}};
+                        .authors = unnamed,
+                        .authors_n = 1};
     while (reader_next(&rd)) {
         struct token_list args = reader_args(&rd);
         if (args.n > 0)
             c->version = args.list[0].text;
-        if (args.n > 1)
-            c->authors = (struct token_list){.list = args.list + 1, .n = args.n - 1};
+        struct token_list names = {.list = args.list + 1, .n = args.n - 1};
+        if (args.n > 1 && take_authors(&rd, c, names) < 0)
+            return -1;
         if (reader_block(&rd))
             return reader_error(&rd, "unknown property '%s': chaos has no options",
                                 reader_token(&rd)->text);
@@ -65,8 +80,8 @@ static int answer(struct query *q, const struct chaos *c, const uint8_t *name)
         return add_text(q, c->version);
     if (name_equal(name, host1) || name_equal(name, host2))
         return add_text(q, c->host);
-    for (uint32_t i = 0; i < c->authors.n; i++) {
-        if (add_text(q, c->authors.list[i].text) < 0)
+    for (uint32_t i = 0; i < c->authors_n; i++) {
+        if (add_text(q, c->authors[i]) < 0)
             return -1;
     }
     return 0;

@@ -240,8 +240,7 @@ enum verdict cluster_on_query(struct query *q, const void *state)
     const struct upstream_group *g = cluster_group(cluster_of_zone(z));
     if (g == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
-    if (g->meter != NULL && !metrics_seated(&q->r->desk, g->meter) &&
-        metrics_seat_group(&q->r->desk, g, q->r->worker) < 0)
+    if (g->meter != NULL && metrics_seat_group(&q->r->desk, g, q->r->worker) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     metrics_add(&q->r->desk, g->meter, CLUSTER_REQUESTS, 1);
     return ask_inside(q, z, reverse);

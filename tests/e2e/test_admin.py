@@ -57,6 +57,27 @@ def test_metrics_are_what_promtool_reads():
     up.close()
 
 
+def test_two_blocks_with_one_zone():
+    """Their clusters share a label; each has counters for the servers it asks."""
+    net, port, second = loopback_net(), free_port(), free_port()
+    ups = [badup.Upstream(f'{net}.{10 + i}', port) for i in range(2)]
+    blocks = [f"""\
+.:{place} {{
+    bind 127.0.0.1
+    multisocket 1
+    prometheus 127.0.0.1:{free_port()}
+    cluster b.lan {{
+        dns {up.address}:{port}
+    }}
+}}
+""" for place, up in zip(('@PORT@', second), ups)]
+    server = harness.Isthmus(''.join(blocks))
+    for place, up in zip((server.port, second), ups):
+        server.port = place
+        equal(ask(server, 'x.default.svc.b.lan').data, ['192.0.2.7'], f'{place} answers')
+        equal(len(up.asked('x.default.svc.cluster.local')), 1, 'from its own server')
+
+
 def test_pages_and_nothing_else():
     port = free_port()
     server = isthmus(f'    prometheus 127.0.0.1:{port}\n    health 127.0.0.1:{port}\n    ready 127.0.0.1:{port}\n    whoami')

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 
+import badup
 import harness
 import peers
 from pages import get
@@ -217,6 +218,29 @@ def test_the_last_known_map():
     os.rename(place + '.not', place)
     put(place, 'b.json', cluster('b'))
     comes(server, 'cluster-b.local', 'the source is back')
+
+
+def test_the_counters_of_a_cluster_that_moved():
+    """The servers of the new place are counted by the worker that counted those of the old one."""
+    place, net, port = folder('moves'), loopback_net(), free_port()
+    ups = [badup.Upstream(f'{net}.{10 + i}', port) for i in range(4)]
+    put(place, 'b.json', {'name': 'b', 'zone': 'b.lan', 'dns': [f'{ups[0].address}:{port}']})
+    server = isthmus(f'    multisocket 1\n    inventory {place}\n    prometheus 127.0.0.1:{free_port()}')
+    for i, up in enumerate(ups):
+        put(place, 'b.json', {'name': 'b', 'zone': 'b.lan', 'dns': [f'{up.address}:{port}']})
+        wait_until(lambda i=i, up=up: ask(server, f'x{i}.default.svc.b.lan').data == ['192.0.2.7'] and up.asked(), 10, f'place {i}')
+    check(server.alive, 'and it lives')
+
+
+def test_a_domain_that_changed_while_we_were_off():
+    place, state, net, port = folder('changed'), folder('state'), loopback_net(), free_port()
+    up = badup.Upstream(f'{net}.10', port)
+    for domain in ('one.local', 'two.local'):
+        put(place, 'b.json', {'name': 'b', 'zone': 'b.lan', 'domain': domain, 'dns': [f'{up.address}:{port}']})
+        server = isthmus(f'    inventory {place} {{\n        state {state}\n    }}')
+        wait_until(lambda d=domain: ask(server, 'a.b.svc.b.lan').data and up.asked(f'a.b.svc.{d}'), 10, domain)
+        wait_until(lambda: os.listdir(state), 10, 'the map on disk')
+        server.stop()
 
 
 def serf(*words):

@@ -48,7 +48,10 @@ static struct plan *build(struct registry *reg, const char *corefile,
     struct plan_flags flags = {.dns_port = 53};
     struct config *config =
         config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), errs);
-    return config == NULL ? NULL : plan_build(config, reg, &flags, errs);
+    struct plan *plan = config == NULL ? NULL : plan_build(config, reg, &flags, errs);
+    if (plan != NULL)
+        corefile_forget(&plan->config->corefile); /* as the server does */
+    return plan;
 }
 
 void world_load(struct world *w, const char *corefile)
