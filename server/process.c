@@ -21,8 +21,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define DRAIN_MS    5000 /* for queries in flight, at the end */
-#define LOG_STOP_MS 1000 /* for log lines that nobody reads */
+#define DRAIN_MS       5000 /* for queries in flight, at the end */
+#define ZONES_PAUSE_MS 5    /* between looks for zones that have come */
+#define LOG_STOP_MS    1000 /* for log lines that nobody reads */
 
 enum process_state {
     PROCESS_SERVING,
@@ -131,10 +132,14 @@ static void look_at_files(uv_timer_t *timer)
         uv_timer_start(timer, look_at_files, (due_us - now_us) / 1000 + 1, 0);
 }
 
+/* A look goes through all zones: when thousands come one after the other there is one
+ * for many. */
 static void on_zones(void *context)
 {
     struct process *p = context;
-    look_at_files(&p->files);
+    if (!uv_is_active((uv_handle_t *)&p->files) ||
+        uv_timer_get_due_in(&p->files) > ZONES_PAUSE_MS)
+        uv_timer_start(&p->files, look_at_files, ZONES_PAUSE_MS, 0);
 }
 
 /* ---- events ---- */

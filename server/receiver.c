@@ -14,6 +14,10 @@
 #define ROOM    (64 * 1024)
 #define HANDLES 2
 
+/* Records that are put in order at once: another thread would take longer to hear of
+ * it. */
+#define SEAL_HERE_MAX 1000
+
 /* One zone being asked for. The handles are those of one primary; they are opened anew
  * for the next. What is sealed counts as one. */
 struct fetch {
@@ -207,14 +211,15 @@ static void on_sealed(uv_work_t *work, int status)
     end_primary(f);
 }
 
-/* The primary is heard no more. Without a thread it is done here. */
+/* The primary is heard no more. */
 static void seal_zone(struct fetch *f)
 {
     f->whole = true;
     uv_read_stop((uv_stream_t *)&f->tcp);
     uv_timer_stop(&f->timer);
     f->seal.data = f;
-    if (uv_queue_work(f->receiver->loop, &f->seal, seal, on_sealed) == 0) {
+    if (axfr_records(f->axfr) > SEAL_HERE_MAX &&
+        uv_queue_work(f->receiver->loop, &f->seal, seal, on_sealed) == 0) {
         f->handles++;
         return;
     }

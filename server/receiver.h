@@ -6,10 +6,10 @@
  *     next_us = receiver_run(&r, plan, now_us);    // whenever something may be due
  *     receiver_stop(&r);                           // before the registry goes
  *
- * What came is put in order on another thread. One primary after the other is asked for
- * the SOA over TCP, and on the same connection for the zone if it has a newer one,
- * until one gives it whole. FETCH_RUNNING_MAX zones at once; a primary has
- * FETCH_CONNECT_MS, FETCH_STALL_MS for each message and FETCH_TOTAL_S for all. */
+ * What came is put in order, on another thread where it is large. One primary after the
+ * other is asked for the SOA over TCP, and on the same connection for the zone if it
+ * has a newer one, until one gives it whole. FETCH_RUNNING_MAX zones at once; a primary
+ * has FETCH_CONNECT_MS, FETCH_STALL_MS for each message and FETCH_TOTAL_S for all. */
 #ifndef ISTHMUS_SERVER_RECEIVER_H
 #define ISTHMUS_SERVER_RECEIVER_H
 
