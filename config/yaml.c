@@ -2,6 +2,7 @@
 
 #include "base/library.h"
 #include "base/limits.h"
+#include "base/sheet.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -42,8 +43,7 @@ struct level {
 struct reading {
     const char *file;
     struct errors *errs;
-    char *json;
-    size_t len, cap;
+    struct sheet json;
     struct level levels[YAML_DEPTH_MAX];
     unsigned depth;
     bool failed;
@@ -61,22 +61,10 @@ static void fail(struct reading *r, const yaml_event_t *event, const char *why)
 
 static void add(struct reading *r, const char *text, size_t len)
 {
-    if (r->len + len + 1 > r->cap) {
-        size_t cap = r->cap == 0 ? 4096 : r->cap * 2;
-        while (cap < r->len + len + 1)
-            cap *= 2;
-        char *more = realloc(r->json, cap);
-        if (more == NULL) {
-            if (!r->failed)
-                error_at(r->errs, (struct where){.file = r->file}, "out of memory");
-            r->failed = true;
-            return;
-        }
-        r->json = more;
-        r->cap = cap;
-    }
-    memcpy(r->json + r->len, text, len);
-    r->len += len;
+    sheet_put(&r->json, text, len);
+    if (r->json.failed && !r->failed)
+        error_at(r->errs, (struct where){.file = r->file}, "out of memory");
+    r->failed = r->failed || r->json.failed;
 }
 
 static void add_text(struct reading *r, struct text text)
@@ -156,7 +144,7 @@ static void take(struct reading *r, const yaml_event_t *event)
     yaml_event_type_t type = event->type;
     if (type == YAML_ALIAS_EVENT)
         fail(r, event, "aliases (*) are not read");
-    if (type == YAML_DOCUMENT_START_EVENT && r->len > 0)
+    if (type == YAML_DOCUMENT_START_EVENT && r->json.len > 0)
         fail(r, event, "a second document: expected one");
     if (type == YAML_SCALAR_EVENT || type == YAML_MAPPING_START_EVENT ||
         type == YAML_SEQUENCE_START_EVENT)
@@ -194,13 +182,13 @@ static void read_events(struct reading *r, yaml_parser_t *parser)
 static cJSON *tree_of(struct reading *r)
 {
     cJSON *tree = NULL;
-    if (!r->failed && r->len > 0)
-        tree = tree_parse(r->json, r->len);
+    if (!r->failed && r->json.len > 0)
+        tree = tree_parse(r->json.text, r->json.len);
     if (tree == NULL && !r->failed)
         error_at(r->errs, (struct where){.file = r->file, .line = 1}, "%s",
-                 r->len == 0    ? "empty: expected YAML"
-                 : tree_ready() ? "a text that is no UTF-8, or no memory"
-                                : TREE_MEND);
+                 r->json.len == 0 ? "empty: expected YAML"
+                 : tree_ready()   ? "a text that is no UTF-8, or no memory"
+                                  : TREE_MEND);
     return tree;
 }
 
@@ -219,8 +207,8 @@ cJSON *yaml_parse(const char *file, struct text text, struct errors *errs)
     read_events(&r, &parser);
     library.yaml_parser_delete(&parser);
     cJSON *tree = tree_of(&r);
-    if (r.json != NULL)
-        explicit_bzero(r.json, r.len); /* keys and tokens, perhaps */
-    free(r.json);
+    if (r.json.text != NULL)
+        explicit_bzero(r.json.text, r.json.len); /* keys and tokens, perhaps */
+    sheet_release(&r.json);
     return tree;
 }

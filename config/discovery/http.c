@@ -1,6 +1,7 @@
 #include "config/discovery/http.h"
 
 #include "base/library.h"
+#include "base/sheet.h"
 #include "config/discovery/clock.h"
 #include "config/source.h"
 
@@ -144,8 +145,7 @@ struct exchange {
     struct curl_slist *headers;
     struct curl_slist *connect_to; /* where the host of the URL is another's name */
     char *url;                     /* with that name; NULL: as it was given */
-    char *held;                    /* of the body, or the line that is not whole yet */
-    size_t held_n, held_cap;
+    struct sheet held;             /* of the body, or the line that is not whole yet */
     bool too_long, no_memory, stopped, enough;
     bool over; /* with `code` */
     CURLcode code;
@@ -167,26 +167,13 @@ static bool is_stream(const struct exchange *x)
 
 static bool hold(struct exchange *x, const char *at, size_t len)
 {
-    if (len > x->request->most - x->held_n) {
+    if (len > x->request->most - x->held.len) {
         x->too_long = true;
         return false;
     }
-    if (x->held_n + len + 1 > x->held_cap) {
-        size_t cap = x->held_cap == 0 ? 4096 : x->held_cap;
-        while (cap < x->held_n + len + 1)
-            cap *= 2;
-        char *more = realloc(x->held, cap);
-        if (more == NULL) {
-            x->no_memory = true;
-            return false;
-        }
-        x->held = more;
-        x->held_cap = cap;
-    }
-    memcpy(x->held + x->held_n, at, len);
-    x->held_n += len;
-    x->held[x->held_n] = '\0';
-    return true;
+    sheet_put(&x->held, at, len);
+    x->no_memory = x->held.failed;
+    return !x->no_memory;
 }
 
 /* The lines that are whole; false: the stream is to end. */
@@ -197,8 +184,8 @@ static bool take_lines(struct exchange *x, const char *at, size_t len)
         size_t n = (size_t)(end - at);
         if (!hold(x, at, n))
             return false;
-        struct text line = {.at = x->held, .len = x->held_n};
-        x->held_n = 0;
+        struct text line = {.at = x->held.text, .len = x->held.len};
+        x->held.len = 0;
         if (line.len > 0 && !x->request->line(x->request->context, line)) {
             x->enough = true;
             return false;
@@ -511,13 +498,14 @@ static int conclude(struct exchange *x)
     lib.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &reply->status);
     bool stream = x->request->line != NULL && reply->status == 200;
     if (!stream && x->over) {
-        reply->body = x->held == NULL ? calloc(1, 1) : x->held;
-        reply->len = x->held_n;
-        x->held = NULL;
+        sheet_put(&x->held, "", 0);
+        reply->body = sheet_take(&x->held, &reply->len);
+        x->no_memory = reply->body == NULL;
     }
     reply->ended = stream && x->over;
     reply->left = !x->over;
-    if (!x->over || x->code == CURLE_OK || x->enough)
+    bool good = (x->code == CURLE_OK && !x->no_memory) || x->enough;
+    if (!x->over || good)
         return 0;
     explain(x, x->code);
     if (!stream)
@@ -540,7 +528,7 @@ static void end(struct exchange *x)
     lib.curl_slist_free_all(x->headers);
     lib.curl_slist_free_all(x->connect_to);
     lib.curl_free(x->url);
-    free(x->held);
+    sheet_release(&x->held);
 }
 
 /* All of them, until the first is over. */
