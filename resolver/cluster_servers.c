@@ -59,15 +59,6 @@ static void end(struct plan *p, struct upstream_group *g)
     free(g);
 }
 
-/* Zeroed. */
-static void *aligned_lines(size_t len)
-{
-    enum { LINE = 64 };
-    size_t lines = (len + LINE - 1) / LINE * LINE;
-    void *at = aligned_alloc(LINE, lines);
-    return at == NULL ? NULL : memset(at, 0, lines);
-}
-
 /* A group with its list and its label behind it. */
 static struct upstream_group *group_new(const struct cluster *c)
 {
@@ -76,8 +67,7 @@ static struct upstream_group *group_new(const struct cluster *c)
     uint32_t n = cluster_dns(c, dns);
     size_t label_len = strlen(cluster_label(c, label)) + 1;
     const struct clusters *all = c->rules->settings.all;
-    struct upstream_group *g =
-        aligned_lines(sizeof *g + n * sizeof *g->list + label_len);
+    struct upstream_group *g = calloc(1, sizeof *g + n * sizeof *g->list + label_len);
     if (g == NULL)
         return NULL;
     g->rules = &c->rules->servers;

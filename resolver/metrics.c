@@ -182,12 +182,13 @@ static void let_go(struct plan *p, const struct meter *m, const void *context)
 
 void metrics_release(struct plan *p)
 {
-    registry_enter(p->registry);
     for (unsigned kind = 0; kind < METER_KINDS; kind++) {
-        while (p->meters.first[kind] != NULL)
+        while (p->meters.first[kind] != NULL) {
+            registry_enter(p->registry); /* others wait for one at most */
             end_use(p, p->meters.first[kind]);
+            registry_leave(p->registry);
+        }
     }
-    registry_leave(p->registry);
 }
 
 const struct meter_use *metrics_last(const struct plan *p, enum meter_kind kind)

@@ -183,9 +183,7 @@ static struct entry *entry_add(struct registry *reg, const struct wanted *w,
 
 static uint32_t hash_of(const struct wanted *w)
 {
-    const char *name = w->kind->name;
-    return (uint32_t)hash_mix(hash_bytes(name, strlen(name)),
-                              hash_bytes(w->key.at, w->key.len));
+    return (uint32_t)hash_mix((uintptr_t)w->kind, hash_bytes(w->key.at, w->key.len));
 }
 
 void *registry_claim(struct registry *reg, const struct registry_kind *kind,

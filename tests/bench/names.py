@@ -59,6 +59,14 @@ def spread_names(zone_of, zones, count):
     return lines
 
 
+def each_zone(zone_of, zones, count):
+    """Questions over all zones, each zone as often as any other."""
+    def lines():
+        for i in range(max(count, zones)):
+            yield f'a{i:07d}.any.svc.{zone_of(i * 2654435761 % zones)} A'
+    return lines
+
+
 def mixed_names(zone, count):
     """What resolv.conf with ndots:5 makes of a service's name: five NXDOMAIN from the search
     list, A and AAAA by turns, before each answer; every fifth question is SRV."""
