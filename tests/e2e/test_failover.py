@@ -262,7 +262,6 @@ def test_closed_ports_are_a_network_error():
     check(f'{net}.10' in (reply.ede or [(0, '')])[0][1], 'it names the address', reply.ede)
 
 
-@harness.namespace('10.97.0.1')
 def test_many_clusters_share_sockets():
     """More addresses than have sockets of their own: they share, and are told apart all the same."""
     net, port, many = loopback_net(), free_port(), 24
@@ -292,6 +291,7 @@ def test_many_clusters_share_sockets():
     check(any(users[port] == {silent} for port in retries), 'a retry leaves from a port of its own', retries)
 
 
+@harness.namespace('10.97.0.1')
 def test_no_route_is_a_network_error():
     server = isthmus('    cluster cluster-b.local 10.98.0.0/16')
     reply = ask(server, NAME)
