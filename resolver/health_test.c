@@ -120,6 +120,33 @@ static void who_is_silent_while_another_answers_is_doubted(void **unused)
     asker_close(&a);
 }
 
+/* Who was slow is waited for longer, but no longer than the others leave time for. */
+static void who_was_slow_and_is_dead_is_doubted_as_well(void **unused)
+{
+    static const char *const four[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
+                                       NULL};
+    static const struct {
+        const char *const *addresses;
+        unsigned rtt_ms, wait_ms;
+    } rows[] = {{two, 850, 900}, {four, 150, 450}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct asker a;
+        asker_open(&a, rows[i].addresses, &asker_cluster);
+        for (uint32_t k = 1; k <= 3; k++) {
+            a.list[0]->srtt_us = rows[i].rtt_ms * 1000;
+            world_ask(&a.w, "www.test");
+            world_expect(&a.w, A, TRANSPORT_UDP);
+            asker_take_probes(&a);
+            world_run(&a.w, rows[i].wait_ms + 10);
+            asker_take_probes(&a);
+            world_answer(&a.w, world_expect(&a.w, B, TRANSPORT_UDP), &good);
+            assert_int_equal(a.list[0]->fails, k);
+        }
+        assert_true(health_down(&a.group, a.list[0]));
+        asker_close(&a);
+    }
+}
+
 static void who_answers_at_the_second_try_is_not_doubted_for_the_first(void **unused)
 {
     struct asker a;
@@ -484,6 +511,7 @@ int main(void)
         cmocka_unit_test(one_question_is_one_failure_however_often_it_is_tried),
         cmocka_unit_test(who_is_silent_while_another_answers_is_doubted),
         cmocka_unit_test(who_answers_at_the_second_try_is_not_doubted_for_the_first),
+        cmocka_unit_test(who_was_slow_and_is_dead_is_doubted_as_well),
         cmocka_unit_test(the_one_that_is_asked_last_is_not_blamed_for_being_late),
         cmocka_unit_test(an_answer_that_comes_late_is_one_all_the_same),
         cmocka_unit_test(a_stall_of_our_own_takes_nobody_down),

@@ -263,22 +263,30 @@ static struct attempt *room_for_attempt(struct inquiry *in)
     return best;
 }
 
-/* When, if all stay silent, the next is asked as well. */
-static void plan_hedge(struct inquiry *in, const struct upstream *up)
+/* Not more than what is left, shared by those who can still be asked; alone, he is
+ * asked anew in time for the answer. */
+static uint64_t fair_wait(const struct inquiry *in, uint64_t wait_us)
 {
-    uint64_t wait_us = health_hedge_us(in->group, up);
+    uint32_t n = in->group->n > 1 ? in->group->n : 2;
+    if (!in->group->rules->cluster || in->sent_n >= n)
+        return wait_us;
+    uint64_t share_us = (in->give_up_us - now_of(in)) / (n - in->sent_n + 1);
+    return wait_us < share_us ? wait_us : share_us;
+}
+
+/* When, if all stay silent, the next is asked as well. */
+static void plan_hedge(struct inquiry *in, struct attempt *a)
+{
+    uint64_t wait_us = health_hedge_us(in->group, a->up);
+    uint64_t patience_ms = fair_wait(in, wait_us) / 1000;
     uint64_t half_us = (uint64_t)in->group->rules->attempt_us / 2;
     /* A plain `forward` to one address has no next: CoreDNS would ask it once. */
     if (!in->group->rules->cluster && in->group->n == 1 && wait_us < half_us)
         wait_us = half_us;
     if (in->group->rules->cluster)
         wait_us <<= in->sent_n > 1 ? (in->sent_n > 5 ? 4 : in->sent_n - 1) : 0;
-    if (in->group->rules->cluster && in->sent_n < in->group->n) {
-        uint64_t left_us = in->give_up_us - now_of(in);
-        uint64_t share_us = left_us / (in->group->n - in->sent_n + 1);
-        wait_us = wait_us < share_us ? wait_us : share_us;
-    }
-    in->hedge_us = now_of(in) + wait_us;
+    in->hedge_us = now_of(in) + fair_wait(in, wait_us);
+    a->patience_ms = (uint16_t)(patience_ms < UINT16_MAX ? patience_ms : UINT16_MAX);
 }
 
 /* Whether the error has been counted for this server in this inquiry. One question that
@@ -353,7 +361,7 @@ static bool send_in(struct inquiry *in, struct attempt *a, struct shot *shot)
     count_conn(in, shot, resolver_of(in)->io->opened != before);
     in->sent_n++;
     health_used(&of, shot->up);
-    plan_hedge(in, shot->up);
+    plan_hedge(in, a);
     return true;
 }
 
@@ -396,7 +404,7 @@ static void blame_silent(struct inquiry *in, const struct upstream *winner)
         struct attempt *a = attempt_at(in, i);
         if (!a->exchange.open || a->up == winner)
             continue;
-        if (!a->late && now_of(in) - a->sent_us >= health_hedge_us(in->group, a->up))
+        if (!a->late && now_of(in) - a->sent_us >= a->patience_ms * UINT64_C(1000))
             note_late(in, a);
         if (a->late)
             listen_on(in, a);

@@ -6,9 +6,9 @@
  *
  * - Silence for max(UPSTREAM_HEDGE_MS, 4 x smoothed RTT), or half of attempt_us when
  *   that is less, but not less than 1.5 x smoothed RTT: the next address is asked as
- *   well, or the same one from another port. A cluster's waits double from then on, as
- *   far as every address can still be asked before the deadline; forward keeps at most
- *   two questions out.
+ *   well, or the same one from another port. A cluster's waits double from then on, and
+ *   are so short that every address, or a lone one twice, is asked before the deadline;
+ *   forward keeps at most two questions out.
  * - Silence for attempt_us: the attempt has failed for health, and the next goes out.
  * An answer is taken all the same, should it come.
  * - Network error or garbage: the next at once; so after rcodes of `failover`.
@@ -38,10 +38,11 @@ struct attempt {
     struct upstream *up;      /* NULL: never used */
     uint64_t sent_us;
     uint8_t transport;
-    bool late;     /* silent for attempt_us; still listened to */
-    bool blamed;   /* has counted for health */
-    bool after_tc; /* repeats over TCP what came cut */
-    bool renewed;  /* sent once more because the connection was closed */
+    bool late;            /* silent for attempt_us; still listened to */
+    bool blamed;          /* has counted for health */
+    bool after_tc;        /* repeats over TCP what came cut */
+    bool renewed;         /* sent once more because the connection was closed */
+    uint16_t patience_ms; /* silence while another answered that counts as failure */
 };
 
 /* An answer that is not good, to be given out when there is no better one. */

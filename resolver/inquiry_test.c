@@ -105,6 +105,23 @@ static void one_address_is_asked_again_from_another_port(void **unused)
     }
 }
 
+static void a_lone_slow_address_is_asked_again_in_time_for_the_answer(void **unused)
+{
+    struct asker a;
+    asker_open(&a, one, &asker_cluster);
+    a.list[0]->srtt_us = 850000;
+    uint64_t client = world_ask(&a.w, "www.test");
+    world_expect(&a.w, A, TRANSPORT_UDP);
+    world_run(&a.w, 890); /* it is not asked everything twice */
+    world_expect_silence(&a.w);
+    world_run(&a.w, 20);
+    struct fake_sent *second = world_expect(&a.w, A, TRANSPORT_UDP);
+    world_run(&a.w, 850);
+    world_answer(&a.w, second, &good);
+    assert_answered(&a, client);
+    asker_close(&a);
+}
+
 static void the_hedge_waits_four_smoothed_round_trips(void **unused)
 {
     struct asker a;
@@ -577,6 +594,7 @@ int main(void)
         cmocka_unit_test(after_50_ms_of_silence_the_next_address_is_asked_as_well),
         cmocka_unit_test(the_first_good_answer_wins_whoever_was_asked_first),
         cmocka_unit_test(one_address_is_asked_again_from_another_port),
+        cmocka_unit_test(a_lone_slow_address_is_asked_again_in_time_for_the_answer),
         cmocka_unit_test(the_hedge_waits_four_smoothed_round_trips),
         cmocka_unit_test(forward_has_two_questions_out_at_most),
         cmocka_unit_test(a_clusters_waits_double),
