@@ -649,7 +649,8 @@ const char *clusters_accept(const struct plan *p, const char *word, uint32_t *he
             found = inv->source_text;
             discovery_status(*inv->source, &status);
             *held += status.held;
-            discovery_accept(*inv->source);
+            if (status.held > 0)
+                discovery_accept(*inv->source);
         }
     }
     return found;

@@ -270,6 +270,25 @@ static void many_files_that_are_gone_at_once_are_not_believed(void **unused)
     place_close(&p);
 }
 
+static void what_is_accepted_goes_once(void **unused)
+{
+    struct place p;
+    place_open(&p);
+    write_file(&p, "a.json", "[" ABC "," CLUSTER("d", "10.0.0.4") "]");
+    place_start(&p);
+    for (int i = 0; i < 4; i++)
+        next_change(&p);
+    write_file(&p, "a.json", "[" CLUSTER("a", "10.0.0.1") "]");
+    assert_int_equal(status_with_error(&p, true).held, 3);
+    discovery_accept(p.d);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(next_change(&p)[0], '-');
+    struct discovery_status s = status_with_error(&p, false);
+    assert_true(s.clusters == 1 && s.kept == 0 && s.held == 0);
+    assert_true(holds(&p, "a"));
+    place_close(&p);
+}
+
 static void of_two_with_one_name_the_older_stays(void **unused)
 {
     struct place p;
@@ -367,6 +386,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_takes_nothing),
         cmocka_unit_test(a_list_that_lost_more_than_half_is_not_believed),
         cmocka_unit_test(many_files_that_are_gone_at_once_are_not_believed),
+        cmocka_unit_test(what_is_accepted_goes_once),
         cmocka_unit_test(of_two_with_one_name_the_older_stays),
         cmocka_unit_test(what_was_known_is_there_while_the_source_is_away),
         cmocka_unit_test(a_last_known_map_that_is_spoilt_is_not_needed),
