@@ -323,6 +323,7 @@ struct visit {
 static int receive_guest(struct visit *v, const void *tls, enum tls_talk talk,
                          const struct guest *g)
 {
+    assert_non_null(tls);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, v->fd), 0);
     v->host = tls_accept(tls, v->fd[0], talk);
     assert_non_null(v->host);
@@ -548,6 +549,7 @@ static void of_several_certificates_the_guest_names_one(void **unused)
                          i == RSA ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
         struct outside_tls_server files = files_of(&who[i]);
         list[i] = tls_server_new(&files, reason);
+        assert_non_null(list[i]);
     }
     void *tls = tls_server_join((const void *const *)list, N, EXACT);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -580,6 +582,7 @@ static void a_name_is_no_way_around_what_guests_are_asked_for(void **unused)
     strict.client_auth = CLIENT_AUTH_REQUIRE_AND_VERIFY;
     strict.ca = known.cert_pem;
     void *list[] = {tls_server_new(&lax, reason), tls_server_new(&strict, reason)};
+    assert_true(list[0] != NULL && list[1] != NULL);
     void *tls = tls_server_join((const void *const *)list, 2, 1);
     for (unsigned i = 0; i < 4; i++) {
         struct guest g = {.asks_for = i % 2 == 0 ? "open.test" : "closed.test",

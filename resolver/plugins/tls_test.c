@@ -75,6 +75,13 @@ static struct plan *load(struct registry *reg, const char *corefile, char *text,
     return plan;
 }
 
+static struct registry *make_registry(void)
+{
+    struct registry *reg = registry_new();
+    assert_non_null(reg);
+    return reg;
+}
+
 static char folder[] = "/tmp/isthmus-tls-XXXXXX";
 
 static void write_text(const char *name, const char *octets)
@@ -144,7 +151,7 @@ static void files_and_options_reach_the_listener(void **unused)
          CLIENT_AUTH_REQUIRE_AND_VERIFY, "ca"},
         {"tls nowhere nothing\ntls cert key", CLIENT_AUTH_NONE, NULL},
     };
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char form[256], text[ERROR_ROOM];
         snprintf(form, sizeof form, "tls://. {\nroot %%s\n%s\nwhoami\n}\n",
@@ -167,7 +174,7 @@ static void files_and_options_reach_the_listener(void **unused)
 static void a_key_log_lies_under_root(void **unused)
 {
     char text[ERROR_ROOM], path[64];
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     struct plan *plan = load_in_folder(
         reg, "tls://. {\nroot %s\ntls cert key {\nkeylog log\n}\nwhoami\n}\n", text,
         sizeof text);
@@ -181,7 +188,7 @@ static void a_key_log_lies_under_root(void **unused)
 static void blocks_of_one_address_share_what_one_of_them_says(void **unused)
 {
     char text[ERROR_ROOM];
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     struct plan *plan = load_in_folder(reg,
                                        "tls://a.test {\nroot %s\ntls cert key\n"
                                        "whoami\n}\ntls://b.test {\nwhoami\n}\n"
@@ -206,7 +213,7 @@ static void of_several_the_strictest_says_what_clients_show(void **unused)
         {"", "client_auth require", "client_auth request", 1},
         {"client_auth request", "client_auth request", "", 1},
     };
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char corefile[1024], text[ERROR_ROOM];
         snprintf(corefile, sizeof corefile,
@@ -238,7 +245,7 @@ static void look(struct plan *plan)
 static void files_that_change_are_taken_when_they_go_together(void **unused)
 {
     char text[ERROR_ROOM], old[64], new[64];
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     struct plan *plan = load_in_folder(
         reg, "tls://. {\nroot %s\ntls cert key ca\nwhoami\n}\n", text, sizeof text);
     assert_string_equal(text, "");
@@ -277,7 +284,7 @@ static void files_that_change_are_taken_when_they_go_together(void **unused)
 static void without_it_a_tls_key_is_clear_text(void **unused)
 {
     char text[ERROR_ROOM];
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     struct plan *plan = load(reg, "tls://. {\nwhoami\n}\n", text, sizeof text);
     assert_non_null(plan);
     assert_null(plan->servers[0].tls.settings);
@@ -302,7 +309,7 @@ static void what_will_not_do_is_told_with_its_line(void **unused)
         {"tls cert key {\nkeylogs x\n}", "4: plugin/tls: "},
         {"tls cert key {\nemail a@b\n}", "4: plugin/tls: property 'email' is not"},
     };
-    struct registry *reg = registry_new();
+    struct registry *reg = make_registry();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char form[256], text[ERROR_ROOM];
         snprintf(form, sizeof form, "tls://. {\nroot %%s\n%s\nwhoami\n}\n", rows[i][0]);
