@@ -141,14 +141,13 @@ static struct cluster *serve(struct clusters *all, const struct cluster_spec *sp
         return NULL;
     struct dns before = dns_of(old == NULL ? c : old);
     uint32_t before_hash = hash_of_dns(&before);
-    if (old != NULL && cluster_group_now(old) != NULL)
-        cluster_group(c); /* its counters go on */
     if (cluster_map_put(&all->map, c, old, errs) == 0) {
         if (old != NULL) /* by its address: it may have ended */
             table_del(&all->dns, before_hash, old);
         note_dns(all, c);
         warn_reverse(all, c);
-        cluster_group_met(c); /* what an earlier plan knows of its DNS goes on */
+        /* What an earlier plan or `old` knows of its DNS, and has counted, goes on. */
+        cluster_group_met(c);
         return c;
     }
     end_cluster(c, NULL);

@@ -1,6 +1,7 @@
 /* Clusters of an inventory, while questions are on their way. */
 #include "resolver/clusters.h"
 
+#include "resolver/metrics_page.h"
 #include "resolver/plan.h"
 #include "tests/unit/build.h"
 #include "tests/unit/world.h"
@@ -193,6 +194,31 @@ static void the_same_cluster_under_two_names_is_noticed(void **unused)
     fleet_close(&f);
 }
 
+static bool page_has(const struct fleet *f, const char *line)
+{
+    struct metrics_facts facts = {.version = "1", .build = "x", .digest = "d"};
+    size_t len;
+    char *page = metrics_page(f->w.plan, &facts, &len);
+    assert_non_null(page);
+    bool has = strstr(page, line) != NULL;
+    free(page);
+    return has;
+}
+
+static void its_counters_go_on_when_its_dns_changes(void **unused)
+{
+    struct fleet f;
+    fleet_open(&f, "prometheus", "[" A("10.0.0.1") "]");
+    world_ask(&f.w, "x.a.test");
+    answer(&f, world_expect(&f.w, "10.0.0.1:53", TRANSPORT_UDP), "192.0.2.1");
+    change(&f, "[" A("10.0.0.2") "]");
+    reclaim(&f);
+    assert_true(page_has(&f, "isthmus_cluster_requests_total{cluster=\"a.test\"} 1\n"));
+    assert_true(page_has(&f, "isthmus_cluster_up{cluster=\"a.test\"} 1\n"));
+    assert_true(page_has(&f, "isthmus_cluster_drained{cluster=\"a.test\"} 0\n"));
+    fleet_close(&f);
+}
+
 static void a_probe_goes_on_while_others_change(void **unused)
 {
     struct fleet f;
@@ -228,6 +254,7 @@ int main(void)
         cmocka_unit_test(who_is_in_the_way_stays_until_he_leaves),
         cmocka_unit_test(a_change_that_cannot_be_leaves_what_was),
         cmocka_unit_test(the_same_cluster_under_two_names_is_noticed),
+        cmocka_unit_test(its_counters_go_on_when_its_dns_changes),
         cmocka_unit_test(a_probe_goes_on_while_others_change),
     };
     const struct CMUnitTest quick[] = {

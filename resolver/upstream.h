@@ -89,8 +89,7 @@ struct upstream_rules {
 };
 
 /* Addresses that are asked for the same; const once set up. With its list behind it, it
- * is one line of the processor's cache for who has one address: there may be 100,000.
- */
+ * is 64 octets for who has one address: there may be 100,000. */
 struct upstream_group {
     const struct upstream_rules *rules;
     struct upstream_shared *shared;
