@@ -184,6 +184,7 @@ static void error_in_the_file_is_told_with_file_and_line(void **unused)
     errors_init(&errs);
     prepare(&r, ZONE "bad A 1\nworse B\n", "test {\n file %\n}\n");
     struct registry *reg = registry_new();
+    assert_non_null(reg);
     struct config *c =
         config_load_text("Corefile", text_of(r.corefile), plugin_vocabulary(), &errs);
     assert_non_null(c);
