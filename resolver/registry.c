@@ -162,23 +162,44 @@ static struct entry *entry_new(struct numbers *numbers, struct span key)
     return e;
 }
 
-static struct entry *entry_add(struct registry *reg, const struct wanted *w,
-                               uint32_t hash, const void *argument)
+/* The one that is there, claimed once more; else a new one in `*fresh`, to be made and
+ * added. Both NULL: no memory. */
+static struct entry *find_or_begin(struct registry *reg, const struct wanted *w,
+                                   uint32_t hash, struct entry **fresh)
 {
-    struct numbers *numbers = numbers_of(reg, w->kind);
-    struct entry *e = numbers == NULL ? NULL : entry_new(numbers, w->key);
-    if (e == NULL)
-        return NULL;
-    e->hash = hash;
-    bool made = w->kind->init == NULL || w->kind->init(e->object, argument) == 0;
-    if (made && table_put(&reg->entries, hash, e) == 0)
-        return e;
-    numbers_give(numbers, e->id);
-    if (made)
-        entry_free(e);
-    else
-        free(e);
-    return NULL;
+    registry_enter(reg);
+    struct entry *e = table_get(&reg->entries, hash, same, w);
+    struct numbers *numbers = e == NULL ? numbers_of(reg, w->kind) : NULL;
+    *fresh = numbers == NULL ? NULL : entry_new(numbers, w->key);
+    if (e != NULL)
+        e->claims++;
+    if (*fresh != NULL)
+        (*fresh)->hash = hash;
+    registry_leave(reg);
+    return e;
+}
+
+/* Nobody waits for what an init does, or a release. Of two that make the same at once
+ * the first is kept. */
+static struct entry *make_and_add(struct registry *reg, const struct wanted *w,
+                                  struct entry *fresh, const void *argument)
+{
+    uint32_t hash = fresh->hash;
+    bool made = w->kind->init == NULL || w->kind->init(fresh->object, argument) == 0;
+    registry_enter(reg);
+    struct entry *e = made ? table_get(&reg->entries, hash, same, w) : NULL;
+    if (e != NULL)
+        e->claims++;
+    else if (made && table_put(&reg->entries, hash, fresh) == 0)
+        e = fresh;
+    if (e != fresh)
+        numbers_give(fresh->numbers, fresh->id);
+    registry_leave(reg);
+    if (e != fresh && made)
+        entry_free(fresh);
+    else if (e != fresh)
+        free(fresh);
+    return e;
 }
 
 static uint32_t hash_of(const struct wanted *w)
@@ -190,14 +211,9 @@ void *registry_claim(struct registry *reg, const struct registry_kind *kind,
                      struct span key, const void *argument, uint32_t *id)
 {
     struct wanted w = {.kind = kind, .key = key};
-    uint32_t hash = hash_of(&w);
-    registry_enter(reg);
-    struct entry *e = table_get(&reg->entries, hash, same, &w);
-    if (e != NULL)
-        e->claims++;
-    else
-        e = entry_add(reg, &w, hash, argument);
-    registry_leave(reg);
+    struct entry *fresh, *e = find_or_begin(reg, &w, hash_of(&w), &fresh);
+    if (fresh != NULL)
+        e = make_and_add(reg, &w, fresh, argument);
     if (e == NULL)
         return NULL;
     if (id != NULL)

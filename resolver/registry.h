@@ -3,8 +3,9 @@
  * claims back when it is freed. What keeps its key keeps its state over a reload.
  *
  * Workers touch the atomics in what was claimed, and the registry itself only when the
- * first question comes to a cluster. Each call holds the registry's lock; whoever makes
- * something of several claims enters before them and leaves behind them. */
+ * first question comes to a cluster. Each call holds the registry's lock, but not while
+ * an object is made or released, which may take its time; whoever makes something of
+ * several claims enters before them and leaves behind them. */
 #ifndef ISTHMUS_RESOLVER_REGISTRY_H
 #define ISTHMUS_RESOLVER_REGISTRY_H
 

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,6 +124,64 @@ static void an_object_that_cannot_be_made_is_none(void **unused)
     registry_free(reg);
 }
 
+/* A worker that needs something else meanwhile. */
+static void *work(void *context)
+{
+    struct registry *reg = context;
+    registry_drop(reg, registry_claim(reg, &kind_b, key("other"), NULL, NULL));
+    return NULL;
+}
+
+static int init_slowly(void *object, const void *argument)
+{
+    pthread_t worker;
+    assert_int_equal(pthread_create(&worker, NULL, work, (void *)(uintptr_t)argument),
+                     0);
+    return pthread_join(worker, NULL);
+}
+
+static void release_nothing(void *object)
+{
+}
+
+static void nobody_waits_for_what_is_made(void **unused)
+{
+    static const struct registry_kind slow = {
+        .name = "slow", .size = 1, .init = init_slowly, .release = release_nothing};
+    struct registry *reg = registry_new();
+    assert_non_null(reg);
+    assert_non_null(registry_claim(reg, &slow, key("x"), reg, NULL));
+    registry_free(reg);
+}
+
+static struct registry_kind twice = {.name = "twice", .size = 1};
+
+/* Somebody makes the same while it is made. */
+static int init_and_be_late(void *object, const void *argument)
+{
+    struct registry *reg = (void *)(uintptr_t)argument;
+    twice.init = NULL;
+    assert_non_null(registry_claim(reg, &twice, key("x"), reg, NULL));
+    return 0;
+}
+
+static void of_two_that_make_the_same_the_first_is_kept(void **unused)
+{
+    uint32_t id, other;
+    struct registry *reg = registry_new();
+    assert_non_null(reg);
+    twice.init = init_and_be_late;
+    void *one = registry_claim(reg, &twice, key("x"), reg, &id);
+    assert_ptr_equal(registry_claim(reg, &twice, key("x"), reg, &other), one);
+    assert_int_equal(id, other);
+    for (int i = 0; i < 3; i++) {
+        assert_true(registry_has(reg, &twice, key("x")));
+        registry_drop(reg, one);
+    }
+    assert_false(registry_has(reg, &twice, key("x")));
+    registry_free(reg);
+}
+
 int main(void)
 {
     if (hash_seed() < 0)
@@ -132,6 +191,8 @@ int main(void)
         cmocka_unit_test(kinds_and_keys_are_told_apart),
         cmocka_unit_test(numbers_are_dense_in_a_kind_and_free_again_with_the_object),
         cmocka_unit_test(an_object_that_cannot_be_made_is_none),
+        cmocka_unit_test(nobody_waits_for_what_is_made),
+        cmocka_unit_test(of_two_that_make_the_same_the_first_is_kept),
     };
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
 }
