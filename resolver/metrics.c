@@ -132,8 +132,6 @@ static struct meter *claim_use(struct plan *p, const struct wish *w,
         registry_drop(p->registry, m); /* shown once, however often it is claimed */
     if (use == NULL)
         return NULL;
-    if (w->kind == METER_CLUSTER) /* an older one may be on its way out */
-        use->context = context;
     use->claims++;
     return m;
 }
@@ -148,6 +146,40 @@ const struct meter *metrics_claim(struct plan *p, enum meter_kind kind,
     const struct meter *m = claim_use(p, &w, context);
     registry_leave(p->registry);
     return m;
+}
+
+static const struct meter *claim_cluster(struct plan *p, const char *labels,
+                                         struct upstream_group *g)
+{
+    struct wish w = {.kind = METER_CLUSTER, .labels = labels};
+    if (labels == NULL)
+        return NULL;
+    registry_enter(p->registry);
+    const struct meter *m = claim_use(p, &w, NULL);
+    if (m != NULL) {
+        struct meter_use *use = use_of(m, p);
+        g->older = (struct upstream_group *)(uintptr_t)atomic_load(&use->context);
+        use->context = g;
+    }
+    registry_leave(p->registry);
+    return m;
+}
+
+/* The newest of those that stay is shown: the older may be on its way out. */
+static void let_context(struct meter_use *use, const void *context)
+{
+    if (use->meter->kind != METER_CLUSTER)
+        return;
+    struct upstream_group *g =
+        (struct upstream_group *)(uintptr_t)atomic_load(&use->context);
+    if (g == context) {
+        use->context = g == NULL ? NULL : g->older;
+        return;
+    }
+    while (g != NULL && g->older != context)
+        g = g->older;
+    if (g != NULL)
+        g->older = g->older->older;
 }
 
 static void end_use(struct plan *p, struct meter_use *use)
@@ -173,8 +205,8 @@ static void let_go(struct plan *p, const struct meter *m, const void *context)
         return;
     registry_enter(p->registry);
     struct meter_use *use = p->meters.n == 0 ? NULL : use_of(m, p);
-    if (use != NULL && use->context == context)
-        use->context = NULL;
+    if (use != NULL)
+        let_context(use, context);
     if (use != NULL && --use->claims == 0)
         end_use(p, use);
     registry_leave(p->registry);
@@ -403,8 +435,7 @@ static int claim_group(struct plan *p, struct arena *a, struct upstream_group *g
             return -1;
     }
     if (g->rules->cluster)
-        g->meter =
-            metrics_claim(p, METER_CLUSTER, metrics_label(a, "cluster", g->label), g);
+        g->meter = claim_cluster(p, metrics_label(a, "cluster", g->label), g);
     else
         g->meter = metrics_claim(p, METER_FORWARD, "", NULL);
     return g->meter == NULL ? -1 : 0;
@@ -432,6 +463,10 @@ int metrics_measure_group(struct plan *p, struct upstream_group *g)
     arena_init(&a, NULL, 0);
     int rc = claim_group(p, &a, g);
     arena_release(&a);
+    if (rc < 0) { /* on a worker, who takes nothing out: it stays as long as the plan */
+        free(g->meters);
+        g->meters = NULL;
+    }
     return rc;
 }
 

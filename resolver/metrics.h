@@ -111,7 +111,8 @@ struct meter {
 /* A plan's claim on a meter, however often it claims it. */
 struct meter_use {
     struct meter *meter;
-    /* of who claimed it first, of a cluster last; NULL: he has left */
+    /* of who claimed it first; of a cluster the last, with the older behind it; NULL:
+       he has left */
     _Atomic(const void *) context;
     const struct plan *plan;
     uint32_t claims;

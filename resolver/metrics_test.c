@@ -1,6 +1,7 @@
 #include "resolver/metrics.h"
 
 #include "resolver/metrics_page.h"
+#include "resolver/upstream.h"
 #include "tests/unit/world.h"
 
 #include <setjmp.h>
@@ -284,6 +285,56 @@ static void clusters_have_their_own(void **unused)
     world_close(&w);
 }
 
+/* A group of one address, as a cluster's. */
+struct lone {
+    struct upstream_group group;
+    struct upstream up, *list[1];
+};
+
+static void lone_init(struct lone *l, const char *label)
+{
+    static const struct upstream_rules rules = {.cluster = true};
+    *l = (struct lone){.up.text = "10.0.0.1:53"};
+    l->list[0] = &l->up;
+    l->group = (struct upstream_group){
+        .rules = &rules, .label = label, .list = l->list, .n = 1};
+}
+
+static void of_two_with_a_name_the_one_that_stays_is_shown(void **unused)
+{
+    struct world w;
+    struct lone all[3];
+    world_load(&w, ". {\n prometheus\n whoami\n}\n");
+    _Atomic(struct meter_use *) *first = &w.plan->meters.first[METER_CLUSTER];
+    for (int i = 0; i < 3; i++) {
+        lone_init(&all[i], "b.lan");
+        assert_int_equal(metrics_measure_group(w.plan, &all[i].group), 0);
+        assert_ptr_equal((*first)->context, &all[i].group);
+    }
+    metrics_let_group(w.plan, &all[1].group);
+    assert_ptr_equal((*first)->context, &all[2].group);
+    metrics_let_group(w.plan, &all[2].group);
+    assert_ptr_equal((*first)->context, &all[0].group);
+    metrics_let_group(w.plan, &all[0].group);
+    assert_null(*first);
+    world_close(&w);
+}
+
+/* The control thread may be at the list of what is shown. */
+static void what_a_worker_cannot_measure_is_left_where_it_is(void **unused)
+{
+    struct world w;
+    struct lone l;
+    world_load(&w, ". {\n prometheus\n whoami\n}\n");
+    lone_init(&l, NULL); /* as without memory for its label */
+    assert_int_equal(metrics_measure_group(w.plan, &l.group), -1);
+    const struct meter_use *shown = w.plan->meters.first[METER_PROXY];
+    assert_non_null(shown);
+    metrics_let_group(w.plan, &l.group);
+    assert_ptr_equal(w.plan->meters.first[METER_PROXY], shown);
+    world_close(&w);
+}
+
 /* ---- lives ---- */
 
 static struct plan *build(struct world *w, const char *corefile)
@@ -369,6 +420,8 @@ int main(void)
         cmocka_unit_test(upstreams_and_the_cache_are_counted),
         cmocka_unit_test(refusals_of_max_concurrent_are_counted),
         cmocka_unit_test(clusters_have_their_own),
+        cmocka_unit_test(of_two_with_a_name_the_one_that_stays_is_shown),
+        cmocka_unit_test(what_a_worker_cannot_measure_is_left_where_it_is),
         cmocka_unit_test(counts_go_on_over_a_reload),
         cmocka_unit_test(workers_are_added_up),
         cmocka_unit_test(values_of_labels_are_escaped),

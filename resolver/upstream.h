@@ -95,8 +95,9 @@ struct upstream_group {
     struct upstream_shared *shared;
     const char *label; /* for EDE texts and logs: the cluster's name, or "forward" */
     const struct meter *meter; /* METER_FORWARD or METER_CLUSTER; NULL: not measured */
-    const struct meter **meters; /* METER_PROXY of each address; NULL likewise */
-    _Atomic bool gone;           /* its cluster has left: no new probes */
+    const struct meter **meters;  /* METER_PROXY of each address; NULL likewise */
+    struct upstream_group *older; /* with the same METER_CLUSTER, in the plan */
+    _Atomic bool gone;            /* its cluster has left: no new probes */
     uint32_t n;
     struct upstream **list;
 };
