@@ -367,6 +367,12 @@ static int try_record(struct clusters_inventory *inv, struct inventory_record *r
     return 0;
 }
 
+/* What happens to the next plan is told as what happened to the one in use. */
+static bool is_in_use(const struct clusters_inventory *inv)
+{
+    return inv->all->plan->errs == NULL;
+}
+
 static void put_record(struct clusters_inventory *inv, struct inventory_record *r)
 {
     struct errors errs;
@@ -384,38 +390,12 @@ static void remove_name(struct clusters_inventory *inv, const char *name)
     forget_refusal(inv, name);
     if (c == NULL)
         return;
-    log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
-                cluster_label(c, label));
+    if (is_in_use(inv))
+        log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
+                    cluster_label(c, label));
     table_del(&inv->names, hash_of(name), c);
     forget_dns(inv->all, c);
     cluster_map_remove(&inv->all->map, c);
-}
-
-/* What was in the way of others may be gone: the oldest first. */
-static void try_refused(struct clusters *all)
-{
-    for (struct clusters_inventory *inv = all->inventories; inv != NULL;
-         inv = inv->next) {
-        struct clusters_refused **at = &inv->refused;
-        while (*at != NULL) {
-            struct clusters_refused *r = *at;
-            struct errors errs;
-            errors_init(&errs);
-            int rc = try_record(inv, r->record, &errs);
-            errors_release(&errs);
-            if (rc < 0) {
-                at = &r->next;
-                continue;
-            }
-            log_info("plugin/inventory: %s can be served now",
-                     inventory_name(r->record));
-            *at = r->next;
-            inv->refused_n--;
-            inventory_record_drop(r->record);
-            free(r->why);
-            free(r);
-        }
-    }
 }
 
 /* ---- all that is held, for a new plan ---- */
@@ -445,6 +425,12 @@ static void gather_one(struct gathering *g, struct inventory_record *r)
         g->cap = cap;
     }
     g->list[g->n++] = (struct held){.record = inventory_record_use(r), .inv = g->inv};
+}
+
+static void gather_waiting(void *context, struct inventory_record *r)
+{
+    if (r->before != NULL)
+        gather_one(context, r);
 }
 
 /* What it is to replace is served before it, as it was when it came. */
@@ -485,7 +471,88 @@ int clusters_load(struct clusters *all, struct errors *errs)
     return error_at(errs, all->inventories->at, "plugin/inventory: out of memory");
 }
 
-/* ---- what has changed, for the plan in use ---- */
+/* ---- what has changed, for the plan in use and the next ---- */
+
+typedef void inventory_fn(struct clusters_inventory *inv, void *context);
+
+static void each_inventory(struct plan *p, inventory_fn *fn, void *context)
+{
+    for (struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        struct clusters_inventory *inv = all->inventories;
+        for (; inv != NULL; inv = inv->next)
+            fn(inv, context);
+    }
+}
+
+/* Those who are to hear of what sources bring. */
+struct taking {
+    struct plan *plan, *next; /* the next may be NULL */
+    bool any;
+};
+
+static void each_of_both(const struct taking *t, inventory_fn *fn, void *context)
+{
+    each_inventory(t->plan, fn, context);
+    if (t->next != NULL)
+        each_inventory(t->next, fn, context);
+}
+
+/* A record of a source, and whether all serve it. */
+struct serving {
+    struct discovery **source;
+    struct inventory_record *record;
+    bool all;
+};
+
+static void is_served(struct clusters_inventory *inv, void *context)
+{
+    struct serving *s = context;
+    if (inv->source != s->source)
+        return;
+    const struct cluster *served = find(inv, inventory_name(s->record));
+    s->all = s->all && served != NULL && served->record == s->record;
+}
+
+/* A record that all serve needs nothing to fall back on. */
+static void settle(const struct taking *t, struct discovery **source,
+                   struct inventory_record *r)
+{
+    struct serving s = {.source = source, .record = r, .all = true};
+    each_of_both(t, is_served, &s);
+    if (s.all)
+        discovery_settled(*source, r);
+}
+
+/* The oldest of those that were refused, if it can be served now. */
+static bool try_one(const struct taking *t, struct clusters_inventory *inv,
+                    struct clusters_refused **at)
+{
+    struct clusters_refused *r = *at;
+    struct errors errs;
+    errors_init(&errs);
+    int rc = try_record(inv, r->record, &errs);
+    errors_release(&errs);
+    if (rc < 0)
+        return false;
+    if (is_in_use(inv))
+        log_info("plugin/inventory: %s can be served now", inventory_name(r->record));
+    settle(t, inv->source, r->record);
+    *at = r->next;
+    inv->refused_n--;
+    inventory_record_drop(r->record);
+    free(r->why);
+    free(r);
+    return true;
+}
+
+static void try_refused(struct clusters_inventory *inv, void *context)
+{
+    struct clusters_refused **at = &inv->refused;
+    while (*at != NULL) {
+        if (!try_one(context, inv, at))
+            at = &(*at)->next;
+    }
+}
 
 static void apply(struct clusters_inventory *inv, const struct discovery_change *c)
 {
@@ -500,7 +567,7 @@ static void apply(struct clusters_inventory *inv, const struct discovery_change 
     bool there = find(inv, name) != NULL;
     put_record(inv, c->now);
     const struct cluster *served = find(inv, name);
-    if (served == NULL || served->record != c->now)
+    if (served == NULL || served->record != c->now || !is_in_use(inv))
         return;
     struct where at = cluster_at(served);
     char label[NAME_TEXT_MAX];
@@ -525,23 +592,10 @@ static bool is_second(const struct plan *p, const struct clusters_inventory *inv
     return false;
 }
 
-/* A change, and whether all that it concerns are done with it. */
 struct source_change {
     struct discovery **source;
     const struct discovery_change *change;
-    bool settled;
 };
-
-typedef void inventory_fn(struct clusters_inventory *inv, void *context);
-
-static void each_inventory(struct plan *p, inventory_fn *fn, void *context)
-{
-    for (struct clusters *all = p->clusters; all != NULL; all = all->next) {
-        struct clusters_inventory *inv = all->inventories;
-        for (; inv != NULL; inv = inv->next)
-            fn(inv, context);
-    }
-}
 
 static void apply_if_its(struct clusters_inventory *inv, void *context)
 {
@@ -550,109 +604,55 @@ static void apply_if_its(struct clusters_inventory *inv, void *context)
         apply(inv, c->change);
 }
 
-/* A record that all serve needs nothing to fall back on. */
-static void is_served(struct clusters_inventory *inv, void *context)
+/* What changed before anybody followed the source was no change to take. */
+static void settle_loaded(const struct taking *t, struct clusters_inventory *inv)
 {
-    struct source_change *c = context;
-    if (inv->source != c->source)
-        return;
-    const struct cluster *served = find(inv, inventory_name(c->change->now));
-    c->settled = c->settled && served != NULL && served->record == c->change->now;
+    struct gathering g = {.inv = inv};
+    discovery_each(*inv->source, gather_waiting, &g);
+    for (uint32_t i = 0; i < g.n; i++) {
+        settle(t, inv->source, g.list[i].record);
+        inventory_record_drop(g.list[i].record);
+    }
+    free(g.list);
+    inv->settled = !g.no_memory;
 }
-
-struct taking {
-    struct plan *plan;
-    bool any;
-};
 
 static void take_changes(struct clusters_inventory *inv, void *context)
 {
     struct taking *taking = context;
-    struct plan *p = taking->plan;
-    if (is_second(p, inv))
+    if (is_second(taking->plan, inv))
         return;
+    if (!inv->settled)
+        settle_loaded(taking, inv);
     struct discovery_change *list = discovery_take(*inv->source);
     taking->any = taking->any || list != NULL;
     while (list != NULL) {
-        struct source_change c = {
-            .source = inv->source, .change = list, .settled = list->now != NULL};
-        each_inventory(p, apply_if_its, &c);
-        if (c.settled)
-            each_inventory(p, is_served, &c);
-        if (c.settled)
-            discovery_settled(*inv->source, list->now);
+        struct discovery_change *change = list;
+        struct source_change c = {.source = inv->source, .change = change};
+        each_of_both(taking, apply_if_its, &c);
+        if (change->now != NULL)
+            settle(taking, inv->source, change->now);
         list = list->next;
-        discovery_change_free((struct discovery_change *)(uintptr_t)c.change);
+        discovery_change_free(change);
     }
 }
 
-struct clusters_news clusters_refresh(struct plan *p)
+/* Whoever left may have been in the way of others. */
+static void fill_gaps(struct plan *p, struct taking *taking)
 {
-    struct taking taking = {.plan = p};
+    if (p != NULL && p->retirement.waiting)
+        each_inventory(p, try_refused, taking);
+}
+
+struct clusters_news clusters_refresh(struct plan *p, struct plan *next)
+{
+    struct taking taking = {.plan = p, .next = next};
     p->retirement.waiting = false;
     each_inventory(p, take_changes, &taking);
-    for (struct clusters *all = p->clusters; p->retirement.waiting && all != NULL;
-         all = all->next)
-        try_refused(all);
+    fill_gaps(p, &taking);
+    fill_gaps(next, &taking);
     return (struct clusters_news){.changed = taking.any,
                                   .retired = p->retirement.waiting};
-}
-
-/* ---- how they are ---- */
-
-void clusters_report(const struct clusters_inventory *inv, struct clusters_report *out)
-{
-    *out = (struct clusters_report){.block = inv->all->block,
-                                    .at = inv->at,
-                                    .served = inv->names.n,
-                                    .refused_n = inv->refused_n,
-                                    .refused = inv->refused};
-    discovery_status(*inv->source, &out->source);
-}
-
-void clusters_each_report(const struct plan *p,
-                          void (*fn)(const struct clusters_report *r, void *context),
-                          void *context)
-{
-    struct clusters_report report;
-    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
-        const struct clusters_inventory *inv = all->inventories;
-        for (; inv != NULL; inv = inv->next) {
-            clusters_report(inv, &report);
-            fn(&report, context);
-        }
-    }
-}
-
-/* A relative path was made absolute when the Corefile was read. */
-static bool is_source(const char *source, const char *word)
-{
-    size_t len = strlen(source), n = strlen(word);
-    return strcmp(source, word) == 0 ||
-           (source[0] == '/' && n > 0 && n < len && source[len - n - 1] == '/' &&
-            strcmp(source + len - n, word) == 0);
-}
-
-const char *clusters_accept(const struct plan *p, const char *word, uint32_t *held)
-{
-    struct discovery_status status;
-    const struct discovery *last = NULL; /* several blocks may have the same */
-    const char *found = NULL;
-    *held = 0;
-    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
-        const struct clusters_inventory *inv = all->inventories;
-        for (; inv != NULL; inv = inv->next) {
-            if (!is_source(inv->source_text, word) || *inv->source == last)
-                continue;
-            last = *inv->source;
-            found = inv->source_text;
-            discovery_status(*inv->source, &status);
-            *held += status.held;
-            if (status.held > 0)
-                discovery_accept(*inv->source);
-        }
-    }
-    return found;
 }
 
 /* ---- the end ---- */

@@ -46,6 +46,7 @@ struct clusters_inventory {
     struct cluster_spec spec;
     struct discovery **source; /* claimed from the registry; NULL: not yet */
     uint64_t number;           /* of the last change that is in the map */
+    bool settled;              /* what it was loaded with has let go of the older */
     const char *source_text;
     struct table names; /* of struct cluster, by the record's name */
     struct clusters_refused *refused;
@@ -96,8 +97,9 @@ struct clusters_news {
     bool retired; /* something was replaced or removed: see retire.h */
 };
 
-/* Takes over what sources have brought since. Control thread, for the plan in use. */
-struct clusters_news clusters_refresh(struct plan *p);
+/* Takes over what sources have brought since, for the plan in use and the one that is
+ * about to be, which may be NULL; the news are those of the first. Control thread. */
+struct clusters_news clusters_refresh(struct plan *p, struct plan *next);
 
 /* How an inventory is, for whoever shows it: its source, and what of it this block
  * serves. */

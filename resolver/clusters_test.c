@@ -46,7 +46,8 @@ static void fleet_open(struct fleet *f, const char *lines, const char *json)
     snprintf(f->corefile, sizeof f->corefile,
              ". {\n inventory %s {\n  max_fails 0\n }\n %s\n}\n", f->path, lines);
     world_load(&f->w, f->corefile);
-    clusters_refresh(f->w.plan); /* those that it was loaded with are changes, too */
+    /* Those that it was loaded with are changes, too. */
+    clusters_refresh(f->w.plan, NULL);
 }
 
 static void fleet_close(struct fleet *f)
@@ -67,7 +68,7 @@ static void change(struct fleet *f, const char *json)
     int most_ms = getenv("ISTHMUS_OOM") == NULL ? 60000 : 200;
     for (int ms = 0; !news.changed && ms < most_ms; ms += 5) {
         usleep(5000);
-        news = clusters_refresh(f->w.plan);
+        news = clusters_refresh(f->w.plan, NULL);
     }
     assert_true(news.changed);
     epoch = f->w.plan->retirement.epoch;
@@ -153,26 +154,68 @@ static void who_is_in_the_way_stays_until_he_leaves(void **unused)
     fleet_close(&f);
 }
 
+static struct plan *build_again(const struct fleet *f, struct errors *errs)
+{
+    static const struct plan_flags flags = {.dns_port = 53};
+    struct config *config =
+        config_load_text("Corefile", text_of(f->corefile), plugin_vocabulary(), errs);
+    struct plan *again = plan_build(config, f->w.registry, &flags, errs);
+    assert_non_null(again);
+    return again;
+}
+
 /* b wants what is c's: it goes on as it was, over a reload too. */
 static void a_change_that_cannot_be_leaves_what_was(void **unused)
 {
     struct fleet f;
     struct errors errs;
-    static const struct plan_flags flags = {.dns_port = 53};
     fleet_open(&f, "whoami", "[" B("10.1.0.0/16") "," C("10.2.0.0/16") "]");
     change(&f, "[" B("10.2.0.0/17") "," C("10.2.0.0/16") "]");
     assert_int_equal(inventory(&f)->refused_n, 1);
     errors_init(&errs);
-    struct config *config =
-        config_load_text("Corefile", text_of(f.corefile), plugin_vocabulary(), &errs);
-    struct plan *again = plan_build(config, f.w.registry, &flags, &errs);
-    assert_non_null(again);
+    struct plan *again = build_again(&f, &errs);
     assert_int_equal(again->clusters->map.n, 2);
     assert_int_equal(again->clusters->inventories->refused_n, 1);
     plan_free(again);
     errors_release(&errs);
     world_ask(&f.w, "x.b.test");
     world_expect(&f.w, "10.1.0.10:53", TRANSPORT_UDP);
+    fleet_close(&f);
+}
+
+static bool serves(const struct plan *p, const char *name)
+{
+    struct name n;
+    struct name_key key;
+    bool reverse;
+    assert_int_equal(name_parse(&n, text_of(name)), 0);
+    name_key_init(&key, n.wire);
+    return cluster_map_find(&p->clusters->map, &key, &reverse) != NULL;
+}
+
+/* Its files are being read meanwhile, which may take long. */
+static void the_plan_that_is_about_to_be_hears_too(void **unused)
+{
+    struct fleet f;
+    struct errors errs;
+    struct clusters_news news = {0};
+    fleet_open(&f, "whoami", "[" A("10.0.0.1") "," B("10.1.0.0/16") "]");
+    errors_init(&errs);
+    struct plan *again = build_again(&f, &errs);
+    put(&f, "[" A("10.0.0.2") "," C("10.1.0.0/17") "]");
+    while (!news.changed) {
+        usleep(5000);
+        news = clusters_refresh(f.w.plan, again);
+    }
+    const struct plan *both[] = {f.w.plan, again};
+    for (int i = 0; i < 2; i++) {
+        assert_true(serves(both[i], "a.test"));
+        assert_false(serves(both[i], "b.test"));
+        assert_true(serves(both[i], "c.test"));
+        assert_int_equal(both[i]->clusters->inventories->refused_n, 0);
+    }
+    plan_free(again);
+    errors_release(&errs);
     fleet_close(&f);
 }
 
@@ -228,7 +271,7 @@ static void a_probe_goes_on_while_others_change(void **unused)
     snprintf(f.corefile, sizeof f.corefile,
              ". {\n inventory %s {\n health_check 5s\n }\n}\n", f.path);
     world_load(&f.w, f.corefile);
-    clusters_refresh(f.w.plan);
+    clusters_refresh(f.w.plan, NULL);
     world_ask(&f.w, "x.a.test");
     answer(&f, world_expect(&f.w, "10.0.0.1:53", TRANSPORT_UDP), "192.0.2.1");
     for (int i = 0; i < 4; i++) {
@@ -253,6 +296,7 @@ int main(void)
         cmocka_unit_test(what_was_said_before_a_change_is_not_kept_for_after),
         cmocka_unit_test(who_is_in_the_way_stays_until_he_leaves),
         cmocka_unit_test(a_change_that_cannot_be_leaves_what_was),
+        cmocka_unit_test(the_plan_that_is_about_to_be_hears_too),
         cmocka_unit_test(the_same_cluster_under_two_names_is_noticed),
         cmocka_unit_test(its_counters_go_on_when_its_dns_changes),
         cmocka_unit_test(a_probe_goes_on_while_others_change),

@@ -468,7 +468,7 @@ uint64_t reload_refresh(struct reload *r, uint64_t now_us)
     struct feeds *feeds = &r->plan->feeds;
     if (!r->busy) {
         bool replaced = feeds_refresh(feeds, now_us);
-        struct clusters_news news = clusters_refresh(r->plan);
+        struct clusters_news news = clusters_refresh(r->plan, r->next);
         if (news.changed && r->drains.first != NULL)
             drains_apply(&r->drains, r->plan); /* also of those that have come */
         if (news.retired || replaced)

@@ -261,6 +261,8 @@ void discovery_settled(struct discovery *d, struct inventory_record *r)
     struct inventory_record *before = r->before;
     r->before = NULL;
     pthread_mutex_unlock(&d->lock);
+    if (before != NULL) /* which is what is kept until then */
+        d->unsaved = true;
     inventory_record_drop(before);
 }
 

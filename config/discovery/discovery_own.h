@@ -46,10 +46,10 @@ struct discovery {
     struct table parts_by_name;
     uint32_t parts_wrong; /* that have an error */
     struct listing listing;
-    uint32_t round;       /* counts listings */
-    uint64_t save_due_ns; /* not before */
-    int save_error;       /* of the last time */
-    bool unsaved;
+    uint32_t round;                 /* counts listings */
+    uint64_t save_due_ns;           /* not before */
+    int save_error;                 /* of the last time */
+    _Atomic bool unsaved;           /* the control thread's, too */
     char told[DISCOVERY_ERROR_MAX]; /* the error logged last */
 
     pthread_mutex_t

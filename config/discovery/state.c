@@ -144,12 +144,12 @@ static void save(struct discovery *d)
 {
     uint32_t n;
     uint64_t began_ns = discovery_now_ns();
+    d->unsaved = false; /* until something changes, also meanwhile */
     struct inventory_record **list = hold_all(d, &n);
     int error = list == NULL ? ENOMEM : write_file(d->state_file, list, n);
     for (uint32_t i = 0; list != NULL && i < n; i++)
         inventory_record_drop(list[i]);
     free(list);
-    d->unsaved = false;
     uint64_t now_ns = discovery_now_ns();
     uint64_t pause_ns = (now_ns - began_ns) * SAVE_COST;
     d->save_due_ns = now_ns + (pause_ns > SAVE_NS ? pause_ns : SAVE_NS);

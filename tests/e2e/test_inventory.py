@@ -232,6 +232,26 @@ def test_the_counters_of_a_cluster_that_moved():
     check(server.alive, 'and it lives')
 
 
+def kept(state):
+    return ''.join(open(f'{state}/{name}', encoding='utf-8').read() for name in os.listdir(state))
+
+
+def test_the_map_that_is_kept_is_the_last():
+    """Also of a cluster that moved, while we were off and while we serve."""
+    place, state = folder('moved'), folder('state')
+    for first, second in (('192.0.2.1', '192.0.2.2'), ('192.0.2.3', '192.0.2.4')):
+        put(place, 'b.json', {'name': 'b', 'zone': 'b.lan', 'dns': [first]})
+        server = isthmus(f'    inventory {place} {{\n        state {state}\n    }}')
+        put(place, 'b.json', {'name': 'b', 'zone': 'b.lan', 'dns': [second]})
+        wait_until(lambda: 'b (b.lan) has changed' in server.output(), 20, 'the change')
+        server.stop()
+        check(second in kept(state), 'moved while we serve', kept(state))
+        put(place, 'b.json', {'name': 'b', 'zone': 'b.lan', 'dns': ['192.0.2.9']})
+        server = isthmus(f'    inventory {place} {{\n        state {state}\n    }}')
+        server.stop()
+        check('192.0.2.9' in kept(state), 'moved while we were off', kept(state))
+
+
 def test_a_domain_that_changed_while_we_were_off():
     place, state, net, port = folder('changed'), folder('state'), loopback_net(), free_port()
     up = badup.Upstream(f'{net}.10', port)
