@@ -27,7 +27,7 @@ static void begin(struct rig *r, const char *text)
     arena_init(&r->arena, NULL, 0);
     assert_int_equal(name_parse(&apex, text_of("cat.test")), 0);
     struct source from = {.file = "text", .text = text_of(text)};
-    const struct zonedata *z = zonefile_parse(&r->arena, from, &apex, &errs);
+    const struct zonedata *z = zonefile_parse(&r->arena, from, &apex, NULL, &errs);
     assert_non_null(z);
     r->catalog = catalog_read(z, &r->arena, r->why);
     errors_release(&errs);

@@ -86,16 +86,24 @@ void feed_read(struct feed *f)
 void feed_stop(struct feed *f)
 {
     f->source.interval_us = 0;
-    if (f->reading && f->all->run == NULL) {
-        f->reading = false;
-        f->all->reading_n--;
-    }
+    if (f->reading && f->all->run == NULL)
+        feed_dropped(f);
+}
+
+void feed_dropped(struct feed *f)
+{
+    f->reading = false;
+    f->all->reading_n--;
+}
+
+const _Atomic bool *feed_stopped(const struct feed *f)
+{
+    return &f->all->stopped;
 }
 
 void feed_done(struct feed *f, void *reading)
 {
-    f->reading = false;
-    f->all->reading_n--;
+    feed_dropped(f);
     f->source.take(f, f->source.context, reading);
 }
 
@@ -175,6 +183,11 @@ void feeds_reclaim(struct feeds *all)
         f->passed = NULL;
         feed_value_free(passed);
     }
+}
+
+void feeds_stop(struct feeds *all)
+{
+    atomic_store(&all->stopped, true);
 }
 
 void feeds_release(struct feeds *all)

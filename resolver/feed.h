@@ -67,6 +67,7 @@ struct feeds {
     struct feed *list;
     uint32_t reading_n;
     bool later; /* readings wait for feeds_begin() */
+    _Atomic bool stopped;
     /* Has source.read run on another thread, then feed_done() on this one. */
     void (*run)(struct feed *f, void *runner);
     void *runner;
@@ -104,6 +105,13 @@ void feed_done(struct feed *f, void *reading);
 /* The data of the present value; NULL while there is none. Any thread. */
 const void *feed_get(const struct feed *f);
 
+/* A reading that `run` was asked for will not come. */
+void feed_dropped(struct feed *f);
+
+/* Whether nobody wants readings any more: one that takes long ends early then, with
+ * whatever it has. Any thread. */
+const _Atomic bool *feed_stopped(const struct feed *f);
+
 /* ---- the control thread ---- */
 
 /* Readings are run so from now on, those that have waited for it at once. */
@@ -119,6 +127,9 @@ uint64_t feeds_due_us(struct feeds *all, uint64_t now_us);
 
 /* Frees what was replaced. */
 void feeds_reclaim(struct feeds *all);
+
+/* From now on nobody wants readings: feed_stopped(). */
+void feeds_stop(struct feeds *all);
 
 /* Frees all values; the feeds themselves end with their arena. */
 void feeds_release(struct feeds *all);

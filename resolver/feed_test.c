@@ -200,6 +200,24 @@ static void what_is_stopped_is_not_read_later(void **unused)
     end(&r);
 }
 
+static void what_is_dropped_can_be_read_again(void **unused)
+{
+    struct rig r;
+    unsigned runs = 0;
+    begin_slow(&r, true);
+    feeds_begin(&r.feeds, run, &runs);
+    feed_refresh(r.feed);
+    assert_false(*feed_stopped(r.feed));
+    feeds_stop(&r.feeds);
+    assert_true(*feed_stopped(r.feed));
+    feed_dropped(r.feed);
+    assert_int_equal(r.feeds.reading_n, 0);
+    assert_null(feed_get(r.feed));
+    feed_refresh(r.feed);
+    assert_int_equal(runs, 2);
+    end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +230,7 @@ int main(void)
         cmocka_unit_test(without_a_runner_it_is_read_at_once),
         cmocka_unit_test(a_runner_reads_it_once_at_a_time),
         cmocka_unit_test(what_is_stopped_is_not_read_later),
+        cmocka_unit_test(what_is_dropped_can_be_read_again),
     };
     return cmocka_run_group_tests_name("feed", tests, NULL, NULL);
 }

@@ -21,9 +21,10 @@ struct zone *zone_new(const struct name *apex)
     return z;
 }
 
-static int read_data(struct zone *z, struct source from, struct errors *errs)
+static int read_data(struct zone *z, struct source from, const _Atomic bool *stop,
+                     struct errors *errs)
 {
-    z->data = zonefile_parse(&z->arena, from, &z->apex, errs);
+    z->data = zonefile_parse(&z->arena, from, &z->apex, stop, errs);
     if (z->data == NULL)
         return -1;
     z->serial = zonedata_times(zonedata_soa(z->data)).serial;
@@ -31,7 +32,8 @@ static int read_data(struct zone *z, struct source from, struct errors *errs)
 }
 
 static struct zone *read_zone(const char *path, const struct name *apex,
-                              struct where at, struct errors *errs)
+                              struct where at, const _Atomic bool *stop,
+                              struct errors *errs)
 {
     struct arena scratch;
     struct source from = {.file = path};
@@ -40,7 +42,7 @@ static struct zone *read_zone(const char *path, const struct name *apex,
     if (z == NULL)
         error_at(errs, at, "%s: out of memory", path);
     else if (source_read(&scratch, path, at, &from.text, errs) < 0 ||
-             read_data(z, from, errs) < 0) {
+             read_data(z, from, stop, errs) < 0) {
         zone_done(z);
         z = NULL;
     }
@@ -49,13 +51,13 @@ static struct zone *read_zone(const char *path, const struct name *apex,
 }
 
 void zone_read(struct zone_reading *out, const char *path, const struct name *apex,
-               struct where at)
+               struct where at, const _Atomic bool *stop)
 {
     struct source_stamp after;
     *out = (struct zone_reading){0};
     errors_init(&out->errs);
     source_stamp(path, &out->stamp);
-    out->zone = read_zone(path, apex, at, &out->errs);
+    out->zone = read_zone(path, apex, at, stop, &out->errs);
     out->whole =
         source_stamp(path, &after) == 0 && source_stamp_equal(&out->stamp, &after);
 }

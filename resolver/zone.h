@@ -39,17 +39,17 @@ struct zone *zone_new(const struct name *apex);
 
 /* A zone file as it was read. */
 struct zone_reading {
-    struct zone *zone;         /* with one use; NULL: `errs` has why */
+    struct zone *zone;         /* with one use; NULL: `errs` has why, or stopped */
     struct source_stamp stamp; /* of the file before */
     bool whole;                /* nobody wrote to it meanwhile */
     struct errors
         errs; /* all, each at its line; of a file that cannot be read at `at` */
 };
 
-/* On any thread. Ends with zone_reading_release(), which takes the zone along unless it
- * was taken out. */
+/* On any thread, until `*stop`, which may be NULL. Ends with zone_reading_release(),
+ * which takes the zone along unless it was taken out. */
 void zone_read(struct zone_reading *out, const char *path, const struct name *apex,
-               struct where at);
+               struct where at, const _Atomic bool *stop);
 void zone_reading_release(struct zone_reading *r);
 
 /* For an option `upstream` of old Corefiles, which changes nothing. */

@@ -41,7 +41,7 @@ static void load(struct rig *r, const char *records)
     assert_int_equal(name_parse(&apex, TEXT("org")), 0);
     snprintf(text, sizeof text, HEAD "%s", records);
     struct source from = {.file = "db", .text = text_of(text)};
-    r->zone = zonefile_parse(&r->arena, from, &apex, &errs);
+    r->zone = zonefile_parse(&r->arena, from, &apex, NULL, &errs);
     errors_print(&errs, stderr);
     errors_release(&errs);
     assert_non_null(r->zone);

@@ -8,6 +8,7 @@
 
 #include <ldns/ldns.h>
 
+#include <stdatomic.h>
 #include <strings.h>
 
 /* What ldns is given in front of the type, written over the record's own words. */
@@ -508,10 +509,15 @@ static int read_record(struct scan *s)
 
 /* ---- the whole ---- */
 
+bool scan_stopped(const struct scan *s)
+{
+    return s->stop != NULL && atomic_load_explicit(s->stop, memory_order_relaxed);
+}
+
 void scan_all(struct scan *s)
 {
     int more;
-    while ((more = next_line(s)) != 0) {
+    while (!scan_stopped(s) && (more = next_line(s)) != 0) {
         if (more < 0 || s->text[strspn(s->text, " \t")] == '\0')
             continue;
         if (s->text[0] == '$')
@@ -560,10 +566,11 @@ static int finish(struct scan *s)
 }
 
 struct zonedata *zonefile_parse(struct arena *a, struct source from,
-                                const struct name *apex, struct errors *errs)
+                                const struct name *apex, const _Atomic bool *stop,
+                                struct errors *errs)
 {
     struct arena scratch;
-    struct scan s = {.from = from, .errs = errs, .line = 1, .first = 1};
+    struct scan s = {.from = from, .errs = errs, .line = 1, .first = 1, .stop = stop};
     uint32_t before = errs->n;
     arena_init(&scratch, NULL, 0);
     if (memchr(from.text.at, '\0', from.text.len) != NULL)
@@ -571,11 +578,10 @@ struct zonedata *zonefile_parse(struct arena *a, struct source from,
                  from.file);
     else if (begin(&s, a, &scratch, apex) == 0)
         scan_all(&s);
-    if (errs->n == before)
-        finish(&s);
+    bool whole = errs->n == before && !scan_stopped(&s) && finish(&s) == 0;
     ldns_rdf_deep_free(s.origin_rdf);
     arena_release(&scratch);
-    return errs->n == before ? s.zone : NULL;
+    return whole ? s.zone : NULL;
 }
 
 /* ---- one record ---- */

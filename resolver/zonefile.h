@@ -14,10 +14,12 @@
 #include "config/lexer.h"
 #include "resolver/zonedata.h"
 
-/* The zone, in the arena; NULL after adding errors, each at its line: all of them.
- * Nothing of `from` is kept. rdata_start() has been called. */
+/* The zone, in the arena; NULL after adding errors, each at its line: all of them; or
+ * without one when `*stop` became true, which may be NULL. Nothing of `from` is kept.
+ * rdata_start() has been called. */
 struct zonedata *zonefile_parse(struct arena *a, struct source from,
-                                const struct name *apex, struct errors *errs);
+                                const struct name *apex, const _Atomic bool *stop,
+                                struct errors *errs);
 
 /* ---- one record ---- */
 

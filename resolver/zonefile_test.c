@@ -27,7 +27,7 @@ static void load(struct rig *r, const char *text)
     assert_int_equal(name_parse(&r->apex, TEXT("example.org")), 0);
     arena_init(&r->arena, NULL, 0);
     errors_init(&r->errs);
-    r->zone = zonefile_parse(&r->arena, from, &r->apex, &r->errs);
+    r->zone = zonefile_parse(&r->arena, from, &r->apex, NULL, &r->errs);
     assert_int_equal(r->zone == NULL, r->errs.n > 0);
 }
 
@@ -344,8 +344,19 @@ static void nul_octets_are_no_zone(void **unused)
     struct source from = {.file = "db", .text = {.at = text, .len = sizeof text - 1}};
     struct rig r;
     load(&r, HEAD);
-    assert_null(zonefile_parse(&r.arena, from, &r.apex, &r.errs));
+    assert_null(zonefile_parse(&r.arena, from, &r.apex, NULL, &r.errs));
     assert_non_null(strstr(r.errs.list[0].text, "NUL"));
+    unload(&r);
+}
+
+static void what_nobody_wants_is_not_read_to_its_end(void **unused)
+{
+    static const _Atomic bool stop = true;
+    struct source from = {.file = "db", .text = text_of(HEAD "not even a record\n")};
+    struct rig r;
+    load(&r, HEAD);
+    assert_null(zonefile_parse(&r.arena, from, &r.apex, &stop, &r.errs));
+    assert_int_equal(r.errs.n, 0);
     unload(&r);
 }
 
@@ -395,6 +406,7 @@ int main(void)
         cmocka_unit_test(lines_may_be_made_and_files_included),
         cmocka_unit_test(files_that_include_each_other_end),
         cmocka_unit_test(nul_octets_are_no_zone),
+        cmocka_unit_test(what_nobody_wants_is_not_read_to_its_end),
         cmocka_unit_test(records_outside_are_passed_over_with_one_warning),
         cmocka_unit_test(cname_beside_other_data_is_warned_of),
     };

@@ -56,7 +56,7 @@ static void load(struct rig *r, const char *text)
     arena_init(&r->arena, NULL, 0);
     assert_int_equal(name_parse(&apex, text_of("example")), 0);
     struct source from = {.file = "db", .text = text_of(text)};
-    r->zone = zonefile_parse(&r->arena, from, &apex, &errs);
+    r->zone = zonefile_parse(&r->arena, from, &apex, NULL, &errs);
     errors_print(&errs, stderr);
     errors_release(&errs);
     assert_non_null(r->zone);

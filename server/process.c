@@ -343,6 +343,7 @@ static void serve(struct process *p)
     receiver_init(&p->receiver, &p->loop, p->reload.registry, on_zones, p);
     look_at_files(&p->files);
     uv_run(&p->loop, UV_RUN_DEFAULT);
+    uv_timer_stop(&p->patience); /* every query has ended */
     notifier_stop(&p->notifier);
     receiver_stop(&p->receiver);
     reload_settle(&p->reload);

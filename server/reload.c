@@ -98,6 +98,7 @@ struct reload_reading {
     struct plan *plan;
     struct feed *feed;
     void *reading;
+    struct reload_reading *next, **at;
 };
 
 static void read_feed(uv_work_t *work)
@@ -109,8 +110,13 @@ static void read_feed(uv_work_t *work)
 static void on_read(uv_work_t *work, int status)
 {
     struct reload_reading *one = work->data;
-    one->reload->readings_n--;
-    feed_done(one->feed, one->reading);
+    *one->at = one->next;
+    if (one->next != NULL)
+        one->next->at = one->at;
+    if (status == UV_ECANCELED)
+        feed_dropped(one->feed);
+    else
+        feed_done(one->feed, one->reading);
     plan_done(one->plan);
     uv_async_send(one->reload->wake);
     free(one);
@@ -132,7 +138,11 @@ static void start_reading(struct feed *f, void *runner)
         return;
     }
     plan_use(of->plan);
-    r->readings_n++;
+    one->next = r->readings;
+    one->at = &r->readings;
+    if (one->next != NULL)
+        one->next->at = &one->next;
+    r->readings = one;
 }
 
 /* Takes `config`; NULL: it could not be read, and why is in `errs`. */
@@ -486,7 +496,11 @@ uint64_t reload_refresh(struct reload *r, uint64_t now_us)
 
 void reload_settle(struct reload *r)
 {
-    while (r->readings_n > 0)
+    for (struct reload_reading *one = r->readings; one != NULL; one = one->next) {
+        feeds_stop(&one->plan->feeds);
+        uv_cancel((uv_req_t *)&one->work);
+    }
+    while (r->readings != NULL)
         uv_run(r->wake->loop, UV_RUN_ONCE);
 }
 

@@ -23,6 +23,7 @@
 #include "server/worker.h"
 
 struct reload_retired;
+struct reload_reading;
 
 /* What was read, to know when it changes: also of what could not be used. */
 struct reload_text {
@@ -46,7 +47,7 @@ struct reload {
     struct plan *next;       /* whose files are being read; NULL: none */
     const char *next_signal; /* why it is loaded; NULL: its file has changed */
     struct errors next_errs;
-    unsigned readings_n; /* files being read, of any plan */
+    struct reload_reading *readings; /* files being read, of any plan */
     struct outside outside;
     bool busy;                /* workers are going over */
     const char *again;        /* asked for meanwhile, by this signal; NULL = not */
@@ -92,7 +93,8 @@ void reload_look(struct reload *r);
 /* Finishes what workers, and threads that read, have done their part of. */
 void reload_poll(struct reload *r);
 
-/* Waits for files that are being read; the loop runs meanwhile. */
+/* At the end: files that are being read are not read to their end. The loop runs
+ * meanwhile. */
 void reload_settle(struct reload *r);
 
 /* Has plugins look at the files they read, where it is due, and workers take over what

@@ -138,7 +138,8 @@ static struct zone *renew(const struct scan *s, struct zone *old,
                           struct auto_file *file)
 {
     struct zone_reading r;
-    zone_read(&r, file->path, &file->apex, (struct where){0});
+    zone_read(&r, file->path, &file->apex, (struct where){0},
+              feed_stopped(s->line->feed));
     log_errors(LOG_WARNING, "plugin/auto", &r.errs);
     /* One that is being written is read when it is whole. */
     file->seen = r.whole ? r.stamp : (struct source_stamp){0};
@@ -236,9 +237,10 @@ static void release_zones(const void *data)
 static int see_files(struct scan *s, const struct paths *paths)
 {
     int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < paths->n; i++)
+    const _Atomic bool *stopped = feed_stopped(s->line->feed);
+    for (uint32_t i = 0; rc == 0 && i < paths->n && !*stopped; i++)
         rc = see_file(s, paths->list[i]);
-    if (rc == 0)
+    if (rc == 0 && !*stopped)
         tell_ended(s);
     pattern_scratch_free(s->scratch);
     return rc;

@@ -110,7 +110,7 @@ static void *read_file(void *context)
     const struct file_zone *z = context;
     struct zone_reading *r = malloc(sizeof *r);
     if (r != NULL)
-        zone_read(r, z->path, &z->apex, z->at);
+        zone_read(r, z->path, &z->apex, z->at, feed_stopped(z->feed));
     return r;
 }
 

@@ -27,7 +27,7 @@ static struct zone *zone_from(const char *name, const char *text)
     assert_int_equal(name_parse(&apex, text_of(name)), 0);
     struct zone *z = zone_new(&apex);
     struct source from = {.file = "text", .text = text_of(text)};
-    z->data = zonefile_parse(&z->arena, from, &apex, &errs);
+    z->data = zonefile_parse(&z->arena, from, &apex, NULL, &errs);
     assert_non_null(z->data);
     z->serial = zonedata_times(zonedata_soa(z->data)).serial;
     errors_release(&errs);

@@ -151,6 +151,38 @@ def test_standard_input_cannot_be_read_again():
     process.stop()
 
 
+def endless_zone():
+    """Files, each of which includes the one before a hundred times."""
+    place = folder('endless')
+    write(f'{place}/0', 'x.elsewhere. 60 IN A 192.0.2.1\n')
+    for i in range(1, 7):
+        write(f'{place}/{i}', f'$INCLUDE {i - 1}\n' * 100)
+    return write(f'{place}/db', '@ 60 IN SOA a b 1 2 3 4 5\n@ 60 IN NS a\n' + '$INCLUDE 6\n' * 100)
+
+
+def test_what_comes_while_files_are_read():
+    """Clusters come and go, and the end is no later, nor are queries blamed for it."""
+    clusters = folder('clusters')
+    write(f'{clusters}/a.json', '{"name": "a", "zone": "a.lan", "dns": ["192.0.2.1"]}')
+    server = isthmus(f'    whoami\n    inventory {clusters}')
+    zones = ''.join(f'    file {endless_zone()} z{i}.test\n' for i in range(12))
+    put(server, block(f'    whoami\n    inventory {clusters}\n{zones}'))
+    server.signal(signal.SIGUSR1)
+    wait_until(lambda: '[INFO] Reloading\n' in server.output(), 10, 'the reload')
+    write(f'{clusters}/new', '{"name": "b", "zone": "b.lan", "dns": ["192.0.2.2"]}')
+    os.rename(f'{clusters}/new', f'{clusters}/b.json')
+    wait_until(lambda: 'b (b.lan) has come' in server.output(), 20, 'a cluster')
+    check(DONE not in server.output(), 'files are still being read')
+    equal(ask(server, 'x.test').rcode, 'NOERROR', 'the old configuration serves on')
+    server.popen.terminate()
+    try:
+        equal(server.wait(60), 0, 'it ends')
+    except harness.subprocess.TimeoutExpired:
+        server.kill()
+        check(False, 'it ends', server.output())
+    check('unanswered' not in server.output() and 'out of memory' not in server.output(), 'without complaint', server.output())
+
+
 def test_nothing_is_lost():
     up = badup.Upstream(f'{loopback_net()}.10', free_port(), 'good')
     up_line = f'    forward . {up.address}:{up.port}'
