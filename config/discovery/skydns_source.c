@@ -458,17 +458,29 @@ void skydns_source_digest(const struct skydns_source_settings *settings,
     sha512_end(&sha, digest);
 }
 
-/* Slices of the time: one in which no key has come is the last. */
-void skydns_source_settle(struct skydns_source *s, int ms, int ms_max)
+#define STOP_MS 50 /* between looks whether nobody waits any more */
+
+static bool has_looked(const struct skydns_source *s, int ms, const _Atomic bool *stop)
 {
     struct pollfd looked = {.fd = s->looked_fd, .events = POLLIN};
+    for (; ms > 0 && !atomic_load(stop); ms -= STOP_MS) {
+        if (poll(&looked, 1, ms < STOP_MS ? ms : STOP_MS) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Slices of the time: one in which no key has come is the last. */
+void skydns_source_settle(struct skydns_source *s, int ms, int ms_max,
+                          const _Atomic bool *stop)
+{
     uint32_t before;
     do {
         before = atomic_load(&s->came);
-        if (poll(&looked, 1, ms) > 0)
+        if (has_looked(s, ms, stop))
             return;
         ms_max -= ms;
-    } while (ms_max > 0 && atomic_load(&s->came) != before);
+    } while (ms_max > 0 && !atomic_load(stop) && atomic_load(&s->came) != before);
 }
 
 struct skydns_map *skydns_source_map(struct skydns_source *s)

@@ -1,7 +1,7 @@
 /* The records below a prefix of an etcd, followed: what the plugin `etcd` answers from.
  *
  *     s = skydns_source_new(&settings);           // its thread looks from now on
- *     skydns_source_settle(s, 2000, 10000);       // until it has looked once
+ *     skydns_source_settle(s, 2000, 10000, &stop); // until it has looked once
  *     v = skydns_map_take(skydns_source_map(s));  // and whenever the number differs
  *
  * Nothing is lost on doubt: while no etcd answers, all that was known stays. A value
@@ -35,9 +35,10 @@ void skydns_source_free(struct skydns_source *s);
 void skydns_source_digest(const struct skydns_source_settings *settings,
                           uint8_t digest[SHA512_LEN]);
 
-/* Waits until it has looked once: for `ms`, and while keys come for `ms_max` at most.
- */
-void skydns_source_settle(struct skydns_source *s, int ms, int ms_max);
+/* Waits until it has looked once: for `ms`, and while keys come for `ms_max` at most;
+ * until `*stop`. Any thread. */
+void skydns_source_settle(struct skydns_source *s, int ms, int ms_max,
+                          const _Atomic bool *stop);
 
 struct skydns_map *skydns_source_map(struct skydns_source *s);
 

@@ -301,12 +301,7 @@ static int claim_source(struct setup *s, struct etcd *e,
         return error_at(s->errs, e->at,
                         "plugin/etcd: out of memory, descriptors or "
                         "threads");
-    if (settings.quiet)
-        return 0;
-    skydns_source_settle(*e->source, SETTLE_MS, SETTLE_MS_MAX);
-    if (atomic_load(&skydns_source_map(*e->source)->number) == 0)
-        log_warning("plugin/etcd: %s:%u: %s has not been read yet", e->at.file,
-                    e->at.line, settings.prefix);
+    e->quiet = settings.quiet;
     return 0;
 }
 
@@ -338,6 +333,42 @@ static void look(struct feed *f, void *context)
     value->data = skydns_map_take(skydns_source_map(*e->source));
     value->release = view_done;
     feed_publish(f, value);
+}
+
+/* ---- its first look, which may take seconds ---- */
+
+static void await(struct feed *f, void *context)
+{
+    feed_read(f);
+}
+
+static void *settle(void *context)
+{
+    const struct etcd *e = context;
+    skydns_source_settle(*e->source, SETTLE_MS, SETTLE_MS_MAX, feed_stopped(e->first));
+    return NULL;
+}
+
+static void settled(struct feed *f, void *context, void *reading)
+{
+    const struct etcd *e = context;
+    bool read = atomic_load(&skydns_source_map(*e->source)->number) != 0;
+    if (!read && !atomic_load(feed_stopped(f)))
+        log_warning("plugin/etcd: %s:%u: %s/ has not been read yet", e->at.file,
+                    e->at.line, e->path);
+    feed_refresh(e->feed);
+}
+
+/* A reload goes on meanwhile with what is served. */
+static int await_first(struct setup *s, struct etcd *e)
+{
+    struct feed_source source = {
+        .look = await, .context = e, .read = settle, .take = settled};
+    e->first = feed_new(&s->plan->feeds, s->arena, &source);
+    if (e->first == NULL)
+        return error_at(s->errs, e->at, "plugin/etcd: out of memory");
+    feed_refresh(e->first);
+    return 0;
 }
 
 /* ---- setup ---- */
@@ -373,6 +404,8 @@ static int follow(struct setup *s, struct etcd *e)
     e->feed = feed_new(&s->plan->feeds, s->arena, &source);
     if (e->feed == NULL || e->label == NULL)
         return error_at(s->errs, e->at, "plugin/etcd: out of memory");
+    if (!e->quiet)
+        return await_first(s, e);
     feed_refresh(e->feed);
     return 0;
 }

@@ -22,6 +22,8 @@ struct etcd {
     const char *label;             /* for messages */
     struct skydns_source **source; /* claimed from the registry */
     struct feed *feed;             /* of struct skydns_view */
+    struct feed *first;            /* waits for its first look; NULL if quiet */
+    bool quiet;                    /* nobody is asked */
     struct etcd *next;
 };
 

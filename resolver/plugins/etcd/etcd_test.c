@@ -379,6 +379,27 @@ static void lines_of_a_block_have_their_own_zones(void **unused)
     world_close(&w);
 }
 
+static void a_reload_does_not_wait_where_pages_are_served(void **unused)
+{
+    static const struct outside outside = {.use = OUTSIDE_SERVE};
+    struct plan_flags flags = {.dns_port = 53, .read_later = true, .outside = &outside};
+    struct world w;
+    struct errors errs;
+    world_load(&w, COREFILE);
+    errors_init(&errs);
+    struct config *config =
+        config_load_text("Corefile",
+                         TEXT("test {\n etcd {\n endpoint http://127.0.0.1:1"
+                              "\n }\n}\n"),
+                         plugin_vocabulary(), &errs);
+    struct plan *next = plan_build(config, w.registry, &flags, &errs);
+    assert_non_null(next);
+    assert_int_equal(next->feeds.reading_n, 1);
+    plan_free(next);
+    errors_release(&errs);
+    world_close(&w);
+}
+
 static void options_are_those_of_coredns(void **unused)
 {
     static const struct {
@@ -433,6 +454,7 @@ int main(void)
         cmocka_unit_test(value_that_is_none_hides_nothing),
         cmocka_unit_test(reverse_names_are_keys_too),
         cmocka_unit_test(lines_of_a_block_have_their_own_zones),
+        cmocka_unit_test(a_reload_does_not_wait_where_pages_are_served),
         cmocka_unit_test(options_are_those_of_coredns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
