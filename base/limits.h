@@ -125,7 +125,7 @@
           "for those that share; each on a random port, one drawn in a turn")          \
     LIMIT(                                                                             \
         UPSTREAM_GUESSES, 16, "datagrams a minute",                                    \
-        "that answer nothing, on shared sockets: of 65,536 IDs one is to be guessed")  \
+        "under IDs never used, on shared sockets: of 65,536 IDs one is to be guessed") \
     LIMIT(UPSTREAM_SOCKET_QUESTIONS, 4096, "questions",                                \
           "then a socket retires: few IDs of one port are ever tried")                 \
     LIMIT(UPSTREAM_SOCKET_LIFE_S, 30, "s",                                             \

@@ -1,7 +1,6 @@
 #include "resolver/exchange.h"
 
 #include "base/cursor.h"
-#include "base/hash.h"
 #include "resolver/msg.h"
 #include "resolver/wire.h"
 
@@ -123,7 +122,6 @@ static void file_exchange(struct exchanges *x, struct exchange *e)
         e->conn_next->conn_prev = &e->conn_next;
     *first = e;
     e->serial = ++x->serial;
-    e->answered = false;
     e->open = true;
     x->n++;
 }
@@ -135,11 +133,6 @@ int exchange_open(struct exchanges *x, struct io *io, struct exchange *e, uint32
         return -1;
     file_exchange(x, e);
     return 0;
-}
-
-static uint8_t *owed_by(struct exchanges *x, const struct addr *peer)
-{
-    return &x->owed[hash_bytes(peer->ip, sizeof peer->ip) % EXCHANGE_OWED];
 }
 
 static void unfile(struct exchanges *x, struct exchange *e)
@@ -157,13 +150,8 @@ static void unfile(struct exchanges *x, struct exchange *e)
 
 void exchange_close(struct exchanges *x, struct exchange *e)
 {
-    if (!e->open)
-        return;
-    unfile(x, e);
-    if (e->answered)
-        return;
-    uint8_t *owed = owed_by(x, e->peer);
-    *owed = (uint8_t)(*owed + (*owed < UINT8_MAX));
+    if (e->open)
+        unfile(x, e);
 }
 
 void exchange_move(struct exchanges *x, struct exchange *from, struct exchange *to)
@@ -184,26 +172,10 @@ struct exchange *exchange_match(struct exchanges *x, uint32_t conn,
     if (packet.len >= DNS_HEADER_LEN)
         e = find(x, conn, load_u16(packet.at));
     if (e != NULL && (from == NULL || addr_equal(e->peer, from)) &&
-        wire_answers(packet,
-                     (struct span){.at = e->question, .len = e->question_len})) {
-        e->answered = true;
+        wire_answers(packet, (struct span){.at = e->question, .len = e->question_len}))
         return e;
-    }
     x->mismatched++;
     return NULL;
-}
-
-bool exchange_is_late(struct exchanges *x, const struct addr *from)
-{
-    uint8_t *owed = owed_by(x, from);
-    bool late = *owed > 0;
-    *owed = (uint8_t)(*owed - late);
-    return late;
-}
-
-void exchanges_forget(struct exchanges *x)
-{
-    memset(x->owed, 0, sizeof x->owed);
 }
 
 void exchange_foresee(const struct exchanges *x, struct span packet)

@@ -19,11 +19,9 @@ struct exchange {
     uint16_t id;
     uint16_t question_len;
     bool open;
-    bool answered; /* something has matched it */
 };
 
-#define EXCHANGE_OWED 1024
-#define EXCHANGE_IDS  16 /* drawn ahead, so that their buckets are at hand in time */
+#define EXCHANGE_IDS 16 /* drawn ahead, so that their buckets are at hand in time */
 
 struct exchanges {
     struct exchange **buckets; /* by ID */
@@ -32,9 +30,8 @@ struct exchanges {
     uint16_t ids[EXCHANGE_IDS];
     struct exchange **conns; /* the same, by conn alone; newest first */
     uint32_t conns_n;
-    uint32_t serial;             /* of the newest */
-    uint64_t mismatched;         /* datagrams that fitted nothing */
-    uint8_t owed[EXCHANGE_OWED]; /* answers that may yet come, by a hash of whom from */
+    uint32_t serial;     /* of the newest */
+    uint64_t mismatched; /* datagrams that fitted nothing */
 };
 
 int exchanges_init(struct exchanges *x); /* 0 or -1 */
@@ -54,10 +51,6 @@ void exchange_move(struct exchanges *x, struct exchange *from, struct exchange *
 struct exchange *exchange_match(struct exchanges *x, uint32_t conn,
                                 const struct addr *from, struct span packet);
 
-/* Whether what matched nothing is likely an answer that came too late: so many of
- * `from` are owed. Anything else was guessed at by somebody. */
-bool exchange_is_late(struct exchanges *x, const struct addr *from);
-
 /* The exchange whose message, or the beginning of it, is `sent`; NULL: none that was
  * sent to `peer`. */
 struct exchange *exchange_sent(const struct exchanges *x, uint32_t conn,
@@ -67,10 +60,6 @@ struct exchange *exchange_sent(const struct exchanges *x, uint32_t conn,
  * exchange that it will most likely find, or NULL, without having looked at it. */
 void exchange_foresee(const struct exchanges *x, struct span packet);
 const struct exchange *exchange_foreseen(const struct exchanges *x, struct span packet);
-
-/* What is owed is owed no more; once a minute, since late answers are late by seconds.
- */
-void exchanges_forget(struct exchanges *x);
 
 /* An open exchange on a conn that was opened no later than the one with `serial`; NULL
  * when there is none. With x->serial noted first, a loop that closes what it gets ends,

@@ -1,7 +1,6 @@
 #include "resolver/exchange.h"
 
 #include "base/cursor.h"
-#include "base/hash.h"
 #include "resolver/msg.h"
 
 #include <setjmp.h>
@@ -187,32 +186,8 @@ static void a_shared_conn_is_heard_from_who_was_asked_only(void **unused)
     exchanges_release(&x);
 }
 
-static void only_what_was_never_answered_can_be_late(void **unused)
-{
-    struct exchanges x;
-    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
-    struct exchange e = asked();
-    uint8_t room[64];
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
-    assert_ptr_equal(exchange_match(&x, 5, &peer, reply(room, 7, DNS_QR)), &e);
-    exchange_close(&x, &e);
-    assert_false(exchange_is_late(&x, &peer));
-    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
-    exchange_close(&x, &e);
-    assert_true(exchange_is_late(&x, &peer));
-    assert_false(exchange_is_late(&x, &peer));
-    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
-    exchange_close(&x, &e);
-    exchanges_forget(&x);
-    assert_false(exchange_is_late(&x, &peer));
-    exchanges_release(&x);
-}
-
 int main(void)
 {
-    if (hash_seed() < 0)
-        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_matches_by_conn_id_and_question),
         cmocka_unit_test(short_datagrams_match_nothing),
@@ -221,7 +196,6 @@ int main(void)
         cmocka_unit_test(thousands_are_found_by_id_and_by_conn),
         cmocka_unit_test(what_is_opened_later_is_not_among_those_of_a_lost_conn),
         cmocka_unit_test(a_shared_conn_is_heard_from_who_was_asked_only),
-        cmocka_unit_test(only_what_was_never_answered_can_be_late),
     };
     return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }

@@ -136,7 +136,6 @@ struct upstreams {
     struct inquiry_slab *slabs;
     uint32_t inquiries_n; /* in use */
     uint32_t serial;
-    uint64_t forgot_us; /* when exchanges_forget() was called */
     struct probe *probes;
     uint32_t probes_n;
     uint32_t listeners_n;          /* of them, those that only wait for a late answer */

@@ -334,14 +334,15 @@ void resolver_query(struct resolver *r, const struct client *c, const uint8_t *w
 void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
                        size_t len)
 {
-    upstreams_datagram(r->upstreams, conn, (struct span){.at = wire, .len = len});
+    struct span answer = {.at = wire, .len = len};
+    upstreams_datagram(r->upstreams, conn, NULL, answer);
     query_run_ready(r);
 }
 
 bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
                             struct span wire)
 {
-    bool good = upstreams_datagram_from(r->upstreams, conn, from, wire);
+    bool good = upstreams_datagram(r->upstreams, conn, from, wire);
     query_run_ready(r);
     return good;
 }

@@ -49,8 +49,7 @@ void resolver_datagram(struct resolver *r, uint32_t conn, const uint8_t *wire,
                        size_t len);
 
 /* The same for a conn that several upstreams share, with the address it came from.
- * False: nothing was asked of that address that it could answer, not even too late.
- * Somebody is guessing. */
+ * False: it answers nothing that is waited for. */
 bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
                             struct span wire);
 

@@ -497,8 +497,6 @@ enum verdict upstream_ask(struct query *q, const struct upstream_group *g,
 
 /* ---- one worker ---- */
 
-#define FORGET_US (60 * UINT64_C(1000000))
-
 /* So many questions are in flight that the processor's caches do not hold them. */
 #define FORESEE_LEAST 512
 
@@ -572,28 +570,14 @@ static void hand_over(struct exchange *e, struct span wire)
         inquiry_answered(a, wire);
 }
 
-void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire)
-{
-    struct exchange *e = exchange_match(&u->exchanges, conn, NULL, wire);
-    u->r->counters.mismatched = u->exchanges.mismatched;
-    if (e != NULL)
-        hand_over(e, wire);
-}
-
-bool upstreams_datagram_from(struct upstreams *u, uint32_t conn,
-                             const struct addr *from, struct span wire)
+bool upstreams_datagram(struct upstreams *u, uint32_t conn, const struct addr *from,
+                        struct span wire)
 {
     struct exchange *e = exchange_match(&u->exchanges, conn, from, wire);
     u->r->counters.mismatched = u->exchanges.mismatched;
-    if (e != NULL) {
+    if (e != NULL)
         hand_over(e, wire);
-        return true;
-    }
-    if (u->r->now_us - u->forgot_us >= FORGET_US) {
-        exchanges_forget(&u->exchanges);
-        u->forgot_us = u->r->now_us;
-    }
-    return exchange_is_late(&u->exchanges, from);
+    return e != NULL;
 }
 
 static void hand_loss(struct exchange *e, int error, bool first)

@@ -157,11 +157,10 @@ const struct upstream *upstream_asked(struct query *q);
 struct upstreams;
 struct upstreams *upstreams_new(struct resolver *r); /* NULL: no memory */
 void upstreams_free(struct upstreams *u);            /* nobody is woken */
-/* As resolver_datagram(), resolver_datagram_from(), resolver_lost(),
+/* As resolver_datagram_from() (`from` is NULL for a conn of one peer), resolver_lost(),
  * resolver_lost_one() and resolver_foresee(). */
-void upstreams_datagram(struct upstreams *u, uint32_t conn, struct span wire);
-bool upstreams_datagram_from(struct upstreams *u, uint32_t conn,
-                             const struct addr *from, struct span wire);
+bool upstreams_datagram(struct upstreams *u, uint32_t conn, const struct addr *from,
+                        struct span wire);
 void upstreams_lost(struct upstreams *u, uint32_t conn, int error);
 void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *peer,
                         struct span sent, int error);

@@ -1,9 +1,13 @@
 #include "server/dial_udp_core.h"
 
+#include "base/cursor.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "resolver/msg.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define SUSPICION_US (60 * 1000000ull)
@@ -16,10 +20,22 @@ static struct dial_shared *of_family(struct dial_udp *d, uint8_t family)
 
 /* ---- choosing ---- */
 
+/* Not 0.0.0.0 and ::, which answer as another; nor those whose answers the kernel may
+ * name in another way: ::ffff:192.0.2.1, and a scope. */
+bool dial_shared_may(const struct endpoint *e)
+{
+    static const uint8_t unspecified[sizeof e->addr.ip];
+    struct addr plain = e->addr;
+    addr_unmap(&plain);
+    return e->source.family == 0 && e->addr.scope == 0 &&
+           plain.family == e->addr.family &&
+           memcmp(plain.ip, unspecified, sizeof unspecified) != 0;
+}
+
 bool dial_shared_takes(const struct dial_udp *d, const struct endpoint *e)
 {
-    return d->owners_n >= UPSTREAM_OWNERS && e->source.family == 0 &&
-           d->turn->now_us >= d->own_until_us;
+    return d->owners_n >= UPSTREAM_OWNERS && d->turn->now_us >= d->own_until_us &&
+           dial_shared_may(e);
 }
 
 static int open_shared(struct dial_udp *d, uint8_t family,
@@ -42,6 +58,37 @@ int dial_shared_draw(struct dial_udp *d, uint8_t family, struct dial_udp_socket 
     return error;
 }
 
+/* An open one; NULL: none will do. */
+static struct dial_udp_socket *find_open(struct dial_udp *d, struct dial_shared *sh,
+                                         uint32_t avoid)
+{
+    uint32_t start = entropy_below(&d->turn->entropy, UPSTREAM_SHARED_SOCKETS);
+    for (uint32_t i = 0; i < UPSTREAM_SHARED_SOCKETS; i++) {
+        struct dial_udp_socket *s = sh->sockets[(start + i) % UPSTREAM_SHARED_SOCKETS];
+        if (s != NULL && s->conn != avoid && !dial_udp_worn(s, d->turn->now_us))
+            return s;
+    }
+    return NULL;
+}
+
+int dial_shared_instead(struct dial_udp *d, uint8_t family, uint32_t avoid, int error,
+                        struct dial_udp_socket **out)
+{
+    struct dial_shared *sh = of_family(d, family);
+    uint32_t free = 0;
+    *out = dial_udp_no_files(error) ? find_open(d, sh, avoid) : NULL;
+    if (*out != NULL)
+        return 0;
+    while (free < UPSTREAM_SHARED_SOCKETS && sh->sockets[free] != NULL)
+        free++;
+    if (!dial_udp_no_files(error) || free == UPSTREAM_SHARED_SOCKETS ||
+        !dial_udp_close_one(d, true))
+        return error;
+    error = open_shared(d, family, &sh->sockets[free]);
+    *out = sh->sockets[free];
+    return error;
+}
+
 void dial_shared_forget(struct dial_udp_socket *s)
 {
     struct dial_shared *sh = of_family(s->dial, s->family);
@@ -53,6 +100,39 @@ void dial_shared_forget(struct dial_udp_socket *s)
 
 /* ---- guesses ---- */
 
+/* Where it is noted that the socket has asked `peer` by an ID, or at all. Both are in
+ * one Bloom filter, which few questions fill to an eighth at most. The hash is keyed:
+ * who knows an ID of his own does not know one of another from it. */
+#define AT_ALL 0x10000u
+
+static uint64_t *note_of(const struct dial_udp_socket *s, const struct addr *peer,
+                         uint32_t id, uint64_t *bit)
+{
+    uint64_t who = hash_bytes(peer->ip, sizeof peer->ip);
+    uint64_t place = hash_mix(who, (uint64_t)peer->port << 32 | id) % DIAL_ASKED_BITS;
+    *bit = UINT64_C(1) << place % 64;
+    return &s->asked[place / 64];
+}
+
+void dial_shared_note(struct dial_udp_socket *s, const struct addr *peer, uint16_t id)
+{
+    uint64_t bit;
+    *note_of(s, peer, id, &bit) |= bit;
+    *note_of(s, peer, AT_ALL, &bit) |= bit;
+}
+
+/* What answers nothing is late or came twice where its ID was asked with, and the noise
+ * of the network where its sender was never asked: in his name nothing can be gained.
+ */
+static bool is_guess(const struct dial_udp_socket *s, const struct addr *from,
+                     struct span wire)
+{
+    uint64_t bit;
+    if (wire.len < DNS_HEADER_LEN || (*note_of(s, from, AT_ALL, &bit) & bit) == 0)
+        return false;
+    return (*note_of(s, from, load_u16(wire.at), &bit) & bit) == 0;
+}
+
 /* Who is asked by a shared socket knows its port and could send answers in the name of
  * another, if he can forge addresses: of 65,536 IDs he would have to guess one. Nobody
  * may guess often: then the sockets close, what was asked by them is asked anew from
@@ -60,7 +140,7 @@ void dial_shared_forget(struct dial_udp_socket *s)
 static void suspect(struct dial_udp *d)
 {
     static const char text[] =
-        "upstream: %u datagrams that answer nothing within %u s, as from somebody who "
+        "upstream: %u datagrams under IDs never used within %u s, as from somebody who "
         "guesses: sockets are not shared for now";
     uint64_t now_us = d->turn->now_us;
     if (now_us - d->guessed_us >= SUSPICION_US) {
@@ -91,7 +171,8 @@ static void take(struct dial_udp_socket *s, unsigned i)
     struct addr from;
     struct span wire = {.at = d->in->iov[i].iov_base, .len = d->in->named[i].msg_len};
     pktinfo_peer(&from, &d->in->peers[i]);
-    if (!resolver_datagram_from(d->turn->resolver, s->conn, &from, wire))
+    if (!resolver_datagram_from(d->turn->resolver, s->conn, &from, wire) &&
+        is_guess(s, &from, wire))
         suspect(d);
 }
 
@@ -167,6 +248,11 @@ static int open_shared(struct dial_udp *d, uint8_t family, struct dial_udp_socke
     if (error != 0)
         return error;
     s->family = family;
+    s->asked = calloc(DIAL_ASKED_BITS / 64, sizeof *s->asked);
+    if (s->asked == NULL) {
+        dial_udp_close_socket(s);
+        return ENOMEM;
+    }
     *out = s;
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "server/dial_udp_core.h"
 
-#include <errno.h>
+#include "base/cursor.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #define IN_LEN        ((size_t)UDP_BATCH * SLOT_IN)
 #define DRAWS_A_PLACE 16
 #define SWEEP_MS      1000
+#define SEND_TRIES    4 /* of a shared socket that reports an error */
 /* For answers that come while the worker has lost its processor. Asked for; without the
  * privilege the system's default stays. */
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
@@ -92,6 +94,7 @@ static void forget_failure(struct dial_udp *d, struct dial_udp_socket *s)
 static void free_socket(struct dial_udp_socket *s)
 {
     conns_del(&s->dial->conns, s->conn);
+    free(s->asked);
     free(s);
 }
 
@@ -293,15 +296,13 @@ static unsigned on_read(struct intake *in)
 
 /* ---- opening ---- */
 
-static bool close_an_idle(struct dial_udp *d);
-
 int dial_udp_fd(struct dial_udp *d, uint8_t family)
 {
     const int omit4 = IP_PMTUDISC_OMIT, omit6 = IPV6_PMTUDISC_OMIT;
     const int room = RECEIVE_BUFFER, type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     int domain = family == 4 ? AF_INET : AF_INET6;
     int fd = socket(domain, type, 0);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && close_an_idle(d))
+    if (fd < 0 && dial_udp_no_files(errno) && dial_udp_close_one(d, false))
         fd = socket(domain, type, 0);
     if (fd < 0)
         return fd;
@@ -338,17 +339,23 @@ static int connected_fd(struct dial_udp *d, const struct dial_udp_pool *p, int *
     return 0;
 }
 
-/* Closes one socket that nobody waits on, anywhere, to have its descriptor. */
-static bool close_an_idle(struct dial_udp *d)
+bool dial_udp_close_one(struct dial_udp *d, bool waited_on)
 {
+    struct dial_udp_socket *own = NULL;
     for (uint32_t i = 0; i < d->conns.n; i++) {
         struct dial_udp_socket *s = d->conns.list[d->idle_at++ % d->conns.n];
         if (s != NULL && s->fd >= 0 && s->unsettled == 0) {
             dial_udp_retire(s);
             return true;
         }
+        if (s != NULL && s->fd >= 0 && s->family == 0)
+            own = s;
     }
-    return false;
+    if (!waited_on || own == NULL)
+        return false;
+    dial_udp_retire(own);
+    dial_udp_close_socket(own);
+    return true;
 }
 
 static struct dial_udp_socket *make_socket(struct dial_udp *d, int fd, uint32_t conn)
@@ -401,6 +408,11 @@ static int open_own(struct dial_udp *d, struct dial_udp_pool *p,
 
 /* ---- choosing ---- */
 
+static bool is_pool_of(const struct dial_udp_pool *p, const struct endpoint *e)
+{
+    return addr_equal(&p->peer, &e->addr) && addr_equal(&p->source, &e->source);
+}
+
 /* The pool of an endpoint. An id that has passed on to another address after a reload
  * finds the sockets of the former one: they go. */
 static struct dial_udp_pool *pool_of(struct dial_udp *d, const struct endpoint *e)
@@ -408,7 +420,7 @@ static struct dial_udp_pool *pool_of(struct dial_udp *d, const struct endpoint *
     struct dial_udp_pool *p = places_claim(&d->pools, e->id, sizeof *p);
     if (p == NULL)
         return NULL;
-    if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source))
+    if (!is_pool_of(p, e))
         retire_all(p);
     p->peer = e->addr;
     p->source = e->source;
@@ -517,13 +529,16 @@ int dial_udp_connect(struct dial_udp *d, const struct endpoint *e, uint32_t avoi
 {
     const struct dial_udp_pool *p = places_get(&d->pools, e->id);
     bool first = conns_is_stream(avoid) || conns_get(&d->conns, avoid) == NULL;
-    struct dial_udp_socket *s = first && p != NULL ? drawn(d, p) : NULL;
+    bool known = first && p != NULL && is_pool_of(p, e);
+    struct dial_udp_socket *s = known ? drawn(d, p) : NULL;
     int error = 0;
     if (s == NULL && first && (p == NULL || p->sockets_n == 0) &&
         dial_shared_takes(d, e))
         error = dial_shared_draw(d, e->addr.family, &s);
     else if (s == NULL)
         error = choose_own(d, e, avoid, &s);
+    if (error != 0 && dial_shared_may(e))
+        error = dial_shared_instead(d, e->addr.family, avoid, error, &s);
     if (error == 0)
         *conn = s->conn;
     return error;
@@ -547,8 +562,10 @@ int dial_udp_send(struct dial_udp *d, uint32_t conn, const struct endpoint *to,
         .at = (uint32_t)out->used, .len = (uint32_t)len, .next = DIAL_NO_QUESTION};
     memcpy(out->octets + out->used, wire, len);
     out->used += len;
-    if (s->family != 0)
+    if (s->family != 0) {
         out->peers[i] = to->addr;
+        dial_shared_note(s, &to->addr, load_u16(wire));
+    }
     if (s->first == DIAL_NO_QUESTION) {
         s->first = i;
         out->sockets[out->sockets_n++] = s;
@@ -592,28 +609,31 @@ static int send_some(const struct dial_udp_socket *s, struct dial_udp_out *out,
     return send(s->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
 }
 
-/* An error that a shared socket reports is another's, unless it reports it again: then
- * this one cannot be sent. Returns whether it is passed over. */
-static bool pass_over(struct dial_udp_socket *s, unsigned at, bool again, int error)
+/* An error that a shared socket reports is of another that was sent before, unless it
+ * reports it time and again: then this one cannot be sent. That a port is closed is
+ * never said of what was not sent: then it is as if the network had lost it. Returns
+ * whether it is passed over. */
+static bool pass_over(struct dial_udp_socket *s, unsigned at, unsigned tries, int error)
 {
-    if (again)
-        dial_shared_unsent(s, s->dial->out->which[at], error);
-    else
+    if (tries < SEND_TRIES)
         dial_udp_tell_later(s, error);
-    return again;
+    else if (error == ECONNREFUSED)
+        s->dial->counters.full++;
+    else
+        dial_shared_unsent(s, s->dial->out->which[at], error);
+    return tries >= SEND_TRIES;
 }
 
 static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsigned n)
 {
-    unsigned at = 0;
-    bool again = false;
+    unsigned at = 0, tries = 0;
     intake_sending(&s->intake, n);
     while (at < n) {
         int sent = send_some(s, d->out, at, n);
         if (sent > 0) {
             at += (unsigned)sent;
             d->counters.sent += (unsigned)sent;
-            again = false;
+            tries = 0;
             /* What stopped it is in the queue of errors now, and nowhere else. */
             if (at < n && s->family != 0)
                 dial_udp_tell_later(s, EAGAIN);
@@ -622,8 +642,9 @@ static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsign
             d->counters.full += n - at;
             return;
         } else if (errno != EINTR && s->family != 0) {
-            again = !pass_over(s, at, again, errno);
-            at += !again;
+            bool over = pass_over(s, at, ++tries, errno);
+            at += over;
+            tries = over ? 0 : tries;
         } else if (errno != EINTR) {
             /* All that waits on this socket is told so, the rest of the batch too. */
             dial_udp_tell_later(s, errno);

@@ -15,7 +15,9 @@
  * recvmmsg(). A port at random, and an answer is taken from the address that was asked
  * only. Whoever is asked learns the port that others are asked from, but not what they
  * are asked, nor the ID; after UPSTREAM_GUESSES datagrams that can only be guesses at
- * it nobody shares for a minute. Retries leave from sockets of their own.
+ * it (in the name of who was asked, by an ID he was never asked with) nobody shares for
+ * a minute. Retries leave from sockets of their own, unless there are no descriptors
+ * left.
  *
  *     dial_udp_connect(d, endpoint, CONN_NONE, &conn);     // io->connect
  *     dial_udp_send(d, conn, endpoint, wire, len);         // io->send: into the batch

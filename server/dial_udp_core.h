@@ -6,9 +6,12 @@
 #include "server/dial_udp.h"
 #include "server/pktinfo.h"
 
+#include <errno.h>
+
 #define DIAL_OCTETS      (65536 + UDP_BATCH * 512)
 #define DIAL_NO_QUESTION UINT8_MAX
 #define DIAL_ROUNDS      4 /* batches per socket and wake-up */
+#define DIAL_ASKED_BITS  65536u
 
 struct dial_udp_socket {
     struct intake intake; /* first */
@@ -21,6 +24,7 @@ struct dial_udp_socket {
     uint32_t conn;
     uint32_t unsettled;
     uint32_t questions;  /* in its life */
+    uint64_t *asked;     /* of a shared one: whom, by which IDs (dial_shared.c) */
     int fd;              /* -1: closed */
     int error;           /* not yet told; 0 = none */
     uint8_t first, last; /* its questions in the batch */
@@ -55,6 +59,11 @@ struct dial_udp_out {
     uint8_t octets[DIAL_OCTETS];
 };
 
+static inline bool dial_udp_no_files(int error)
+{
+    return error == EMFILE || error == ENFILE;
+}
+
 /* ---- dial_udp.c ---- */
 
 /* A new socket with a number, read by `calls`. `fd` is dial's from now on, also after a
@@ -71,6 +80,11 @@ void dial_udp_retire(struct dial_udp_socket *s);
 /* Closes it whatever is waited for; nobody is told. */
 void dial_udp_close_socket(struct dial_udp_socket *s);
 
+/* Closes one socket that nobody waits on, anywhere, to have its descriptor; or, if
+ * there is none and `waited_on` says so, one that an upstream has alone: its questions
+ * are asked anew as if they had been lost. False: none. */
+bool dial_udp_close_one(struct dial_udp *d, bool waited_on);
+
 /* Has `error` told when the turn ends. */
 void dial_udp_tell_later(struct dial_udp_socket *s, int error);
 
@@ -80,11 +94,21 @@ void dial_udp_foresee(const struct dial_udp_socket *s, const struct mmsghdr *msg
 
 /* ---- dial_shared.c ---- */
 
-/* Whether a question to `e` leaves by a shared socket. */
+/* Whether `e` answers from the address that is asked, and so may share; and whether a
+ * question to it leaves by a shared socket now. */
+bool dial_shared_may(const struct endpoint *e);
 bool dial_shared_takes(const struct dial_udp *d, const struct endpoint *e);
 
 /* The one of this turn. 0 or an errno. */
 int dial_shared_draw(struct dial_udp *d, uint8_t family, struct dial_udp_socket **out);
+
+/* For want of descriptors, if `error` says so, any but `avoid` for one that was to have
+ * a socket of its own. Else, and when there is none, `error`. */
+int dial_shared_instead(struct dial_udp *d, uint8_t family, uint32_t avoid, int error,
+                        struct dial_udp_socket **out);
+
+/* The socket asks `peer` by this ID. */
+void dial_shared_note(struct dial_udp_socket *s, const struct addr *peer, uint16_t id);
 
 /* It is drawn no more. */
 void dial_shared_forget(struct dial_udp_socket *s);

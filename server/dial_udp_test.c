@@ -1,13 +1,16 @@
 /* The policy of the pools: which socket a question leaves from, and for how long.
  * Sockets are real, on loopback; time and turns are the test's. */
-#include "server/dial_udp.h"
+#include "server/dial_udp_core.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +23,7 @@ static int lost_error;
 /* What came in by shared sockets. */
 static struct {
     unsigned n;
-    bool guessed; /* the resolver takes it for a guess */
+    bool unmatched; /* the resolver waits for none of it */
     uint32_t conn;
     struct addr from;
     char wire[64];
@@ -33,6 +36,18 @@ static struct {
     struct addr peer;
     char sent[64];
 } lost_one;
+
+/* How often sendmmsg() reports a closed port before it sends. */
+static unsigned refusals_n;
+
+int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    if (refusals_n == 0)
+        return (int)syscall(SYS_sendmmsg, fd, msgs, n, flags);
+    refusals_n--;
+    errno = ECONNREFUSED;
+    return -1;
+}
 
 void resolver_tick(struct resolver *r, uint64_t now_us)
 {
@@ -57,7 +72,7 @@ bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr
     shared.from = *from;
     snprintf(shared.wire, sizeof shared.wire, "%.*s", (int)wire.len,
              (const char *)wire.at);
-    return !shared.guessed;
+    return !shared.unmatched;
 }
 
 void resolver_foresee(struct resolver *r, const struct span *wires, unsigned n)
@@ -108,7 +123,7 @@ static int set_up(void **state)
     f->upstream = socket(AF_INET, SOCK_DGRAM, 0);
     setsockopt(f->upstream, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     f->up = (struct endpoint){.id = 3, .addr = bind_loopback(f->upstream)};
-    lost_n = 0;
+    lost_n = refusals_n = 0;
     memset(&shared, 0, sizeof shared);
     memset(&lost_one, 0, sizeof lost_one);
     return 0;
@@ -347,6 +362,14 @@ static void id_that_passes_to_another_address_gets_new_sockets(void **state)
     close(other);
 }
 
+static void id_that_passes_on_within_a_turn_gets_new_sockets(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t first = connect_in_turn(f, CONN_NONE);
+    f->up.addr.port ^= 1;
+    assert_int_not_equal(connect_in_turn(f, CONN_NONE), first);
+}
+
 static void closed_port_is_told_when_the_turn_ends(void **state)
 {
     struct fixture *f = *state;
@@ -498,23 +521,125 @@ static void address_that_nothing_can_be_sent_to_is_told_and_passed_over(void **s
     expect(f, "last question");
 }
 
-static void nobody_shares_while_somebody_guesses(void **state)
+static void send_from(int fd, const struct addr *to, const char *text, unsigned times)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = addr_to_sockaddr(to, &sa);
+    for (unsigned i = 0; i < times; i++)
+        assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&sa, len),
+                         strlen(text));
+}
+
+/* Asks "first", whose ID is "fi"; the answers are waited for no more. Returns from
+ * where it was asked. */
+static struct addr ask_by_a_shared_socket(struct fixture *f, uint32_t *conn)
+{
+    fill_owners(f);
+    *conn = connect_in_turn(f, CONN_NONE);
+    ask(f, *conn, "first");
+    dial_udp_flush(&f->dial);
+    shared.unmatched = true;
+    return expect_from(f, "first");
+}
+
+static void what_is_late_or_doubled_or_of_a_stranger_is_no_guess(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn;
+    struct addr port = ask_by_a_shared_socket(f, &conn);
+    int stranger = socket(AF_INET, SOCK_DGRAM, 0);
+    bind_loopback(stranger);
+    send_from(f->upstream, &port, "first is answered too late", 2 * UPSTREAM_GUESSES);
+    send_from(f->upstream, &port, "no message", 2 * UPSTREAM_GUESSES);
+    send_from(stranger, &port, "by whom nobody was asked", 2 * UPSTREAM_GUESSES);
+    send_from(stranger, &port, "", 2 * UPSTREAM_GUESSES);
+    while (shared.n < 8 * UPSTREAM_GUESSES && f->dial.own_until_us == 0)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    assert_int_equal(f->dial.own_until_us, 0);
+    assert_int_equal(f->dial.guesses, 0);
+    close(stranger);
+}
+
+/* Whoever knows the IDs of his own questions must not try them in another's name. */
+static void an_id_of_one_is_a_guess_in_the_name_of_another(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn;
+    struct addr port = ask_by_a_shared_socket(f, &conn);
+    int one = f->upstream, other = use_another(f);
+    for (unsigned i = 0; i < UPSTREAM_GUESSES + 5; i++) {
+        char question[32];
+        snprintf(question, sizeof question, "%02u is asked of the other", i);
+        ask(f, conn, question);
+        send_from(one, &port, question, 1);
+    }
+    while (shared.n < UPSTREAM_GUESSES + 5 && f->dial.own_until_us == 0)
+        uv_run(&f->turn.loop, UV_RUN_ONCE);
+    assert_int_not_equal(f->dial.own_until_us, 0);
+    close(other);
+}
+
+/* One more error comes between two calls; the good one has nothing to do with it. */
+static void errors_of_others_are_not_of_who_is_asked_next(void **state)
 {
     struct fixture *f = *state;
     fill_owners(f);
     uint32_t conn = connect_in_turn(f, CONN_NONE);
+    ask(f, conn, "to a good one");
+    refusals_n = 2;
+    dial_udp_flush(&f->dial);
+    expect(f, "to a good one");
+    ask(f, conn, "never sent");
+    refusals_n = 4;
+    dial_udp_flush(&f->dial);
+    assert_int_equal(refusals_n, 0);
+    assert_int_equal(lost_one.n, 0);
+}
+
+static void without_descriptors_those_left_are_shared(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before;
+    fill_owners(f);
+    struct endpoint up = f->up;
+    for (uint32_t i = 0; i < UPSTREAM_OWNERS; i++) {
+        f->up.id = 100 + i; /* none of them is idle */
+        ask(f, connect_in_turn(f, CONN_NONE), "of an owner");
+    }
+    f->up = up;
+    uint32_t next, conn = connect_in_turn(f, CONN_NONE);
     ask(f, conn, "first");
     dial_udp_flush(&f->dial);
-    struct addr from = expect_from(f, "first");
-    struct sockaddr_storage sa;
-    socklen_t len = addr_to_sockaddr(&from, &sa);
-    shared.guessed = true;
-    for (unsigned i = 0; i < UPSTREAM_GUESSES + 5; i++)
-        sendto(f->upstream, "guess", 5, 0, (struct sockaddr *)&sa, len);
-    while (shared.n < UPSTREAM_GUESSES)
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int lowest = dup(0); /* of those that are free */
+    close(lowest);
+    const struct rlimit none = {(rlim_t)lowest, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    f->turn.number++;
+    int error = dial_udp_connect(&f->dial, &f->up, conn, &next);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(error, 0);
+    assert_int_not_equal(next, conn);
+    const struct dial_udp_socket *s = conns_get(&f->dial.conns, next);
+    assert_true(s != NULL && s->family == 4);
+    dial_udp_settle(&f->dial, conn);
+}
+
+static void nobody_shares_while_somebody_guesses(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t conn;
+    struct addr port = ask_by_a_shared_socket(f, &conn);
+    for (unsigned i = 0; i < UPSTREAM_GUESSES + 5; i++) {
+        char guess[32];
+        snprintf(guess, sizeof guess, "%02u is an ID guessed at", i);
+        send_from(f->upstream, &port, guess, 1);
+    }
+    while (shared.n < UPSTREAM_GUESSES + 5 && f->dial.own_until_us == 0)
         uv_run(&f->turn.loop, UV_RUN_ONCE);
+    assert_int_not_equal(f->dial.own_until_us, 0);
     run_loop(f);
-    assert_int_equal(shared.n, UPSTREAM_GUESSES);
+    assert_in_range(shared.n, UPSTREAM_GUESSES, UPSTREAM_GUESSES + 5);
     assert_int_equal(f->dial.sockets_n, UPSTREAM_OWNERS);
     uint32_t own = connect_in_next_turn(f);
     assert_int_not_equal(own, conn);
@@ -554,6 +679,7 @@ int main(void)
         TEST(worn_socket_retires_and_its_number_waits_to_be_settled),
         TEST(old_sockets_retire),
         TEST(id_that_passes_to_another_address_gets_new_sockets),
+        TEST(id_that_passes_on_within_a_turn_gets_new_sockets),
         TEST(closed_port_is_told_when_the_turn_ends),
         TEST(address_that_cannot_be_reached_is_an_error_of_connect),
         TEST(upstreams_beyond_the_owners_share_a_socket),
@@ -562,7 +688,13 @@ int main(void)
         TEST(closed_port_is_told_of_one_upstream_only),
         TEST(address_that_nothing_can_be_sent_to_is_told_and_passed_over),
         TEST(nobody_shares_while_somebody_guesses),
+        TEST(what_is_late_or_doubled_or_of_a_stranger_is_no_guess),
+        TEST(an_id_of_one_is_a_guess_in_the_name_of_another),
+        TEST(errors_of_others_are_not_of_who_is_asked_next),
+        TEST(without_descriptors_those_left_are_shared),
         TEST(idle_shared_sockets_close),
     };
+    if (hash_seed() < 0)
+        return 1;
     return cmocka_run_group_tests_name("dial_udp", tests, NULL, NULL);
 }
