@@ -25,6 +25,19 @@ static BIO *bio_of(const char *pem)
     return BIO_new_mem_buf(pem, -1);
 }
 
+/* Nobody is there to ask: OpenSSL would, on the terminal, and wait for ever. */
+static int refuse_passphrase(char *out, int cap, int writes, void *is_locked)
+{
+    if (is_locked != NULL)
+        *(bool *)is_locked = true;
+    return -1;
+}
+
+static X509 *next_cert(BIO *bio)
+{
+    return PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL);
+}
+
 /* After the last of what a file has: not one that is cut short, or is still written. */
 static bool is_at_end(void)
 {
@@ -35,10 +48,11 @@ static bool is_at_end(void)
 static int use_chain(SSL_CTX *context, const char *pem)
 {
     BIO *bio = bio_of(pem);
-    X509 *cert = bio == NULL ? NULL : PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    X509 *cert =
+        bio == NULL ? NULL : PEM_read_bio_X509_AUX(bio, NULL, refuse_passphrase, NULL);
     int good = cert != NULL && SSL_CTX_use_certificate(context, cert) == 1;
     X509_free(cert);
-    while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+    while (good && (cert = next_cert(bio)) != NULL) {
         if (SSL_CTX_add0_chain_cert(context, cert) != 1) {
             X509_free(cert);
             good = 0;
@@ -48,14 +62,24 @@ static int use_chain(SSL_CTX *context, const char *pem)
     return good && is_at_end() ? 0 : -1;
 }
 
-static int use_key(SSL_CTX *context, const char *pem)
+static int use_key(SSL_CTX *context, const char *pem, char *reason)
 {
+    static const char what[] = "error reading the key";
     BIO *bio = bio_of(pem);
-    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    bool locked = false;
+    EVP_PKEY *key =
+        bio == NULL ? NULL
+                    : PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &locked);
     int good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
     EVP_PKEY_free(key);
     BIO_free(bio);
-    return good ? 0 : -1;
+    if (good)
+        return 0;
+    explain(reason, what);
+    if (locked)
+        snprintf(reason, OUTSIDE_REASON_MAX,
+                 "%s: it is encrypted: expected one without a passphrase", what);
+    return -1;
 }
 
 /* Whoever is named is trusted, be it a root or not, as in Go. */
@@ -66,12 +90,14 @@ static int trust(SSL_CTX *context, const char *pem)
     BIO *bio = bio_of(pem);
     X509 *cert;
     unsigned n = 0;
-    while (bio != NULL && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        n += X509_STORE_add_cert(store, cert) == 1;
+    int good = bio != NULL;
+    while (good && (cert = next_cert(bio)) != NULL) {
+        good = X509_STORE_add_cert(store, cert);
         X509_free(cert);
+        n++;
     }
     BIO_free(bio);
-    return n > 0 ? 0 : -1;
+    return good && n > 0 && is_at_end() ? 0 : -1;
 }
 
 static int set_common(SSL_CTX *context, char *reason)
@@ -90,8 +116,8 @@ static int use_identity(SSL_CTX *context, const char *cert, const char *key,
 {
     if (cert != NULL && use_chain(context, cert) < 0)
         return explain(reason, "error reading the certificate");
-    if (key != NULL && use_key(context, key) < 0)
-        return explain(reason, "error reading the key");
+    if (key != NULL && use_key(context, key, reason) < 0)
+        return -1;
     if (key != NULL && SSL_CTX_check_private_key(context) != 1)
         return explain(reason, "the key is not the certificate's");
     return 0;
@@ -154,12 +180,12 @@ static int name_authorities(SSL_CTX *context, const char *pem)
     BIO *bio = bio_of(pem);
     X509 *cert;
     int good = bio != NULL;
-    while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+    while (good && (cert = next_cert(bio)) != NULL) {
         good = SSL_CTX_add_client_CA(context, cert);
         X509_free(cert);
     }
     BIO_free(bio);
-    return good ? 0 : -1;
+    return good && is_at_end() ? 0 : -1;
 }
 
 static int set_client_auth(SSL_CTX *context, const struct outside_tls_server *files,

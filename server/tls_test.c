@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,11 +218,27 @@ static void our_own_certificate_is_shown_when_asked_for(void **unused)
     drop_identity(&client);
 }
 
+/* The key under a passphrase. */
+static void lock_key(const EVP_PKEY *key, char *out, size_t cap)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(
+        PEM_write_bio_PKCS8PrivateKey(bio, key, EVP_aes_256_cbc(), "x", 1, NULL, NULL),
+        1);
+    int n = BIO_read(bio, out, (int)cap - 1);
+    assert_true(n > 0);
+    out[n] = '\0';
+    BIO_free(bio);
+}
+
 static void files_that_will_not_do_say_why(void **unused)
 {
     struct identity a, b;
+    char locked[2048], cut[4096];
     make_identity(&a, "DNS:a.test");
     make_identity(&b, "DNS:b.test");
+    lock_key(a.key, locked, sizeof locked);
+    snprintf(cut, sizeof cut, "%s%.300s", a.cert_pem, b.cert_pem);
     const struct {
         struct outside_tls files;
         const char *reason;
@@ -232,6 +249,8 @@ static void files_that_will_not_do_say_why(void **unused)
         {{.cert = a.cert_pem, .key = "no PEM", .ca = a.cert_pem},
          "error reading the key"},
         {{.cert = a.cert_pem, .key = b.key_pem, .ca = a.cert_pem}, "key"},
+        {{.cert = a.cert_pem, .key = locked, .ca = a.cert_pem}, "it is encrypted"},
+        {{.ca = cut}, "error reading the CA's certificates"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char reason[OUTSIDE_REASON_MAX] = "";
@@ -602,8 +621,11 @@ static void a_name_is_no_way_around_what_guests_are_asked_for(void **unused)
 static void a_server_s_files_that_will_not_do_say_why(void **unused)
 {
     struct identity a, b;
+    char locked[2048], cut[4096];
     make_identity(&a, "DNS:a.test");
     make_identity(&b, "DNS:b.test");
+    lock_key(a.key, locked, sizeof locked);
+    snprintf(cut, sizeof cut, "%s%.300s", a.cert_pem, b.cert_pem);
     const struct {
         struct outside_tls_server files;
         const char *reason;
@@ -611,6 +633,9 @@ static void a_server_s_files_that_will_not_do_say_why(void **unused)
         {{.cert = a.key_pem, .key = a.key_pem}, "error reading the certificate"},
         {{.cert = a.cert_pem, .key = a.cert_pem}, "error reading the key"},
         {{.cert = a.cert_pem, .key = b.key_pem}, "key"},
+        {{.cert = a.cert_pem, .key = locked}, "it is encrypted"},
+        {{.cert = a.cert_pem, .key = a.key_pem, .ca = cut},
+         "error reading the CA's certificates"},
         {{.cert = a.cert_pem, .key = a.key_pem, .ca = "no PEM"},
          "error reading the CA's certificates"},
         {{.cert = a.cert_pem, .key = a.key_pem, .keylog = "/nonexistent/log"},

@@ -353,6 +353,8 @@ static void set_tls(CURL *easy, const struct http_settings *s)
     set_pem(easy, CURLOPT_CAINFO_BLOB, s->ca);
     set_pem(easy, CURLOPT_SSLCERT_BLOB, s->cert);
     set_pem(easy, CURLOPT_SSLKEY_BLOB, s->key);
+    /* Without any OpenSSL would ask for it on the terminal, and wait for ever. */
+    lib.curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
     if (s->user != NULL) {
         lib.curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         lib.curl_easy_setopt(easy, CURLOPT_USERNAME, s->user);
@@ -489,7 +491,10 @@ static void explain(struct exchange *x, CURLcode code)
     else if (x->stopped)
         snprintf(x->reply->why, sizeof x->reply->why, "the end");
     else
-        snprintf(x->reply->why, sizeof x->reply->why, "%s", what);
+        snprintf(x->reply->why, sizeof x->reply->why, "%s%s", what,
+                 code == CURLE_SSL_CERTPROBLEM
+                     ? ", or its key: expected one without a passphrase"
+                     : "");
 }
 
 static int conclude(struct exchange *x)

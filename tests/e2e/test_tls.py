@@ -5,8 +5,11 @@ not do, renewal under open connections, and handshakes that never end."""
 import contextlib
 import functools
 import itertools
+import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import ssl
@@ -225,6 +228,41 @@ def test_files_that_will_not_do_are_told_with_their_line():
             check(False, f'{line} is refused')
         except StartFailed as said:
             check(re.search(r'Corefile:[45]\b', str(said)) and why in str(said), f'{line}: file, line and reason', str(said))
+
+
+def said_on_terminal(corefile, words):
+    """What Isthmus says on a terminal of its own, up to one of these words or its end."""
+    path, said = write(os.path.join(harness.folder('terminal'), 'Corefile'), corefile), ''
+    pid, fd = pty.fork()
+    if pid == 0:
+        harness.die_with_parent()
+        os.execv(harness.ISTHMUS, ['isthmus', '-conf', path])
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while not any(word in said for word in words) and select.select([fd], [], [], 30 * harness.slack())[0]:
+            said += os.read(fd, 4096).decode(errors='replace')
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(fd)
+    return said
+
+
+def test_nobody_is_asked_for_a_passphrase():
+    key = os.path.join(harness.folder('locked'), 'key.pem')
+    check(run([need('openssl'), 'pkey', '-in', host().key, '-aes256', '-passout', 'pass:x', '-out', key])[0] == 0, 'a key is encrypted')
+    with socket.create_server(('127.0.0.1', 0)) as api:
+        user = {'client-certificate': host().cert, 'client-key': key}
+        kubeconfig = write(os.path.join(harness.folder('kube'), 'config'), json.dumps(
+            {'apiVersion': 'v1', 'kind': 'Config', 'current-context': 'a', 'users': [{'name': 'a', 'user': user}],
+             'contexts': [{'name': 'a', 'context': {'cluster': 'a', 'user': 'a'}}],
+             'clusters': [{'name': 'a', 'cluster': {'server': f'https://127.0.0.1:{api.getsockname()[1]}'}}]}))
+        locked = 'it is encrypted: expected one without a passphrase'
+        for lines, why in ((f'tls {host().cert} {key}', locked),
+                           (f'forward . tls://127.0.0.1:9 {{\n        tls {host().cert} {key}\n    }}', locked),
+                           (f'inventory kubernetes: {{\n        kubeconfig {kubeconfig}\n        zone a.lan\n    }}', 'expected one without a passphrase')):
+            said = said_on_terminal(f'{"tls://" if lines.startswith("tls") else ""}.:{free_port()} {{\n    bind 127.0.0.1\n    {lines}\n}}\n',
+                                    ('pass phrase', why))
+            check(why in said and 'pass phrase' not in said, f'{lines.split()[0]}: the reason is told', said)
 
 
 def test_a_key_without_tls_is_in_the_clear():
