@@ -73,12 +73,26 @@ static int check_names(const struct discover_files *f, struct errors *errs)
     return errs->n > before ? -1 : 0;
 }
 
+/* Never waits, as a pipe would have it. NULL: `errno`, 0 when it is no file. */
+static FILE *open_file(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    errno = 0;
+    FILE *in = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+    if (in == NULL)
+        close(fd);
+    return in;
+}
+
 /* 1: it says this; 0: it says something else, or nobody knows; -1: it is not there. */
 static int compare(const struct discover_file *one)
 {
     size_t len = strlen(one->text);
     char *text = malloc(len + 1);
-    FILE *in = fopen(one->path, "re");
+    FILE *in = open_file(one->path);
     int rc = in == NULL && errno == ENOENT ? -1 : 0;
     if (in != NULL && text != NULL)
         rc = fread(text, 1, len + 1, in) == len && memcmp(text, one->text, len) == 0;
@@ -107,9 +121,20 @@ static int look(struct discover_files *f, struct errors *errs)
 
 /* ---- writing ---- */
 
+/* New, whatever there was: where a link may lead, nothing is written. */
+static FILE *create(const char *path)
+{
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (out == NULL && fd >= 0)
+        close(fd);
+    return out;
+}
+
 static int write_text(const char *path, const char *text)
 {
-    FILE *out = fopen(path, "we");
+    FILE *out = create(path);
     if (out == NULL)
         return -1;
     int rc =

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -122,6 +123,29 @@ static void force_replaces_it(void **state)
     assert_int_equal(entries(), 2);
 }
 
+static void nothing_is_written_through_a_link(void **state)
+{
+    char victim[160];
+    snprintf(victim, sizeof victim, "%s/victim", place);
+    assert_int_equal(mkdir(place, 0700), 0);
+    put("victim", "precious");
+    assert_int_equal(symlink(victim, path_of(".a.json.new")), 0);
+    assert_int_equal(write_two("{1}\n", "{2}\n"), 0);
+    assert_string_equal(text_of_file("victim"), "precious");
+    assert_string_equal(text_of_file("a.json"), "{1}\n");
+}
+
+static void a_pipe_is_not_waited_for(void **state)
+{
+    assert_int_equal(mkdir(place, 0700), 0);
+    assert_int_equal(mkfifo(path_of("a.json"), 0600), 0);
+    assert_int_equal(write_two("{1}\n", "{2}\n"), -1);
+    assert_non_null(strstr(errs.list[0].text, "a.json is there and says something"));
+    f.force = true;
+    assert_int_equal(discover_files_write(&f, &errs), 0);
+    assert_string_equal(text_of_file("a.json"), "{1}\n");
+}
+
 static void two_of_one_name_are_an_error(void **state)
 {
     assert_int_equal(discover_files_add(&f, "a", strdup("{}")), 0);
@@ -154,6 +178,8 @@ int main(void)
         TEST(what_says_the_same_is_left_alone),
         TEST(what_says_something_else_stays_and_nothing_is_written),
         TEST(force_replaces_it),
+        TEST(nothing_is_written_through_a_link),
+        TEST(a_pipe_is_not_waited_for),
         TEST(two_of_one_name_are_an_error),
         TEST(names_that_lead_elsewhere_are_an_error),
         TEST(folder_that_cannot_be_is_told),
