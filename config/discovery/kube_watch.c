@@ -6,14 +6,16 @@
 #include <stdio.h>
 
 #define PAGE_OBJECTS 500
-#define WATCH_S      450 /* with jitter, 300 to 600 as clients of the API do */
-#define GRACE_S      30  /* behind that it is dead */
+#define PAGES_MAX    1000 /* that is half a million objects */
+#define WATCH_S      450  /* with jitter, 300 to 600 as clients of the API do */
+#define GRACE_S      30   /* behind that it is dead */
 
 /* ---- lists ---- */
 
 struct page {
     char next[1024]; /* `continue` of the page before; "": the first, or no more */
     char version[128];
+    unsigned number; /* of pages that another follows */
 };
 
 /* What may stand in a URL as it is. */
@@ -26,6 +28,22 @@ static void print_escaped(const char *text, char *out, size_t cap)
         n += (size_t)snprintf(out + n, cap - n, strchr(plain, *text) ? "%c" : "%%%02X",
                               (unsigned char)*text);
     out[n] = '\0';
+}
+
+/* A list must end: one that goes on where it was, or for ever, is none. */
+static int turn_page(struct kube_watch *w, struct page *p, const char *next)
+{
+    bool same = next[0] != '\0' && strcmp(next, p->next) == 0;
+    p->number += next[0] != '\0';
+    if (!same && p->number < PAGES_MAX && strlen(next) < sizeof p->next) {
+        snprintf(p->next, sizeof p->next, "%s", next);
+        return 0;
+    }
+    snprintf(w->why, sizeof w->why, "the list at %.150s does not end: %s", w->path,
+             same                    ? "it goes on with the same token"
+             : p->number < PAGES_MAX ? "its token is too long"
+                                     : "it has too many pages");
+    return -1;
 }
 
 static int read_page(struct kube_watch *w, struct page *p, struct text text)
@@ -41,7 +59,7 @@ static int read_page(struct kube_watch *w, struct page *p, struct text text)
     }
     snprintf(p->version, sizeof p->version, "%s",
              tree_text_of(meta, "resourceVersion"));
-    snprintf(p->next, sizeof p->next, "%s", tree_text_of(meta, "continue"));
+    good = good && turn_page(w, p, tree_text_of(meta, "continue")) == 0;
     tree_free(tree);
     return good ? 0 : -1;
 }

@@ -92,6 +92,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(404, b'{"kind":"Status","code":404}')
         elif api.fault in ('401', '403', '404', '410', '429', '500'):
             self.reply(int(api.fault), b'{"kind":"Status"}', **({'Retry_After': '1'} if api.fault == '429' else {}))
+        elif api.fault in ('same page', 'new pages') and 'watch=true' not in self.path:
+            token = 'x' if api.fault == 'same page' else f'{len(api.asked)}'
+            self.reply(200, json.dumps({'metadata': {'resourceVersion': '1', 'continue': token}, 'items': []}).encode())
         elif api.fault == 'slow':
             api.hold.wait(30)
             self.close_connection = True

@@ -138,6 +138,19 @@ def test_no_failure_takes_a_name_away():
     check(SECRET not in server.log(), 'the token is in no log')
 
 
+def test_a_list_without_end_is_none():
+    api = Api()
+    cluster(api)
+    server = start('kubernetes:', config({'a': {'server': api.url}}), 'zone a.lan')
+    for fault, why in (('same page', 'it goes on with the same token'), ('new pages', 'it has too many pages')):
+        wait_until(lambda: len(api.live()) > 2, 20, 'the watches')
+        api.fault = fault
+        look(api)
+        wait_until(lambda why=why: f'does not end: {why}' in server.log(), 60, fault)
+        api.fault = None
+        check(answers(server, 'a.lan'), f'{fault}: what was known stays')
+
+
 def test_a_change_is_there_soon():
     api = Api()
     path = config({'a': {'server': api.url}})
