@@ -35,18 +35,29 @@ static bool is_source(const char *source, const char *word)
             strcmp(source + len - n, word) == 0);
 }
 
+/* Several blocks may have the same source. */
+static bool is_first(const struct plan *p, const struct clusters_inventory *inv)
+{
+    for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
+        const struct clusters_inventory *i = all->inventories;
+        for (; i != NULL; i = i->next) {
+            if (*i->source == *inv->source)
+                return i == inv;
+        }
+    }
+    return true;
+}
+
 const char *clusters_accept(const struct plan *p, const char *word, uint32_t *held)
 {
     struct discovery_status status;
-    const struct discovery *last = NULL; /* several blocks may have the same */
     const char *found = NULL;
     *held = 0;
     for (const struct clusters *all = p->clusters; all != NULL; all = all->next) {
         const struct clusters_inventory *inv = all->inventories;
         for (; inv != NULL; inv = inv->next) {
-            if (!is_source(inv->source_text, word) || *inv->source == last)
+            if (!is_source(inv->source_text, word) || !is_first(p, inv))
                 continue;
-            last = *inv->source;
             found = inv->source_text;
             discovery_status(*inv->source, &status);
             *held += status.held;

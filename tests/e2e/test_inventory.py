@@ -168,6 +168,19 @@ def test_what_is_not_believed():
     check(answers(server, 'cluster-a.local'), 'without its file it goes on')
 
 
+def test_what_several_blocks_have_is_accepted_once():
+    places, control = [folder('shared') for _ in range(2)], f'{folder("control")}/socket'
+    for n, place in enumerate(places):
+        put(place, 'fleet.json', [{'name': f'x{n}{i}', 'zone': f'x{n}{i}.lan', 'dns': ['127.0.0.1:9']} for i in range(4)])
+    block = '{\n    bind 127.0.0.1\n' + ''.join(f'    inventory {place}/fleet.json\n' for place in places) + '}\n'
+    server = harness.Isthmus(f'.:@PORT@ {block}.:{free_port()} {block}', ('-control', control))
+    server.control = control
+    put(places[0], 'fleet.json', [])
+    wait_until(lambda: 'lists 0 of 4 clusters' in server.log(), 10, 'the short list')
+    status, out, _ = accept(server, 'fleet.json')
+    check(status == 0 and ': 4 clusters that it does not list any more go' in out, 'and counted once', out)
+
+
 def test_a_directory_that_is_emptied():
     place = folder('emptied')
     names = [f'x{i}' for i in range(200)]
