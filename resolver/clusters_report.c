@@ -62,7 +62,7 @@ const char *clusters_accept(const struct plan *p, const char *word, uint32_t *he
             discovery_status(*inv->source, &status);
             *held += status.held;
             if (status.held > 0)
-                discovery_accept(*inv->source);
+                discovery_accept(*inv->source, status.held);
         }
     }
     return found;

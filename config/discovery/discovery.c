@@ -274,8 +274,11 @@ void discovery_status(struct discovery *d, struct discovery_status *out)
     pthread_mutex_unlock(&d->lock);
 }
 
-void discovery_accept(struct discovery *d)
+void discovery_accept(struct discovery *d, uint32_t held)
 {
+    pthread_mutex_lock(&d->lock);
+    d->accepted = held;
+    pthread_mutex_unlock(&d->lock);
     eventfd_write(d->accept_fd, 1);
 }
 
@@ -294,6 +297,21 @@ int discovery_stop_fd(const struct discovery *d)
     return d->stop_fd;
 }
 
+/* A look-up that was under way may have come to hold more than somebody saw. */
+static void let_go_accepted(struct discovery *d)
+{
+    pthread_mutex_lock(&d->lock);
+    uint32_t held = d->status.held, accepted = d->accepted;
+    pthread_mutex_unlock(&d->lock);
+    if (held <= accepted)
+        discovery_let_go(d);
+    else
+        log_warning(
+            "plugin/inventory: %s: %u clusters are held, and %u were when that was "
+            "accepted: none goes, accept it again",
+            d->source, held, accepted);
+}
+
 bool discovery_wait(struct discovery *d, int fd, int ms)
 {
     struct pollfd list[] = {{.fd = d->stop_fd, .events = POLLIN},
@@ -310,7 +328,7 @@ bool discovery_wait(struct discovery *d, int fd, int ms)
     while (poll(list, fd < 0 ? 2 : 3, ms) < 0 && errno == EINTR)
         continue;
     if ((list[1].revents & POLLIN) != 0 && eventfd_read(d->accept_fd, &times) == 0)
-        discovery_let_go(d);
+        let_go_accepted(d);
     return (list[0].revents & POLLIN) == 0;
 }
 

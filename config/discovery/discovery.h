@@ -134,8 +134,8 @@ void discovery_status(struct discovery *d, struct discovery_status *out);
 
 /* Somebody says that a list which has lost more than `shrink` percent is right: what is
  * held only for that goes, on the source's thread and soon. Once: the next such list is
- * held again. */
-void discovery_accept(struct discovery *d);
+ * held again. `held` as it was seen: where more is held by then, nothing goes. */
+void discovery_accept(struct discovery *d, uint32_t held);
 
 /* ---- for sources; their own thread ---- */
 

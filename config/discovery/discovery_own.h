@@ -61,6 +61,7 @@ struct discovery {
     struct discovery_change *changes, **changes_end;
     uint64_t changed; /* number of the last change; written by the source's thread */
     struct discovery_status status;
+    uint32_t accepted; /* so many were held when that was accepted */
 };
 
 /* A thread of a source, which gets no signals: these are the control thread's. 0 or -1.

@@ -280,11 +280,14 @@ static void what_is_accepted_goes_once(void **unused)
         next_change(&p);
     write_file(&p, "a.json", "[" CLUSTER("a", "10.0.0.1") "]");
     assert_int_equal(status_with_error(&p, true).held, 3);
-    discovery_accept(p.d);
+    discovery_accept(p.d, 2); /* who saw less has not accepted this */
+    write_file(&p, "b.json", CLUSTER("e", "10.0.0.5"));
+    assert_string_equal(next_change(&p), "+e");
+    discovery_accept(p.d, 3);
     for (int i = 0; i < 3; i++)
         assert_int_equal(next_change(&p)[0], '-');
     struct discovery_status s = status_with_error(&p, false);
-    assert_true(s.clusters == 1 && s.kept == 0 && s.held == 0);
+    assert_true(s.clusters == 2 && s.kept == 0 && s.held == 0);
     assert_true(holds(&p, "a"));
     place_close(&p);
 }
