@@ -1,5 +1,6 @@
 #include "config/discovery/access.h"
 
+#include "config/reader.h"
 #include "config/source.h"
 
 #include <stdio.h>
@@ -37,6 +38,16 @@ void access_release(struct discovery_access *a)
     for (unsigned i = 0; i < TEXTS; i++)
         free((char *)(uintptr_t)*text_at(a, i));
     *a = (struct discovery_access){0};
+}
+
+/* It is not shown here either. No part of an endpoint has an `@` otherwise. */
+int access_check_endpoint(struct reader *rd, const char *endpoint, const char *option)
+{
+    if (strchr(endpoint, '@') == NULL)
+        return 0;
+    return reader_error(
+        rd, "endpoint: no user belongs into a URL, which logs and pages show: use '%s'",
+        option);
 }
 
 /* What a file says, in the arena; NULL when none is named. */

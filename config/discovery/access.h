@@ -6,9 +6,15 @@
 #include "config/discovery/discovery.h"
 #include "config/discovery/http.h"
 
+struct reader;
+
 /* A copy of its own. 0, or -1: no memory; to be released all the same. */
 int access_keep(struct discovery_access *to, const struct discovery_access *from);
 void access_release(struct discovery_access *a);
+
+/* An endpoint that an option names. -1: the error is said, for it has a user, and logs
+ * and pages show it; `option` is where the user belongs. */
+int access_check_endpoint(struct reader *rd, const char *endpoint, const char *option);
 
 /* Reads the files, and is ready to ask. NULL: `why` (HTTP_WHY_MAX) says what is wrong.
  */

@@ -1,6 +1,7 @@
 #include "resolver/plugins/cluster_access.h"
 
 #include "base/log.h"
+#include "config/discovery/access.h"
 #include "resolver/plan.h"
 
 /* ---- options ---- */
@@ -53,6 +54,8 @@ int access_parse_endpoint(struct reader *rd, void *spec)
     const char **all = &access_of(spec)->endpoints, *word;
     bool any = false;
     while (reader_arg(rd, &word)) {
+        if (access_check_endpoint(rd, word, "user") < 0)
+            return -1;
         if (strncmp(word, "http://", 7) != 0 && strncmp(word, "https://", 8) != 0)
             return reader_error(rd, "'%s' is no endpoint: expected http:// or https://",
                                 word);

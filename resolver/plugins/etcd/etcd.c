@@ -17,6 +17,7 @@
 #include "resolver/plugins/etcd/etcd_own.h"
 
 #include "base/log.h"
+#include "config/discovery/access.h"
 #include "resolver/outside.h"
 #include "resolver/plan.h"
 #include "resolver/registry.h"
@@ -76,6 +77,8 @@ static int parse_endpoint(struct reader *rd, void *state)
         return reader_error_args(rd);
     for (uint32_t i = 0; all != NULL && i < args.n; i++) {
         const char *word = args.list[i].text;
+        if (access_check_endpoint(rd, word, "credentials") < 0)
+            return -1;
         if (strstr(word, "://") != NULL && strncmp(word, "http://", 7) != 0 &&
             strncmp(word, "https://", 8) != 0)
             return reader_error(rd,

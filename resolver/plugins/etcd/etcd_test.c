@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#define PASSWORD "hunter2"
 #define COREFILE                                                                       \
     ". {\n etcd sky.test 2.0.192.in-addr.arpa {\n fallthrough fall.sky.test\n }\n"     \
     " forward . 10.0.0.1\n}\n"
@@ -400,6 +401,16 @@ static void a_reload_does_not_wait_where_pages_are_served(void **unused)
     world_close(&w);
 }
 
+static void endpoint_of_an_inventory_has_no_user_either(void **unused)
+{
+    char text[ERROR_TEXT_MAX];
+    assert_false(world_loads(".:53 {\n inventory etcd:/a {\n  endpoint http://b:1 "
+                             "http://root:" PASSWORD "@b:1\n }\n}\n",
+                             text, sizeof text));
+    assert_non_null(strstr(text, "use 'user'"));
+    assert_null(strstr(text, PASSWORD));
+}
+
 static void options_are_those_of_coredns(void **unused)
 {
     static const struct {
@@ -418,6 +429,11 @@ static void options_are_those_of_coredns(void **unused)
         {"etcd {\n path /a/../b\n}", "'..' is no part"},
         {"etcd {\n endpoint\n}", "Wrong argument count"},
         {"etcd {\n endpoint unix:///run/etcd\n}", "expected http://HOST:PORT"},
+        {"etcd {\n endpoint http://b:1 http://root:" PASSWORD "@127.0.0.1:9\n}",
+         "endpoint: no user belongs into a URL, which logs and pages show: use "
+         "'credentials'"},
+        {"etcd {\n endpoint root:" PASSWORD "@b:1\n}", "use 'credentials'"},
+        {"etcd {\n endpoint x://root:" PASSWORD "@b:1\n}", "use 'credentials'"},
         {"etcd {\n credentials\n}", "Wrong argument count"},
         {"etcd {\n credentials user\n}", "requires 2 arguments"},
         {"etcd {\n tls a b c d\n}", "maximum of three arguments"},
@@ -436,6 +452,8 @@ static void options_are_those_of_coredns(void **unused)
         if (loads != (rows[i].error == NULL) ||
             (!loads && strstr(text, rows[i].error) == NULL))
             fail_msg("%s: %s", rows[i].line, loads ? "loads" : text);
+        if (!loads && strstr(text, PASSWORD) != NULL)
+            fail_msg("%s: %s: not to be shown", rows[i].line, text);
     }
 }
 
@@ -455,6 +473,7 @@ int main(void)
         cmocka_unit_test(reverse_names_are_keys_too),
         cmocka_unit_test(lines_of_a_block_have_their_own_zones),
         cmocka_unit_test(a_reload_does_not_wait_where_pages_are_served),
+        cmocka_unit_test(endpoint_of_an_inventory_has_no_user_either),
         cmocka_unit_test(options_are_those_of_coredns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
