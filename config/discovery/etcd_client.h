@@ -54,6 +54,8 @@ struct etcd_client {
     char endpoint[512];   /* the one in use, without a slash at its end */
     uint32_t turn;        /* of the endpoints: on failure the next */
     struct http *http;
+    const char
+        *secret;     /* of the request under way, which a reply may repeat; or NULL */
     unsigned wait_s; /* asked for by the server; 0: not */
     char revision[32];
     bool wrong; /* the watch said something that is no event */

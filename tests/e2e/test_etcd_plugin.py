@@ -276,15 +276,21 @@ def test_leases():
 
 class Gateway:
     """Says what it is told to: `lists` in turn, and of `watches` the lines; the last again and again. A watch that is an Event is silent until
-    that is set."""
+    that is set. `others`: for a path what makes status and text of a body."""
 
-    def __init__(self, lists, watches):
-        self.lists, self.watches = lists, watches
+    def __init__(self, lists, watches, others=None):
+        self.lists, self.watches, self.others = lists, watches, others or {}
         gateway = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                self.rfile.read(int(self.headers['Content-Length']))
+                body = self.rfile.read(int(self.headers['Content-Length'])).decode()
+                if self.path in gateway.others:
+                    status, text = gateway.others[self.path](body)
+                    self.send_response(status)
+                    self.end_headers()
+                    self.wfile.write(text.encode())
+                    return
                 watch = self.path == '/v3/watch'
                 said = gateway.watches if watch else gateway.lists
                 text = said.pop(0) if len(said) > 1 else said[0]
@@ -309,13 +315,15 @@ class Gateway:
         self.server.shutdown()
 
 
+def kv(key, value, **more):
+    return {'key': code(f'/skydns/test/sky/{key}'), 'value': code(json.dumps(value)), **more}
+
+
+def listed(*kvs, **more):
+    return json.dumps({'header': {'revision': '7'}, 'kvs': list(kvs), **more})
+
+
 def test_what_is_no_etcd():
-    def kv(key, value, **more):
-        return {'key': code(f'/skydns/test/sky/{key}'), 'value': code(json.dumps(value)), **more}
-
-    def listed(*kvs):
-        return json.dumps({'header': {'revision': '7'}, 'kvs': list(kvs)})
-
     def told(*events):
         return json.dumps({'result': {'header': {'revision': '8'}, 'events': list(events)}}) + '\n'
     one, two = kv('one', {'host': '192.0.2.1'}), kv('two', {'host': '192.0.2.2'})
@@ -336,6 +344,19 @@ def test_what_is_no_etcd():
     for why in ('no answer of etcd', 'keys that are not in order', 'a revision that is no more', 'the watch has failed', 'no base64'):
         check(why in log, f'told: {why}', log)
     gateway.end()
+
+
+def test_nobody_repeats_a_password():
+    said = [lambda body: (400, body), lambda body: (400, json.dumps({'error': f'what is {SECRET}?'})), lambda body: (400, json.dumps({'error': f'bad: {body}'})),
+            lambda body: (401, json.dumps({'error': 'invalid user ID or password'}))]
+    for number, say in enumerate(said):
+        gateway = Gateway(['{}'], [threading.Event()], {'/v3/auth/authenticate': say})
+        server = start(gateway, f'credentials root {SECRET}')
+        wait_until(lambda: 'nothing is known yet' in server.log(), 20, 'it is told')
+        check(SECRET not in server.log() and f'HTTP status 40{number // 3} of /v3/auth/authenticate' in server.log(), f'{number}: without the password', server.log())
+        equal('invalid user ID' in server.log(), number == 3, f'{number}: in the words of etcd')
+        gateway.end()
+        server.stop()
 
 
 def test_tls():
