@@ -58,14 +58,14 @@ static void drop_all(struct source *e)
     e->drops.n = 0;
 }
 
-static void put(void *context, const struct etcd_key *key)
+static bool put(void *context, const struct etcd_key *key)
 {
     struct source *e = context;
     struct discovery_part *p = part_of(e, key->key);
     struct errors errs;
     drop_all(e);
     if (p == NULL)
-        return;
+        return true;
     p->stamp = e->stamp;
     errors_init(&errs);
     enum inventory_result result = INVENTORY_BAD;
@@ -77,6 +77,7 @@ static void put(void *context, const struct etcd_key *key)
         result = inventory_read_json(p->name, key->value, discovery_sink(e->d), &errs);
     discovery_end(e->d, result, &errs);
     errors_release(&errs);
+    return true;
 }
 
 /* One that cannot be noted stays until all is read again. */

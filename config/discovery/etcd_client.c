@@ -193,48 +193,58 @@ static bool is_ours(struct etcd_client *c, const cJSON *kv, struct text *key)
     return key_of(c, kv, key) == 0 && text_starts(*key, c->prefix);
 }
 
-static void put(struct etcd_client *c, const cJSON *kv)
+static bool put(struct etcd_client *c, const cJSON *kv)
 {
     struct etcd_key k = {0};
     if (!is_ours(c, kv, &k.key))
-        return;
+        return true;
     k.is_coded =
         base64_read(&c->arena, text_of(tree_text_of(kv, "value")), &k.value) == 0;
     k.lease = strtoull(tree_text_of(kv, "lease"), NULL, 10);
-    c->settings.sink->put(c->settings.context, &k);
+    return c->settings.sink->put(c->settings.context, &k);
 }
 
 /* ---- all of them ---- */
 
-/* From `from` on, in base64; *next is where the next page begins, NULL: that was all.
- */
-static int read_page(struct etcd_client *c, struct text body, const char **next)
+static bool is_before(struct text a, struct text b)
 {
-    cJSON *tree = tree_parse(body.at, body.len);
-    const cJSON *header = tree_get(tree, "header"), *kvs = tree_get(tree, "kvs"),
-                *last = NULL;
-    struct text key;
+    int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
+    return order < 0 || (order == 0 && a.len < b.len);
+}
+
+/* Where the page behind this one begins. A server that gives the same keys again and
+ * again would be asked without end. */
+static int find_next(struct etcd_client *c, const char *from, const cJSON *last,
+                     const char **next)
+{
+    struct text begin, key;
+    if (base64_read(&c->arena, text_of(from), &begin) < 0)
+        return etcd_client_why(c, "out of memory");
+    if (!is_ours(c, last, &key) || is_before(key, begin))
+        return etcd_client_why(c, "pages of keys that do not go on");
+    key.len++; /* the NUL behind it: the next key there could be */
+    *next = base64_print(&c->arena, key);
+    return *next == NULL ? etcd_client_why(c, "out of memory") : 0;
+}
+
+/* The page from `from` on, in base64; *next is where the next one begins, NULL: that
+ * was all. */
+static int take_page(struct etcd_client *c, const char *from, const cJSON *tree,
+                     const char **next)
+{
+    const char *revision = tree_text_of(tree_get(tree, "header"), "revision");
+    const cJSON *kvs = tree_get(tree, "kvs"), *last = NULL;
     *next = NULL;
-    if (tree_text_of(header, "revision")[0] == '\0') {
-        tree_free(tree);
+    if (revision[0] == '\0')
         return etcd_client_why(c, "no answer of etcd 3.4 or later");
-    }
     if (c->revision[0] == '\0')
-        snprintf(c->revision, sizeof c->revision, "%s",
-                 tree_text_of(header, "revision"));
+        snprintf(c->revision, sizeof c->revision, "%s", revision);
     for (const cJSON *kv = kvs == NULL ? NULL : kvs->child; kv != NULL; kv = kv->next) {
-        put(c, kv);
+        if (!put(c, kv))
+            return -1;
         last = kv;
     }
-    int rc = 0;
-    if (tree_is(tree, "more") && last != NULL) {
-        rc = key_of(c, last, &key);
-        key.len++; /* the NUL behind it: the next key there could be */
-        *next = rc < 0 ? NULL : base64_print(&c->arena, key);
-        rc = *next == NULL ? etcd_client_why(c, "out of memory") : 0;
-    }
-    tree_free(tree);
-    return rc;
+    return tree_is(tree, "more") ? find_next(c, from, last, next) : 0;
 }
 
 /* They come in the order of their keys; asked for that order, etcd would read and sort
@@ -248,8 +258,10 @@ static int get_page(struct etcd_client *c, const char *from, const char **next)
         "{\"key\":\"%s\",\"range_end\":\"%s\",\"limit\":\"%d\",\"revision\":\"%s\"}",
         from, c->end64, PAGE_KEYS, c->revision[0] == '\0' ? "0" : c->revision);
     int rc = post(c, "/v3/kv/range", &request, &reply);
+    cJSON *tree = rc == 0 ? tree_parse(reply.body, reply.len) : NULL;
     if (rc == 0)
-        rc = read_page(c, (struct text){.at = reply.body, .len = reply.len}, next);
+        rc = take_page(c, from, tree, next);
+    tree_free(tree);
     http_reply_release(&reply);
     return rc;
 }

@@ -29,7 +29,9 @@ struct etcd_key {
 
 /* Who is told. `context` is the settings'. */
 struct etcd_sink {
-    void (*put)(void *context, const struct etcd_key *key);
+    /* False: no more can be taken. A list ends with that, for the `why` that was set;
+     * of a watch told() says so. */
+    bool (*put)(void *context, const struct etcd_key *key);
     void (*gone)(void *context, struct text key); /* of the watch only */
     /* A message of the watch is over; without events it says that etcd is there. False
      * ends the watch; c.why is to say why. */

@@ -224,21 +224,22 @@ static uint32_t count(const struct skydns_source *s)
     return s->listing ? s->list_n : v == NULL ? 0 : v->n;
 }
 
-static void put(void *context, const struct etcd_key *key)
+static bool put(void *context, const struct etcd_key *key)
 {
     struct skydns_source *s = context;
+    bool full = count(s) >= ETCD_KEYS_MAX;
     atomic_fetch_add_explicit(&s->came, 1, memory_order_relaxed);
-    if (s->lost)
-        return;
-    struct skydns *r = count(s) >= ETCD_KEYS_MAX ? NULL : record_of(s, key);
+    struct skydns *r = s->lost || full ? NULL : record_of(s, key);
     int rc = r == NULL    ? -1
              : s->listing ? add_to_list(s, r)
                           : skydns_map_put(&s->map, r);
     if (rc == 0)
-        return;
+        return true;
     if (r != NULL)
         record_ended(s, r);
+    etcd_client_why(&s->client, full ? "more than a million keys" : "out of memory");
     s->lost = true;
+    return false;
 }
 
 static void gone(void *context, struct text key)
@@ -292,10 +293,6 @@ static void set_looked(struct skydns_source *s)
 /* etcd gives them in order, each once. */
 static int take_list(struct skydns_source *s)
 {
-    if (s->lost)
-        return etcd_client_why(&s->client, s->list_n >= ETCD_KEYS_MAX
-                                               ? "more than a million keys"
-                                               : "out of memory");
     for (uint32_t i = 1; i < s->list_n; i++) {
         const struct skydns *r = s->list[i];
         if (skydns_compare(s->list[i - 1], (struct text){r->key, r->key_len}) >= 0)

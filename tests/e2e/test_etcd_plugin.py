@@ -346,6 +346,18 @@ def test_what_is_no_etcd():
     gateway.end()
 
 
+def test_pages_that_do_not_go_on():
+    one = kv('one', {'host': '192.0.2.1'})
+    for pages in ([listed(one, more=True)], [listed(more=True)], [listed({**one, 'key': code('/skydnt')}, more=True)]):
+        gateway = Gateway(pages, [threading.Event()])
+        server = start(gateway)
+        wait_until(lambda: 'pages of keys that do not go on' in server.log(), 20, 'it is given up')
+        gateway.lists.append(listed(one))
+        comes(server, 'one.sky.test', ['192.0.2.1'])
+        gateway.end()
+        server.stop()
+
+
 def test_nobody_repeats_a_password():
     said = [lambda body: (400, body), lambda body: (400, json.dumps({'error': f'what is {SECRET}?'})), lambda body: (400, json.dumps({'error': f'bad: {body}'})),
             lambda body: (401, json.dumps({'error': 'invalid user ID or password'}))]
