@@ -19,7 +19,8 @@
 #define LEASES_FIRST  200 /* asked about before a list is served; the rest follows */
 #define LEASES_TICK   50  /* and at a time later */
 #define LEASE_S_MAX   60  /* between two questions about one */
-#define LEASE_REST_US (30 * S) /* after one that failed */
+#define LEFT_S_MAX    UINT32_MAX /* no TTL is longer */
+#define LEASE_REST_US (30 * S)   /* after one that failed */
 
 struct skydns_source {
     struct skydns_source_settings settings;
@@ -142,6 +143,8 @@ static int ask_lease(struct skydns_source *s, struct skydns_lease *l)
     int64_t left_s, granted_s;
     if (ask_twice(s, l->id, &left_s, &granted_s) < 0)
         return -1;
+    if (left_s > LEFT_S_MAX)
+        left_s = LEFT_S_MAX;
     uint64_t now = now_us();
     uint64_t again_s = granted_s < 6 ? 1 : (uint64_t)granted_s / 6;
     atomic_store_explicit(&l->ends_us,

@@ -358,6 +358,15 @@ def test_pages_that_do_not_go_on():
         server.stop()
 
 
+def test_a_lease_without_end():
+    lease = {'header': {}, 'TTL': '9223372036854775807', 'grantedTTL': '9223372036854775807'}
+    gateway = Gateway([listed(kv('one', {'host': '192.0.2.1'}, lease='7'))], [threading.Event()], {'/v3/lease/timetolive': lambda _: (200, json.dumps(lease))})
+    server = start(gateway)
+    comes(server, 'one.sky.test', ['192.0.2.1'])
+    equal(ttl(server, 'one.sky.test'), 86400, 'as long as a TTL may be')
+    gateway.end()
+
+
 def test_nobody_repeats_a_password():
     said = [lambda body: (400, body), lambda body: (400, json.dumps({'error': f'what is {SECRET}?'})), lambda body: (400, json.dumps({'error': f'bad: {body}'})),
             lambda body: (401, json.dumps({'error': 'invalid user ID or password'}))]
