@@ -46,7 +46,7 @@ struct etcd_search {
     const struct etcd *etcd;
     const struct skydns_view *view;
     uint32_t keys_left;       /* that may still be looked at */
-    const struct skydns *bad; /* one that is no record was in the way */
+    const struct skydns *bad; /* of a name that has no record but such */
 };
 
 enum etcd_found {

@@ -145,6 +145,12 @@ bool etcd_exists(const struct etcd_search *x, const uint8_t *name)
 
 /* ---- records ---- */
 
+/* Whether it is a record of any type. */
+static bool is_record(const struct skydns *s)
+{
+    return !s->bad && (s->kind != SKYDNS_NONE || s->text != NULL);
+}
+
 /* Texts are for those who ask for them; for all else there must be a host. */
 static bool is_wanted(const struct skydns *s, uint16_t type)
 {
@@ -167,21 +173,27 @@ static int keep(struct etcd_search *x, struct etcd_records *out, const struct sk
     return 0;
 }
 
+/* One that is bad counts where the name has no record at all: beside others it takes no
+ * type away. */
 static enum etcd_found gather(struct etcd_search *x, const struct path *p,
                               struct range *r, uint16_t type, struct etcd_records *out)
 {
-    const struct skydns *s;
+    const struct skydns *s, *bad = NULL;
+    bool any = false;
     while ((s = next(r)) != NULL) {
         if (x->keys_left == 0)
             return ETCD_TOO_MUCH;
         x->keys_left--;
         if (p->wild && !fits(p, s))
             continue;
+        any = any || is_record(s);
         if (s->bad)
-            x->bad = s;
+            bad = s;
         else if (is_wanted(s, type) && keep(x, out, s) < 0)
             return ETCD_TOO_MUCH;
     }
+    if (bad != NULL && !any)
+        x->bad = bad;
     return ETCD_FOUND;
 }
 

@@ -339,6 +339,36 @@ static void value_that_is_none_hides_nothing(void **unused)
     world_close(&w);
 }
 
+static void value_that_is_none_takes_no_type_away(void **unused)
+{
+    static const char *const records[][2] = {
+        {"web/a", "{\"host\": \"192.0.2.1\", \"port\": 80}"},
+        {"web/b", "not json"},
+        {"text/a", "{\"text\": \"x\"}"},
+        {"text/b", "not json"},
+        {"none/a", "{}"},
+        {"none/b", "not json"},
+        {"alias", "{\"host\": \"bad.sky.test\"}"},
+        {"bad", "not json"},
+        {NULL, NULL}};
+    static const struct row rows[] = {
+        {"web.sky.test", DNS_A, "NOERROR aa\nAN"},
+        {"web.sky.test", DNS_SRV, "NOERROR aa\nAN"},
+        {"web.sky.test", DNS_AAAA, "NOERROR aa\nNS sky.test."},
+        {"web.sky.test", DNS_TXT, "NOERROR aa\nNS sky.test."},
+        {"web.sky.test", DNS_MX, "NOERROR aa\nNS sky.test."},
+        {"text.sky.test", DNS_TXT, "NOERROR aa\nAN"},
+        {"text.sky.test", DNS_A, "NOERROR aa\nNS sky.test."},
+        {"b.web.sky.test", DNS_AAAA, "SERVFAIL"},
+        {"none.sky.test", DNS_A, "SERVFAIL"},
+        {"alias.sky.test", DNS_A, "SERVFAIL"},
+    };
+    struct world w;
+    load(&w, records);
+    ASSERT_ROWS(&w, rows);
+    world_close(&w);
+}
+
 static void reverse_names_are_keys_too(void **unused)
 {
     struct world w;
@@ -470,6 +500,7 @@ int main(void)
         cmocka_unit_test(cnames_that_branch_come_to_an_end),
         cmocka_unit_test(names_that_do_not_exist_fall_through),
         cmocka_unit_test(value_that_is_none_hides_nothing),
+        cmocka_unit_test(value_that_is_none_takes_no_type_away),
         cmocka_unit_test(reverse_names_are_keys_too),
         cmocka_unit_test(lines_of_a_block_have_their_own_zones),
         cmocka_unit_test(a_reload_does_not_wait_where_pages_are_served),
