@@ -146,13 +146,34 @@ static enum verdict empty(struct etcd_making *a)
 
 /* ---- look-ups ---- */
 
-static int add_found(struct msg *m, struct query *q, const struct etcd_lookup *l)
+/* Adds it if it is not there yet, whatever its TTL. What may hold a compressed name,
+ * but for CNAME, is not compared. */
+static int add_rr(struct etcd_making *a, const struct rr *rr)
+{
+    struct name owner, target;
+    bool fresh = true,
+         plain = rr->type == DNS_A || rr->type == DNS_AAAA || rr->type == DNS_TXT;
+    struct etcd_item item = {
+        .kind = ETCD_RECORD, .owner = owner.wire, .type = rr->type};
+    msg_owner(rr, &owner);
+    if (rr->type == DNS_CNAME) {
+        msg_name(rr, rr->rdata, &target);
+        item.target = target.wire;
+    } else {
+        item.rest = (struct span){rr->base + rr->rdata, rr->rdlen};
+    }
+    if ((plain || rr->type == DNS_CNAME) && etcd_once(a, &item, &fresh) < 0)
+        return -1;
+    return fresh ? msg_add_rr(&a->q->response.msg, &a->q->arena, rr) : 0;
+}
+
+static int add_found(struct etcd_making *a, const struct etcd_lookup *l)
 {
     msg_each_rr (rr, &l->msg) {
         struct rr copy = *rr;
         copy.section = (uint8_t)l->section;
         if (rr->section == SECTION_ANSWER && !(l->no_cnames && rr->type == DNS_CNAME) &&
-            msg_add_rr(m, &q->arena, &copy) < 0)
+            add_rr(a, &copy) < 0)
             return -1;
     }
     return 0;
@@ -163,16 +184,17 @@ static int put_together(struct query *q, const struct etcd_lookup *l)
 {
     const struct msg old = q->response.msg;
     struct msg *m = &q->response.msg;
+    struct etcd_making a = {.q = q};
     m->rr = NULL;
     m->rr_n = m->rr_cap = 0;
     for (uint32_t i = 0; i <= old.rr_n; i++) {
         for (; l != NULL && l->before == i; l = l->next) {
-            if (add_found(m, q, l) < 0)
+            if (add_found(&a, l) < 0)
                 return -1;
             if (l->section == SECTION_ANSWER)
                 m->flags |= l->msg.flags & DNS_TC;
         }
-        if (i < old.rr_n && msg_add_rr(m, &q->arena, &old.rr[i]) < 0)
+        if (i < old.rr_n && add_rr(&a, &old.rr[i]) < 0)
             return -1;
     }
     return 0;

@@ -55,7 +55,8 @@ static uint64_t hash_of_name(const uint8_t *name)
 
 static uint64_t hash_of(const struct etcd_item *item)
 {
-    uint64_t h = hash_mix((uint64_t)item->kind, hash_of_name(item->owner));
+    uint64_t h = hash_mix((uint64_t)item->type << 16 | (uint64_t)item->kind,
+                          hash_of_name(item->owner));
     h = hash_mix(h, hash_of_name(item->target));
     return hash_mix(h, hash_bytes(item->rest.at, item->rest.len));
 }

@@ -46,7 +46,8 @@ struct etcd_item {
     enum etcd_kind kind;
     const uint8_t *owner;  /* may be NULL */
     const uint8_t *target; /* likewise */
-    struct span rest;      /* of type and data; compared as octets */
+    uint16_t type;         /* 0: its kind or data say it */
+    struct span rest;      /* of the data; compared as octets */
 };
 
 /* The mark of an item: whether it is there; good until the next call. NULL: no memory.

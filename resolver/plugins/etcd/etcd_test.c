@@ -240,6 +240,27 @@ static void cname_that_leads_out_is_looked_up(void **unused)
     world_close(&w);
 }
 
+static void records_of_two_look_ups_come_once(void **unused)
+{
+    static const char *const records[][2] = {{"p/1", "{\"host\": \"one.sky.test\"}"},
+                                             {"p/2", "{\"host\": \"two.sky.test\"}"},
+                                             {"one", "{\"host\": \"www.test\"}"},
+                                             {"two", "{\"host\": \"WWW.test\"}"},
+                                             {NULL, NULL}};
+    char text[SHOW_MAX];
+    struct world w;
+    load(&w, records);
+    uint64_t client = world_ask(&w, "p.sky.test");
+    while (world_rcode(&w, client) < 0)
+        answer_to(&w, "192.0.2.80", DNS_NOERROR);
+    show_reply(&w, client, text);
+    const char *first = strstr(text, "IN A 192.0.2.80\n");
+    if (first == NULL || strstr(first + 1, "IN A ") != NULL)
+        fail_msg("%s", text);
+    assert_non_null(strstr(text, "AN two.sky.test. 300 IN CNAME WWW.test.\n"));
+    world_close(&w);
+}
+
 static void answer_is_its_own_when_records_change_meanwhile(void **unused)
 {
     static const char *const records[][2] = {{"out/1", "{\"host\": \"www.test\"}"},
@@ -495,6 +516,7 @@ int main(void)
         cmocka_unit_test(groups_keep_what_belongs_together),
         cmocka_unit_test(cname_is_followed_in_the_zone),
         cmocka_unit_test(cname_that_leads_out_is_looked_up),
+        cmocka_unit_test(records_of_two_look_ups_come_once),
         cmocka_unit_test(answer_is_its_own_when_records_change_meanwhile),
         cmocka_unit_test(look_ups_of_one_question_are_few),
         cmocka_unit_test(cnames_that_branch_come_to_an_end),
