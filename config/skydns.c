@@ -154,11 +154,27 @@ static void read_tree(struct draft *d, const cJSON *root)
         read_host(d, host);
 }
 
+/* As an escape, or as it is: cJSON would cut the text there. */
+static bool has_nul(struct text json)
+{
+    for (size_t i = 0; i < json.len; i++) {
+        if (json.at[i] == '\\' && text_starts(text_from(json, ++i), TEXT("u0000")))
+            return true;
+        if (i < json.len && json.at[i] == '\0')
+            return true;
+    }
+    return false;
+}
+
 static cJSON *read_value(struct draft *d, const struct text *value)
 {
     size_t wrong;
     if (value == NULL || value->len > INVENTORY_RECORD_MAX) {
         reject(d, value == NULL ? "no base64, or no memory" : "longer than 64 KiB", "");
+        return NULL;
+    }
+    if (has_nul(*value)) {
+        reject(d, "a NUL (\\u0000), which no text may have", "");
         return NULL;
     }
     cJSON *root = json_parse(*value, &wrong);

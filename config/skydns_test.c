@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define PREFIX "/skydns/"
+#define PREFIX  "/skydns/"
+#define NUL_WHY "a NUL (\\u0000), which no text may have"
 
 static char why[SKYDNS_WHY_MAX];
 
@@ -97,6 +98,10 @@ static void value_that_is_none_is_told(void **unused)
                 {"", "no JSON"},
                 {"{\"host\": \"192.0.2.1\"", "no JSON"},
                 {"{\"host\": \"192.0.2.1\"} x", "no JSON"},
+                {"{\"host\": \"a.test\\u0000.evil\"}", NUL_WHY},
+                {"{\"text\": \"before\\u0000after\"}", NUL_WHY},
+                {"{\"host\\u0000\": \"192.0.2.1\"}", NUL_WHY},
+                {"{\"text\": \"\\\\\\u0000\"}", NUL_WHY},
                 {"[]", "no JSON object"},
                 {"\"192.0.2.1\"", "no JSON object"},
                 {"{\"host\": 1}", "no text: host"},
@@ -114,6 +119,24 @@ static void value_that_is_none_is_told(void **unused)
         assert_true(s->bad);
         skydns_free(s);
     }
+}
+
+static void backslash_in_front_of_u0000_is_no_nul(void **unused)
+{
+    struct skydns *s = read_value("{\"text\": \"\\\\u0000\"}");
+    assert_string_equal(why, "");
+    assert_int_equal(s->text_len, 7);
+    assert_memory_equal(s->text, "\6\\u0000", 7);
+    skydns_free(s);
+}
+
+static void octet_that_is_nul_is_no_json(void **unused)
+{
+    struct text v = TEXT("{\"text\": \"a\0b\"}");
+    struct skydns *s = skydns_new(text_of(PREFIX "x"), sizeof PREFIX - 1, &v, why);
+    assert_string_equal(why, NUL_WHY);
+    assert_true(s->bad);
+    skydns_free(s);
 }
 
 static void number_out_of_its_range_is_left_out(void **unused)
@@ -225,6 +248,8 @@ int main(void)
         cmocka_unit_test(what_is_not_said_has_a_default),
         cmocka_unit_test(host_is_an_address_where_it_looks_like_one),
         cmocka_unit_test(value_that_is_none_is_told),
+        cmocka_unit_test(backslash_in_front_of_u0000_is_no_nul),
+        cmocka_unit_test(octet_that_is_nul_is_no_json),
         cmocka_unit_test(number_out_of_its_range_is_left_out),
         cmocka_unit_test(long_text_is_several_strings),
         cmocka_unit_test(value_longer_than_a_record_is_told),
