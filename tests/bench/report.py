@@ -13,11 +13,15 @@ HEADS = {'cpu_us': 'CPU µs/answer', 'ratio': 'ratio', 'busy': 'core busy', 'qps
          'first_answer_s': 'first answer s', 'rss_mb': 'RSS MB', 'rss_loaded_mb': 'after load',
          'reload_s': 'reload s', 'lost': 'lost', 'sent': 'of',
          'user': 'instructions/answer', 'kernel': 'in the kernel', 'ns': 'ns/question',
-         'octets': 'octets in flight each', 'idle': 'octets a connection', 'hits': 'hits'}
+         'octets': 'octets in flight each', 'idle': 'octets a connection', 'hits': 'hits',
+         'changes': 'changes', 'taken_ms': 'taken ms', 'p50_ms': 'p50 ms', 'p99_ms': 'p99 ms', 'worst_ms': 'worst ms',
+         'wrong': 'wrong'}
 FORMATS = {'cpu_us': '{:.2f}', 'busy': '{:.0f} %', 'qps': '{:,.0f}', 'p50_us': '{:.0f}',
            'p99_us': '{:.0f}', 'p999_us': '{:.0f}', 'first_answer_s': '{:.3f}', 'rss_mb': '{:.1f}',
            'rss_loaded_mb': '{:.1f}', 'reload_s': '{:.3f}', 'lost': '{:,.0f}', 'sent': '{:,.0f}',
-           'user': '{:,.0f}', 'kernel': '{:,.0f}', 'ns': '{:,.0f}', 'octets': '{:,.0f}', 'idle': '{:,.0f}', 'hits': '{:.1f} %'}
+           'user': '{:,.0f}', 'kernel': '{:,.0f}', 'ns': '{:,.0f}', 'octets': '{:,.0f}', 'idle': '{:,.0f}', 'hits': '{:.1f} %',
+           'changes': '{:,.0f}', 'taken_ms': '{:.1f}', 'p50_ms': '{:.1f}', 'p99_ms': '{:.1f}', 'worst_ms': '{:.1f}',
+           'wrong': '{:,.0f}'}
 
 
 def ratios(rounds, contestant, metric):

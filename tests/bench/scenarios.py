@@ -6,6 +6,7 @@ this machine, or has not the plugin, are left out.
 import time
 from dataclasses import dataclass, field
 
+import changes as moves
 import machine
 
 COST = ('cpu_us', 'ratio', 'busy', 'qps')
@@ -28,6 +29,7 @@ class Contestant:
     accepts: tuple = ('NOERROR',)
     names: int = 0
     in_flight: int = 256
+    source: str = ''  # of an inventory
 
 
 @dataclass
@@ -448,8 +450,39 @@ def trace(bench):
                     ('hits', 'ratio'), measure)
 
 
+CHANGES_RATE, CHANGES_S = 5000, 300
+
+
+def changes_of(bench, c):
+    """One cluster moves between two addresses while another is asked 5,000 questions a second."""
+    with bench.late(0):
+        places = moves.Places(bench.upstream)
+        with moves.source_of(c.source, places) as source:
+            c.job['inventory'] = (*source.lines, 'zone {name}.changes')
+            with bench.serving(c) as process, moves.Asker(process.job.port) as asker:
+                asker.until(places.address(0), '')
+                asker.asked = asker.lost = asker.wrong = 0
+                with bench.paced(process.job.port, c.load, CHANGES_RATE) as load:
+                    taken, times = moves.measure(asker, source, places, (bench.changes, CHANGES_S))
+    tally = machine.Tally(load.said())
+    ms = {f'{key}_ms': percentile(times, share) * 1000 for key, share in (('p50', 0.5), ('p99', 0.99), ('worst', 1))}
+    return {**ms, 'taken_ms': percentile(taken, 0.5) * 1000, 'changes': len(times), 'sent': tally.sent + asker.asked,
+            'lost': tally.lost + asker.lost, 'wrong': tally.answered - tally.rcodes.get('NOERROR', 0) + asker.wrong}
+
+
+def changes(bench):
+    rows = []
+    for server in bench.there(('isthmus', 'before')):
+        for source in moves.SOURCES:
+            rows.append(contestant(bench, f'{server} {source}', server, f'{server} {source}', zones=1, renamed=True))
+            rows[-1].source = source
+    return Scenario(f'Changes of one cluster at {CHANGES_RATE:,} questions a second of another', rows,
+                    ('changes', 'taken_ms', 'p50_ms', 'p99_ms', 'worst_ms', 'sent', 'lost', 'wrong'), changes_of)
+
+
 ON_REQUEST = {'instructions': instructions, 'inside': inside, 'inside-scale': inside_scale, 'workers': workers,
-              'trace': trace, 'idle-tcp': idle_tcp, 'in-flight': in_flight, 'kept': kept, 'upstreams': upstreams}
+              'trace': trace, 'idle-tcp': idle_tcp, 'in-flight': in_flight, 'kept': kept, 'upstreams': upstreams,
+              'changes': changes}
 SCENARIOS = {
     'hit': hit, 'forward': forward, 'renamed': renamed, 'renamed-hit': renamed_hit,
     'clusters': clusters, 'blocks': blocks, 'zones': zones, 'usual': usual, 'mix': mix,

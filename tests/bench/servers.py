@@ -27,6 +27,7 @@ class Job:
     capacity: int = 0  # of the cache; 0: as it is
     addresses: bool = False  # each cluster has DNS of its own, on a loopback address of its own
     workers: int = 0  # 0: as it is
+    inventory: tuple = ()  # of clusters, too: where it is, and options
 
     def zone(self, number):
         """Of clusters, cluster-b.local is the first; of other zones, z0.bench."""
@@ -115,6 +116,8 @@ def isthmus(job, binary):
     plugins = plugins_of(binary)
     clusters = [f'cluster {job.zone(i)} {subnet(i)} {{\n        dns {dns_of(job, i)}\n    }}'
                 for i in range(job.zones)]
+    if job.inventory:
+        clusters.append(f'inventory {job.inventory[0]} {{\n        ' + '\n        '.join(job.inventory[1:]) + '\n    }')
     text = blocks_of(job, plugins) or block(job, f'.:{job.port}', plugins, clusters)
     return [binary, '-conf', job.write('Corefile', text)]
 

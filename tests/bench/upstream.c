@@ -3,8 +3,9 @@
  *
  *     upstream PORT DELAY_MS
  *
- * Answers each question for A with one record, DELAY_MS after it came, from the address
- * it was sent to. What it cannot keep until then (LATE_MAX answers) is dropped. */
+ * Answers each question for A with one record, the address it was sent to, from there
+ * and DELAY_MS after it came. What it cannot keep until then (LATE_MAX answers) is
+ * dropped. */
 #include "tests/bench/questions.h"
 
 #include <arpa/inet.h>
@@ -55,11 +56,19 @@ static int open_socket(const char *port)
     return fd;
 }
 
-/* Sets QR and puts the record behind the question, in front of an OPT. */
-static size_t make_answer(uint8_t *packet, size_t len)
+/* The address that the question was sent to, as octets of A. */
+static void put_address(uint8_t *out, const union control *c)
 {
-    static const uint8_t record[] = {0xc0, HEADER_LEN, 0, 1, 0,  1,  0, 0,
-                                     0,    30,         0, 4, 10, 96, 7, 7};
+    struct in_pktinfo info;
+
+    memcpy(&info, CMSG_DATA(&c->head), sizeof info);
+    memcpy(out, &info.ipi_addr, sizeof info.ipi_addr);
+}
+
+/* Sets QR and puts the record behind the question, in front of an OPT. */
+static size_t make_answer(uint8_t *packet, size_t len, const union control *c)
+{
+    uint8_t record[] = {0xc0, HEADER_LEN, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 0, 0, 0, 0};
     size_t at = HEADER_LEN;
 
     while (at < len && packet[at] != 0) {
@@ -69,6 +78,7 @@ static size_t make_answer(uint8_t *packet, size_t len)
     if (at > len || len + sizeof record > PACKET_MAX) {
         return 0;
     }
+    put_address(record + sizeof record - 4, c);
     memmove(packet + at + sizeof record, packet + at, len - at);
     memcpy(packet + at, record, sizeof record);
     packet[2] |= 0x84; /* QR, AA */
@@ -106,7 +116,7 @@ static void receive(int fd)
     for (int i = 0; i < came; i++) {
         struct answer *a = &ring[newest % LATE_MAX];
         a->due_s = due_s;
-        a->len = (uint16_t)make_answer(a->octets, msg[i].msg_len);
+        a->len = (uint16_t)make_answer(a->octets, msg[i].msg_len, &a->control);
         a->control_len = (uint16_t)msg[i].msg_hdr.msg_controllen;
         newest++;
     }

@@ -22,7 +22,7 @@ packages_of() {
         echo openssl curl                                 # certificates for them, DNS over HTTPS
         ;;
     lab) echo python3 iproute2 bind9-dnsutils ;; # the servers of it are unpacked by peers.sh
-    bench) echo dnsperf python3 ;;
+    bench) echo dnsperf python3 python3-dnspython python3-venv ;;
     *)
         echo "packages.sh: $1: expected build, test, lab or bench" >&2
         return 2
