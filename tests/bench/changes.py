@@ -190,7 +190,10 @@ SOURCES = {'directory': directory, "serf's file": serf, 'URL': url, 'etcd': etcd
 @contextlib.contextmanager
 def source_of(kind, places):
     """The source, its cluster at the first place; what cannot run here is told."""
-    harness = e2e('harness')
+    try:
+        harness = e2e('harness')
+    except ImportError as why:
+        raise machine.BenchError(f'{why}: python3-dnspython is wanted') from why
     try:
         with SOURCES[kind](places) as source:
             source.move(0)
