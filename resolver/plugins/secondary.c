@@ -11,11 +11,13 @@
  * zone of before is served on, until it expires; then, and before the first transfer,
  * the answer is SERVFAIL. The SOA's times say when the primaries are asked again; a
  * NOTIFY of theirs does so at once (RFC 1996). A reload of the Corefile keeps the zone.
- * The members of a catalog come and go with it (secondary_members.h).
+ * The members of a catalog come and go with it (secondary_members.h); none takes a name
+ * of the block's clusters, and the root is none, unless `catalog` names them.
  */
 #include "resolver/plugins/secondary_members.h"
 
 #include "base/log.h"
+#include "resolver/cluster_map.h"
 
 #define PRIMARY_PORT 53
 
@@ -95,7 +97,8 @@ static const struct option options[] = {
      .parse = parse_catalog,
      .args = "[MEMBER-ZONES...]",
      .help = "the zones are catalogs (RFC 9432): their members, at or under one of the "
-             "names, come from the same primaries"},
+             "names, come from the same primaries; `.` and what is of a cluster only "
+             "where a name says so"},
 };
 #define OPTIONS_N (sizeof options / sizeof *options)
 
@@ -238,6 +241,20 @@ static enum verdict hear(struct query *q, const struct secondary_zone *z)
     return query_respond(q, DNS_NOERROR, true, 0);
 }
 
+/* Clusters stand behind us in the chain, and a catalog may name what contains them: it
+ * has their names only where the Corefile names a zone at or under theirs. */
+static bool is_of_cluster(struct query *q, const struct secondary_zone *m)
+{
+    bool reverse = false;
+    const struct cluster_map *map = q->block->clusters;
+    const struct cluster_zone *c =
+        map == NULL ? NULL : cluster_map_find(map, query_key(q), &reverse);
+    if (c == NULL)
+        return false;
+    const struct name *named = zones_match(&m->owner->accepts, m->apex.wire);
+    return named == NULL || (reverse ? named->len == 1 : named->len < c->len);
+}
+
 static enum verdict on_query(struct query *q, const void *state)
 {
     const struct secondary *p = state;
@@ -246,6 +263,8 @@ static enum verdict on_query(struct query *q, const void *state)
         q->request.class != DNS_IN ? NULL : zone_for(p, query_key(q), &label);
     if (query_is_notify(q))
         return hear(q, z);
+    if (z != NULL && z->owner != NULL && is_of_cluster(q, z))
+        z = zonetab_find(&p->zones, query_key(q), 0, NULL);
     if (z == NULL)
         return zone_of_others(q);
     const struct zone *zone = served(z);

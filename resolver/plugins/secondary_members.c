@@ -84,12 +84,19 @@ static const struct catalog *catalog_of(const struct secondary_zone *z)
     return zone == NULL ? NULL : zone->catalog;
 }
 
-/* Its entry for the zone, where it may have it. */
+static bool is_root(const uint8_t *zone)
+{
+    return zone[0] == 0;
+}
+
+/* Its entry for the zone, where it may have it. The root would take every name that no
+ * zone here has from the plugins behind: a catalog has it only where it is written. */
 static const struct catalog_member *entry_of(const struct secondary_zone *z,
                                              const uint8_t *zone)
 {
     const struct catalog *c = z->catalog ? catalog_of(z) : NULL;
-    if (c == NULL || (z->accepts.n > 0 && zones_match(&z->accepts, zone) == NULL))
+    bool all = z->accepts.n == 0 && !is_root(zone);
+    if (c == NULL || (!all && zones_match(&z->accepts, zone) == NULL))
         return NULL;
     return catalog_member(c, zone);
 }
@@ -169,17 +176,16 @@ static int begin(struct census *c, const struct secondary_zone *catalog,
     return 0;
 }
 
-static void tell_clash(const struct census *c, const struct secondary_zone *catalog,
-                       const uint8_t *zone)
+static void tell_skipped(const struct census *c, const struct secondary_zone *catalog,
+                         const uint8_t *zone, const char *why)
 {
     char text[NAME_TEXT_MAX], from[NAME_TEXT_MAX];
     if (c->news != NULL && c->news != catalog)
         return;
     name_print(zone, text);
     name_print(catalog->apex.wire, from);
-    log_warning("plugin/secondary: Skipping catalog member zone %s from %s: zone "
-                "already exists",
-                text, from);
+    log_warning("plugin/secondary: Skipping catalog member zone %s from %s: %s", text,
+                from, why);
 }
 
 static bool is_of_corefile(const struct secondary *p, const uint8_t *zone)
@@ -195,7 +201,11 @@ static int take_entry(struct census *c, const struct secondary_zone *catalog,
 {
     struct secondary_zone *was = member_in(c->old, e->zone);
     if (entry_of(catalog, e->zone) == NULL) {
-        c->refused++;
+        if (is_root(e->zone))
+            tell_skipped(c, catalog, e->zone,
+                         "it would take every name; write `catalog .` to have it");
+        else
+            c->refused++;
         return 0;
     }
     if (!plan_serves(catalog->use.block, e->zone)) {
@@ -203,7 +213,7 @@ static int take_entry(struct census *c, const struct secondary_zone *catalog,
         return 0;
     }
     if (is_of_corefile(c->p, e->zone) || owner_of(c->p, was, e->zone) != catalog) {
-        tell_clash(c, catalog, e->zone);
+        tell_skipped(c, catalog, e->zone, "zone already exists");
         return 0;
     }
     if (was != NULL && was->owner == catalog && same_label(was->label, e->label))

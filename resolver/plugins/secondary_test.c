@@ -343,6 +343,71 @@ static void one_catalog_has_a_member_until_it_hands_it_over(void **unused)
     world_close(&w);
 }
 
+#define STRANGER(accepts)                                                              \
+    ". {\n secondary cat.test {\n transfer from 192.0.2.1\n catalog" accepts "\n }\n"  \
+    " cluster b.test 10.97.0.0/16 {\n max_fails 0\n }\n whoami\n}\n"
+
+/* The catalog names all that it should not have. */
+static const char *load_stranger(struct world *w, const char *corefile)
+{
+    static char log[4000];
+    struct capture c;
+    world_load(w, corefile);
+    capture_start(&c);
+    load(w, "cat.test",
+         make_catalog("cat.test", "m1.zones PTR .\nm2.zones PTR test.\n"
+                                  "m3.zones PTR web.b.test.\nm4.zones PTR arpa.\n"));
+    snprintf(log, sizeof log, "%s", capture_stop(&c));
+    return log;
+}
+
+static void a_catalog_has_the_root_where_it_is_written(void **unused)
+{
+    struct world w;
+    const char *log = load_stranger(&w, STRANGER(""));
+    assert_non_null(strstr(log, "Skipping catalog member zone . from cat.test.: it "
+                                "would take every name; write `catalog .`"));
+    assert_null(strstr(log, "outside"));
+    assert_null(inbound_of(&w, "."));
+    assert_string_equal(www(&w, "www.example"), "."); /* of whoami */
+    assert_string_equal(www(&w, "www.test"), "SERVFAIL");
+    world_close(&w);
+    log = load_stranger(&w, STRANGER(" ."));
+    assert_null(strstr(log, "Skipping"));
+    assert_string_equal(www(&w, "www.example"), "SERVFAIL");
+    world_close(&w);
+}
+
+static void names_of_clusters_are_theirs(void **unused)
+{
+    static const struct {
+        const char *corefile, *name;
+        bool cluster;
+    } rows[] = {
+        {STRANGER(""), "b.test", true},
+        {STRANGER(""), "x.web.b.test", true},
+        {STRANGER(""), "1.0.97.10.in-addr.arpa", true},
+        {STRANGER(""), "1.0.98.10.in-addr.arpa", false},
+        {STRANGER(" ."), "x.web.b.test", true},
+        {STRANGER(" ."), "1.0.97.10.in-addr.arpa", true},
+        {STRANGER(" test"), "x.web.b.test", true},
+        {STRANGER(" web.b.test"), "x.web.b.test", false},
+        {STRANGER(" web.b.test"), "x.b.test", true},
+        {STRANGER(" arpa"), "1.0.97.10.in-addr.arpa", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world w;
+        load_stranger(&w, rows[i].corefile);
+        uint64_t client = world_ask(&w, rows[i].name);
+        if (rows[i].cluster)
+            world_expect(&w, "10.97.0.10:53", TRANSPORT_UDP);
+        else
+            assert_int_equal(world_rcode(&w, client), DNS_SERVFAIL);
+        world_expect_silence(&w);
+        world_close(&w);
+    }
+}
+
 /* A question may still point to what the table of before has. */
 static void a_member_ends_when_workers_have_passed(void **unused)
 {
@@ -427,6 +492,8 @@ int main(void)
         cmocka_unit_test(next_plan_goes_on_with_the_zone),
         cmocka_unit_test(members_come_and_go_with_their_catalog),
         cmocka_unit_test(one_catalog_has_a_member_until_it_hands_it_over),
+        cmocka_unit_test(a_catalog_has_the_root_where_it_is_written),
+        cmocka_unit_test(names_of_clusters_are_theirs),
         cmocka_unit_test(a_member_ends_when_workers_have_passed),
         cmocka_unit_test(members_are_those_of_the_next_plan_too),
         cmocka_unit_test(mistakes_are_told),
