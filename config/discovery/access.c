@@ -40,14 +40,26 @@ void access_release(struct discovery_access *a)
     *a = (struct discovery_access){0};
 }
 
-/* It is not shown here either. No part of an endpoint has an `@` otherwise. */
+/* It is not shown here either. */
+static int refuse_user(struct reader *rd, const char *what, const char *option)
+{
+    return reader_error(
+        rd, "%s: no user belongs into a URL, which logs and pages show: use '%s'", what,
+        option);
+}
+
+/* No part of an endpoint has an `@` otherwise. */
 int access_check_endpoint(struct reader *rd, const char *endpoint, const char *option)
 {
-    if (strchr(endpoint, '@') == NULL)
+    return strchr(endpoint, '@') == NULL ? 0 : refuse_user(rd, "endpoint", option);
+}
+
+int access_check_source(struct reader *rd, const char *source)
+{
+    const char *host = strstr(source, "://");
+    if (host == NULL || host[3 + strcspn(host + 3, "@/?#")] != '@')
         return 0;
-    return reader_error(
-        rd, "endpoint: no user belongs into a URL, which logs and pages show: use '%s'",
-        option);
+    return refuse_user(rd, "source", "user");
 }
 
 /* What a file says, in the arena; NULL when none is named. */

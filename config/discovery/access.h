@@ -16,6 +16,9 @@ void access_release(struct discovery_access *a);
  * and pages show it; `option` is where the user belongs. */
 int access_check_endpoint(struct reader *rd, const char *endpoint, const char *option);
 
+/* Likewise for the SOURCE of an inventory, if it is a URL: a path may have an `@`. */
+int access_check_source(struct reader *rd, const char *source);
+
 /* Reads the files, and is ready to ask. NULL: `why` (HTTP_WHY_MAX) says what is wrong.
  */
 struct http *access_open(const struct discovery_access *a, int stop_fd, char *why);

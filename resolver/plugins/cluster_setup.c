@@ -1,6 +1,7 @@
 #include "resolver/plugins/cluster_setup.h"
 
 #include "base/limits.h"
+#include "config/discovery/access.h"
 #include "resolver/plan.h"
 #include "resolver/plugins/cluster_pods.h"
 
@@ -406,7 +407,7 @@ static int read_inventory(struct setup *s, struct clusters *all, struct reader *
     struct cluster_spec spec;
     const char *word, *source;
     init_spec(rd, &spec);
-    if (reader_one(rd, &word) < 0 ||
+    if (reader_one(rd, &word) < 0 || access_check_source(rd, word) < 0 ||
         reader_options(rd, inventory_options, INVENTORY_OPTIONS_N, &spec) < 0)
         return -1;
     source = discovery_asks(word) ? word : plan_path(s->block, s->arena, word);

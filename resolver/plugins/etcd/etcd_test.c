@@ -460,6 +460,13 @@ static void endpoint_of_an_inventory_has_no_user_either(void **unused)
                              text, sizeof text));
     assert_non_null(strstr(text, "use 'user'"));
     assert_null(strstr(text, PASSWORD));
+    assert_false(world_loads(".:53 {\n inventory http://root:" PASSWORD
+                             "@127.0.0.1:9/list\n}\n",
+                             text, sizeof text));
+    assert_non_null(strstr(text, "source: no user belongs into a URL"));
+    assert_null(strstr(text, PASSWORD));
+    assert_true(world_loads(".:53 {\n inventory http://127.0.0.1:9/list@2\n}\n", text,
+                            sizeof text));
 }
 
 static void options_are_those_of_coredns(void **unused)
