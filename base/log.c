@@ -402,15 +402,17 @@ static bool limit_allows(struct log_limit *limit, uint32_t per_s)
     return false;
 }
 
-void log_limited(struct log_limit *limit, uint32_t per_s, enum log_level level,
+bool log_limited(struct log_limit *limit, uint32_t per_s, enum log_level level,
                  const char *fmt, ...)
 {
     struct line line;
     char more[40];
     va_list args;
 
-    if (!log_wanted(level) || !limit_allows(limit, per_s))
-        return;
+    if (!log_wanted(level))
+        return true;
+    if (!limit_allows(limit, per_s))
+        return false;
     line_begin(&line, level);
     va_start(args, fmt);
     line_format(&line, fmt, args);
@@ -422,4 +424,5 @@ void log_limited(struct log_limit *limit, uint32_t per_s, enum log_level level,
     }
     line_end(&line);
     line_put(&line);
+    return true;
 }

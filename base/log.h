@@ -58,12 +58,12 @@ uint64_t log_lost(void);
 
 /* At most `per_s` lines a second from one call site (state is the caller's, zeroed at
  * first); what is held back is counted and told with the next line: "(N more like
- * this)". */
+ * this)". Whether this one was not held back. */
 struct log_limit {
     _Atomic uint64_t second; /* of the monotonic clock */
     _Atomic uint32_t lines, held;
 };
-void log_limited(struct log_limit *limit, uint32_t per_s, enum log_level level,
+bool log_limited(struct log_limit *limit, uint32_t per_s, enum log_level level,
                  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

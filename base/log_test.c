@@ -272,10 +272,10 @@ static void a_call_site_is_held_to_its_rate(void **unused)
     enum { CALLS = 10000 };
     static const char line[] = "[ERROR] flood from outside";
     struct log_limit limit = {0};
-    unsigned lines = 0, held = 0, more;
+    unsigned lines = 0, held = 0, told = 0, more;
     struct capture *c = capture_start();
     for (int i = 0; i < CALLS; i++)
-        log_limited(&limit, 3, LOG_ERROR, "flood from %s", "outside");
+        told += log_limited(&limit, 3, LOG_ERROR, "flood from %s", "outside");
     limit.second = 0; /* another second */
     log_limited(&limit, 3, LOG_ERROR, "flood from %s", "outside");
     for (const char *at = capture_stop(c); *at != '\0'; at = strchr(at, '\n') + 1) {
@@ -285,6 +285,7 @@ static void a_call_site_is_held_to_its_rate(void **unused)
         lines++;
     }
     assert_int_equal(lines + held, CALLS + 1);
+    assert_int_equal(lines, told + 1);
     assert_in_range(lines, 4, CALLS / 10);
     capture_free(c);
 }

@@ -39,15 +39,18 @@ static int init(void *object, const void *argument)
     struct inbound *z = object;
     const struct inbound_key *k = argument;
     z->primaries = calloc(k->primaries_n, sizeof *z->primaries);
+    z->flaws = calloc(k->primaries_n, sizeof *z->flaws);
     z->key = write_key(k);
-    if (z->key.at == NULL || z->primaries == NULL) {
+    if (z->key.at == NULL || z->primaries == NULL || z->flaws == NULL) {
         free_key(z->key);
         free(z->primaries);
+        free(z->flaws);
         return -1;
     }
     memcpy(z->primaries, k->primaries, k->primaries_n * sizeof *z->primaries);
     z->primaries_n = k->primaries_n;
     z->catalog = k->catalog;
+    z->member = k->member != NULL;
     z->apex = k->apex;
     return 0;
 }
@@ -57,6 +60,7 @@ static void release(void *object)
     struct inbound *z = object;
     zone_done(z->zone);
     free(z->primaries);
+    free(z->flaws);
     free_key(z->key);
 }
 

@@ -37,7 +37,8 @@ struct inbound {
     uint32_t primaries_n;
     _Atomic bool told;    /* a primary said that there is another zone */
     _Atomic bool expired; /* not to be served */
-    bool catalog;
+    bool catalog, member; /* is one; is of one */
+    uint64_t *flaws;      /* of each primary: what was told of it, as a hash; 0: well */
     bool anew;            /* to be transferred, whatever its serial */
     struct zone *zone;    /* NULL: none yet */
     uint64_t due_us;      /* of the next question */

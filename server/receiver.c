@@ -1,7 +1,7 @@
 #include "server/receiver.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "resolver/axfr.h"
 #include "resolver/registry.h"
 #include "server/frames.h"
@@ -13,6 +13,8 @@
 
 #define ROOM    (64 * 1024)
 #define HANDLES 2
+
+#define FAILURES_TOLD_PER_S 10
 
 /* Records that are put in order at once: another thread would take longer to hear of
  * it. */
@@ -106,14 +108,36 @@ static void close_primary(struct fetch *f)
     uv_close((uv_handle_t *)&f->timer, on_closed);
 }
 
-static void give_up(struct fetch *f, const char *why)
+/* A catalog may name thousands that its primary does not serve, and each is asked for
+ * again and again. */
+static void tell_failure(struct fetch *f, const char *why)
 {
     char apex[NAME_TEXT_MAX], who[ADDR_TEXT_MAX];
-    if (uv_is_closing((uv_handle_t *)&f->tcp))
+    struct receiver *r = f->receiver;
+    struct log_limit *limit = f->zone->member ? &r->log_members : &r->log;
+    uint64_t *told = &f->zone->flaws[f->primary];
+    uint64_t flaw = hash_bytes(why, strlen(why)) | 1; /* never 0 */
+    if (*told == flaw)
         return;
     name_print(f->zone->apex.wire, apex);
-    log_warning("plugin/secondary: Failed to transfer `%s' from \"%s\": %s", apex,
-                addr_print(&f->zone->primaries[f->primary], who), why);
+    addr_print(&f->zone->primaries[f->primary], who);
+    if (log_limited(limit, FAILURES_TOLD_PER_S, LOG_WARNING,
+                    "plugin/secondary: Failed to transfer `%s' from \"%s\": %s", apex,
+                    who, why))
+        *told = flaw;
+}
+
+static void give_up(struct fetch *f, const char *why)
+{
+    if (uv_is_closing((uv_handle_t *)&f->tcp))
+        return;
+    tell_failure(f, why);
+    close_primary(f);
+}
+
+static void primary_is_well(struct fetch *f)
+{
+    f->zone->flaws[f->primary] = 0;
     close_primary(f);
 }
 
@@ -170,7 +194,7 @@ static void take_soa(struct fetch *f, struct span message)
         return;
     }
     f->current = true;
-    close_primary(f);
+    primary_is_well(f);
 }
 
 static void take_zone(struct fetch *f)
@@ -194,7 +218,7 @@ static void take_zone(struct fetch *f)
     inbound_loaded(f->zone, zone, turn_clock_us(), draw());
     f->current = false;
     f->ending = true;
-    close_primary(f);
+    primary_is_well(f);
 }
 
 static void seal(uv_work_t *work)

@@ -9,10 +9,15 @@
  * What came is put in order, on another thread where it is large. One primary after the
  * other is asked for the SOA over TCP, and on the same connection for the zone if it
  * has a newer one, until one gives it whole. FETCH_RUNNING_MAX zones at once; a primary
- * has FETCH_CONNECT_MS, FETCH_STALL_MS for each message and FETCH_TOTAL_S for all. */
+ * has FETCH_CONNECT_MS, FETCH_STALL_MS for each message and FETCH_TOTAL_S for all.
+ *
+ * Why a primary fails is told once, until it answers or fails in another way. Of zones
+ * and of members of catalogs 10 lines a second each are told; who finds no room is told
+ * after a later failure. */
 #ifndef ISTHMUS_SERVER_RECEIVER_H
 #define ISTHMUS_SERVER_RECEIVER_H
 
+#include "base/log.h"
 #include "resolver/inbound.h"
 
 #include <uv.h>
@@ -26,6 +31,8 @@ struct receiver {
     /* A zone has changed, or there is room for another to be asked for. */
     void (*changed)(void *context);
     void *context;
+    struct log_limit log,
+        log_members; /* failures of zones of the Corefile, of others */
     struct fetch *running;
     unsigned running_n;
 };

@@ -2,6 +2,7 @@
 """`secondary { catalog }`: Knot makes a catalog, BIND and NSD serve one, and their zones are served here
 as they are added, removed and changed. A broken catalog, and one that is gone, take nothing away."""
 import os
+import re
 import signal
 import time
 
@@ -169,6 +170,23 @@ def test_only_what_may_be_a_member():
         wait_until(lambda: www(server, name) == '10.0.0.1', 20, f'{name} is here')  # pylint: disable=cell-var-from-loop
     check('Skipped 2 member zones from catalog cat.test.: outside configured member zones' in server.output(), 'told', server.output()[-800:])
     equal([www(server, name) for name in ('a.test', 'c.test')], ['NOERROR', 'NOERROR'], 'the rest is for others')
+
+
+def test_members_that_nobody_has_do_not_flood_the_log():
+    """Each is told once, ten a second at most; what the Corefile names is told among them."""
+    port, began = free_port(), time.monotonic()
+    primary = NsdProducer({'': 'm'} | {f'm{i}.test': f'm{i}' for i in range(60)}, port)
+    server = consumer(primary, port, extra=f'    secondary gone.test {{\n        transfer from 127.0.0.1:{primary.port}\n    }}\n    whoami\n')
+    told = lambda: re.findall(r"Failed to transfer `(\S+)'", server.output())
+    wait_until(lambda: len(told()) >= 61, 60, 'all are told')
+    equal(sorted(told()), sorted(set(told())), 'each once')
+    check('gone.test.' in told(), 'that of the Corefile as well')
+    check('more like this)' in server.output(), 'with a sum of what was held back', server.output()[-800:])
+    lines = len(told())
+    check(lines <= 20 * (time.monotonic() - began + 2), 'at a bounded rate', lines)
+    primary.stop()
+    wait_until(lambda: any('refused' in line for line in server.output().splitlines() if "`gone.test.'" in line), 30, 'another reason is told')
+    equal((www(server, 'example'), www(server, 'm1.test')), ('NOERROR', 'SERVFAIL'), 'the member `.` takes nothing')
 
 
 def test_a_member_is_handed_over():
