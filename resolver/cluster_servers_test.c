@@ -80,26 +80,12 @@ static void metrics_show_each_cluster_once_asked_or_not(void **unused)
     world_close(&w);
 }
 
-static struct plan *build(const char *corefile)
-{
-    struct errors errs;
-    struct plan_flags flags = {.dns_port = 53};
-    errors_init(&errs);
-    struct config *config =
-        config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), &errs);
-    assert_non_null(config);
-    struct plan *p = plan_build(config, w.registry, &flags, &errs);
-    assert_non_null(p);
-    errors_release(&errs);
-    return p;
-}
-
 static void a_new_plan_goes_on_with_who_was_asked_and_with_nobody_else(void **unused)
 {
     world_load(&w, TWO);
     world_ask(&w, "x.a.test");
     const struct upstream *up = cluster_group_now(cluster("a.test"))->list[0];
-    struct plan *next = build(TWO);
+    struct plan *next = world_plan(&w, TWO);
     assert_null(cluster_group_now(cluster_in(next, "b.test")));
     assert_ptr_equal(cluster_group_now(cluster_in(next, "a.test"))->list[0], up);
     plan_free(next);

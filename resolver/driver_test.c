@@ -11,21 +11,6 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static struct plan *plan_of(struct world *w, const char *corefile)
-{
-    struct errors errs;
-    struct plan_flags flags = {.dns_port = 53};
-    errors_init(&errs);
-    struct config *config =
-        config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), &errs);
-    assert_non_null(config);
-    struct plan *plan = plan_build(config, w->registry, &flags, &errs);
-    errors_print(&errs, stderr);
-    errors_release(&errs);
-    assert_non_null(plan);
-    return plan;
-}
-
 #define CLUSTER ". {\n cluster b.local {\n dns 10.0.0.1\n }\n forward . 10.9.9.1\n}\n"
 #define OTHER   ".:54 {\n forward . 10.9.9.2\n}\n"
 
@@ -34,8 +19,8 @@ static void a_child_enters_the_listener_of_its_parent_after_a_reload(void **unus
 {
     struct world w;
     world_open(&w);
-    struct plan *before = plan_of(&w, CLUSTER OTHER),
-                *after = plan_of(&w, OTHER CLUSTER);
+    struct plan *before = world_plan(&w, CLUSTER OTHER),
+                *after = world_plan(&w, OTHER CLUSTER);
     world_adopt(&w, before);
     world_ask(&w, "ext.b.local");
     struct fake_sent *s = world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP);

@@ -200,14 +200,7 @@ static bool receive(struct dial_udp_socket *s, unsigned *sum)
 
 static unsigned on_read(struct intake *in)
 {
-    struct dial_udp_socket *s = (struct dial_udp_socket *)in;
-    unsigned sum = 0;
-    turn_begin(s->dial->turn);
-    for (unsigned round = 0; round < DIAL_ROUNDS && s->fd >= 0; round++) {
-        if (!receive(s, &sum))
-            break;
-    }
-    return sum;
+    return dial_udp_read((struct dial_udp_socket *)in, receive);
 }
 
 static void on_error(struct intake *in)

@@ -282,16 +282,20 @@ static bool receive(struct dial_udp_socket *s, unsigned *sum)
     return n == UDP_BATCH && s->fd >= 0;
 }
 
-static unsigned on_read(struct intake *in)
+unsigned dial_udp_read(struct dial_udp_socket *s, dial_receive *receive_batch)
 {
-    struct dial_udp_socket *s = (struct dial_udp_socket *)in;
     unsigned sum = 0;
     turn_begin(s->dial->turn);
     for (unsigned round = 0; round < DIAL_ROUNDS && s->fd >= 0; round++) {
-        if (!receive(s, &sum))
+        if (!receive_batch(s, &sum))
             break;
     }
     return sum;
+}
+
+static unsigned on_read(struct intake *in)
+{
+    return dial_udp_read((struct dial_udp_socket *)in, receive);
 }
 
 /* ---- opening ---- */

@@ -92,6 +92,12 @@ void dial_udp_tell_later(struct dial_udp_socket *s, int error);
 void dial_udp_foresee(const struct dial_udp_socket *s, const struct mmsghdr *msgs,
                       unsigned n);
 
+/* Takes one batch and adds its size to *sum; false when nothing more is waiting. */
+typedef bool dial_receive(struct dial_udp_socket *s, unsigned *sum);
+
+/* A socket is readable: some batches of it. How many datagrams there were. */
+unsigned dial_udp_read(struct dial_udp_socket *s, dial_receive *receive_batch);
+
 /* ---- dial_shared.c ---- */
 
 /* Whether `e` answers from the address that is asked, and so may share; and whether a

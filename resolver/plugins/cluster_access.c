@@ -67,17 +67,22 @@ int access_parse_endpoint(struct reader *rd, void *spec)
     return any ? 0 : reader_error_args(rd);
 }
 
+int access_parse_address(struct reader *rd, const char *word, struct addr *out)
+{
+    if (addr_parse(out, text_of(word), 53) == 0 && out->port != 0)
+        return 0;
+    return reader_error(
+        rd, "'%s' is no address: expected ADDRESS, ADDRESS:PORT or [V6]:PORT", word);
+}
+
 int access_parse_dns(struct reader *rd, void *spec)
 {
     const char **all = &access_of(spec)->dns, *word;
     bool any = false;
     while (reader_arg(rd, &word)) {
         struct addr addr;
-        if (addr_parse(&addr, text_of(word), 53) < 0 || addr.port == 0)
-            return reader_error(rd,
-                                "'%s' is no address: expected ADDRESS, ADDRESS:PORT "
-                                "or [V6]:PORT",
-                                word);
+        if (access_parse_address(rd, word, &addr) < 0)
+            return -1;
         *all = *all == NULL ? word : arena_printf(rd->arena, "%s %s", *all, word);
         if (*all == NULL)
             return reader_error(rd, "out of memory");

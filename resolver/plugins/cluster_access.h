@@ -6,6 +6,10 @@
 #include "resolver/clusters.h"
 #include "resolver/plugin.h"
 
+/* The address of a DNS server, port 53 unless it says another. -1: the error is said.
+ */
+int access_parse_address(struct reader *rd, const char *word, struct addr *out);
+
 int access_parse_tls(struct reader *rd, void *spec);
 int access_parse_user(struct reader *rd, void *spec);
 int access_parse_token_file(struct reader *rd, void *spec);

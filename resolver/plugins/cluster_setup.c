@@ -67,11 +67,8 @@ static int parse_dns(struct reader *rd, void *state)
     uint32_t before = d->dns.n;
     while (reader_arg(rd, &word)) {
         struct addr addr;
-        if (addr_parse(&addr, text_of(word), 53) < 0 || addr.port == 0)
-            return reader_error(rd,
-                                "'%s' is no address: expected ADDRESS, ADDRESS:PORT "
-                                "or [V6]:PORT",
-                                word);
+        if (access_parse_address(rd, word, &addr) < 0)
+            return -1;
         if (inventory_add_addr(rd->arena, &d->dns, &addr) < 0)
             return full(rd, d->dns.n);
     }

@@ -60,21 +60,9 @@ class KnotProducer(Producer, peers.Knot):
     """It writes the catalog by itself: all its zones are members."""
 
     def configuration(self, **_):
-        listen = f'{self.address}@{self.port}'
         zones = ''.join(f'  - domain: "{name}."\n    file: "{self.zone_file(name)}"\n    acl: out\n    notify: told\n'
                         '    catalog-role: member\n    catalog-zone: cat.test.\n' for name in self.members)
-        return f'''server:
-    rundir: "{self.home}"
-    listen: [ {listen} ]
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: "{self.home}"
-log:
-  - target: stderr
-    any: info
-remote:
+        return self.head() + f'''remote:
   - id: told
     address: 127.0.0.1@{self.told}
 acl:

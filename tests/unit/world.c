@@ -54,16 +54,21 @@ static struct plan *build(struct registry *reg, const char *corefile,
     return plan;
 }
 
-void world_load(struct world *w, const char *corefile)
+struct plan *world_plan(struct world *w, const char *corefile)
 {
     struct errors errs;
     errors_init(&errs);
-    world_open(w);
     struct plan *plan = build(w->registry, corefile, &errs);
     errors_print(&errs, stderr);
     errors_release(&errs);
     assert_non_null(plan);
-    world_adopt(w, plan);
+    return plan;
+}
+
+void world_load(struct world *w, const char *corefile)
+{
+    world_open(w);
+    world_adopt(w, world_plan(w, corefile));
     w->owned = true;
 }
 

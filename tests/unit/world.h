@@ -34,7 +34,10 @@ void world_open(struct world *w);
 /* Uses a plan of the test's own. */
 void world_adopt(struct world *w, struct plan *plan);
 
-/* Builds a plan from the text of a Corefile; world_open() is done here. */
+/* Builds one from the text of a Corefile, to be adopted or freed by the test. */
+struct plan *world_plan(struct world *w, const char *corefile);
+
+/* Builds a plan and uses it; world_open() is done here. */
 void world_load(struct world *w, const char *corefile);
 
 /* Whether a Corefile loads; when not, `text` gets the first error. */
