@@ -68,8 +68,9 @@ enum outside_use {
 struct outside {
     enum outside_use use;
 
-    /* Asks each server in turn for the addresses of a family (4 or 6), 2 s each. 0, or
-     * -1: no server said anything, or that there is no such name. */
+    /* Asks each server in turn for the addresses of a family (4 or 6), 2 s each;
+     * without servers the system, as its other programs do, 5 s in all. 0, or -1: no
+     * server said anything, or that there is no such name. */
     int (*lookup)(const struct name *name, uint8_t family, const struct addr *servers,
                   uint32_t servers_n, struct outside_addrs *out);
 

@@ -27,7 +27,9 @@ struct pages {
 };
 
 /* Reads `[ADDR]`, to the end of the line, and adds the page to the plan. ADDR is
- * [HOST]:PORT, HOST an IP address or localhost. 0, or -1 after adding an error. */
+ * [HOST]:PORT, HOST an IP address or a name that is looked up now, as other programs of
+ * the host would; a page other than /health is left out, with an error in the log, when
+ * it cannot be found, as in CoreDNS. 0, or -1 after adding an error. */
 int pages_read(struct setup *s, struct reader *rd, enum page_kind kind,
                const char *fallback);
 

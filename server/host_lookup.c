@@ -1,5 +1,6 @@
 #include "server/host_lookup.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,7 +12,7 @@
 
 struct host_lookup {
     char *host, *port;
-    int flags, fd, rc;
+    int family, flags, fd, rc;
     struct addrinfo *list;
     _Atomic bool done; /* `rc` and `list` are there */
     _Atomic bool left; /* by one of the two, thread and owner: the other frees */
@@ -37,7 +38,8 @@ static void leave(struct host_lookup *l)
 static void *run(void *lookup)
 {
     struct host_lookup *l = lookup;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+    struct addrinfo hints = {.ai_family = l->family,
+                             .ai_socktype = SOCK_STREAM,
                              .ai_flags = l->flags | AI_NUMERICSERV};
     const char *host = l->host[0] == '\0' ? NULL : l->host;
     l->rc = getaddrinfo(host, l->port, &hints, &l->list);
@@ -60,11 +62,13 @@ static int start(struct host_lookup *l)
     return error == 0 ? 0 : -1;
 }
 
-struct host_lookup *host_lookup_new(const char *host, const char *port, int flags)
+struct host_lookup *host_lookup_new(const char *host, const char *port, int family,
+                                    int flags)
 {
     struct host_lookup *l = calloc(1, sizeof *l);
     if (l == NULL)
         return NULL;
+    l->family = family;
     l->flags = flags;
     l->host = strdup(host);
     l->port = strdup(port);
@@ -87,6 +91,16 @@ int host_lookup_result(const struct host_lookup *l, const struct addrinfo **list
         return EAI_AGAIN;
     *list = l->list;
     return l->rc;
+}
+
+int host_lookup_wait(const struct host_lookup *l, int patience_ms,
+                     const struct addrinfo **list)
+{
+    struct pollfd p = {.events = POLLIN};
+    if (l == NULL)
+        return EAI_MEMORY;
+    p.fd = host_lookup_fd(l);
+    return poll(&p, 1, patience_ms) == 1 ? host_lookup_result(l, list) : EAI_AGAIN;
 }
 
 void host_lookup_free(struct host_lookup *l)

@@ -4,9 +4,11 @@
 #include "resolver/rdata.h"
 #include "resolver/wire.h"
 #include "server/entropy.h"
+#include "server/host_lookup.h"
 #include "server/pktinfo.h"
 #include "server/turn.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #define WAIT_US    UINT64_C(2000000) /* for one server, as CoreDNS */
+#define SYSTEM_MS  5000              /* for all that the system asks */
 #define ANSWER_LEN 4096              /* no EDNS is sent: an answer has 512 at most */
 #define RECORDS    (ANSWER_LEN / 11)
 
@@ -131,11 +134,52 @@ static int ask(const struct lookup *l, const struct addr *server)
     return read_answer(l, server, (struct span){.at = answer, .len = (size_t)n});
 }
 
+/* ---- as other programs of the host do ---- */
+
+static void take_list(const struct addrinfo *list, struct outside_addrs *out)
+{
+    for (; list != NULL && out->n < OUTSIDE_ADDRS_MAX; list = list->ai_next) {
+        union pktinfo_sockaddr sa;
+        memcpy(&sa, list->ai_addr,
+               list->ai_addrlen < sizeof sa ? list->ai_addrlen : sizeof sa);
+        pktinfo_peer(&out->list[out->n++], &sa);
+    }
+}
+
+/* /etc/hosts, then the nameservers and the search list of /etc/resolv.conf, or whatever
+ * else nsswitch.conf says. */
+static int ask_system(const struct name *name, uint8_t family,
+                      struct outside_addrs *out)
+{
+    char host[NAME_TEXT_MAX];
+    const struct addrinfo *list = NULL;
+    size_t len = name_print(name->wire, host);
+    if (len > 1)
+        host[len - 1] = '\0'; /* a final dot would keep the search list from it */
+    struct in_addr old; /* `1.1.1` is 1.1.0.1 to getaddrinfo(): nobody means that */
+    if (inet_aton(host, &old) != 0) {
+        snprintf(out->reason, sizeof out->reason, "no such host");
+        return -1;
+    }
+    struct host_lookup *l =
+        host_lookup_new(host, "0", family == 4 ? AF_INET : AF_INET6, 0);
+    int rc = host_lookup_wait(l, SYSTEM_MS, &list);
+    if (rc == 0)
+        take_list(list, out);
+    else
+        snprintf(out->reason, sizeof out->reason, "%s", gai_strerror(rc));
+    host_lookup_free(l);
+    return rc == 0 || rc == EAI_NONAME || rc == EAI_NODATA || rc == EAI_ADDRFAMILY ? 0
+                                                                                   : -1;
+}
+
 int lookup_addrs(const struct name *name, uint8_t family, const struct addr *servers,
                  uint32_t servers_n, struct outside_addrs *out)
 {
     struct lookup l = {.type = family == 4 ? DNS_A : DNS_AAAA, .out = out};
     *out = (struct outside_addrs){0};
+    if (servers_n == 0)
+        return ask_system(name, family, out);
     if (build_question(&l, name) < 0)
         return -1;
     for (uint32_t i = 0; i < servers_n; i++) {

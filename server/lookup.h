@@ -1,4 +1,5 @@
-/* Looks up a host name at start: one question, UDP, waiting (struct outside). */
+/* Looks up a host name at start, waiting (struct outside): one question over UDP, or
+ * without servers as other programs of the host do. */
 #ifndef ISTHMUS_SERVER_LOOKUP_H
 #define ISTHMUS_SERVER_LOOKUP_H
 

@@ -114,21 +114,12 @@ static int listen_unix(const struct outside_tap *how, char *reason)
     return fd;
 }
 
-static int result_within(const struct host_lookup *h, int wait_ms,
-                         const struct addrinfo **list)
-{
-    struct pollfd p = {.events = POLLIN};
-    if (h == NULL)
-        return EAI_MEMORY;
-    p.fd = host_lookup_fd(h);
-    return poll(&p, 1, wait_ms) == 1 ? host_lookup_result(h, list) : EAI_AGAIN;
-}
-
 static int listen_tcp_on(const struct outside_tap *how, char *reason)
 {
     const struct addrinfo *list = NULL;
-    struct host_lookup *h = host_lookup_new(how->host, how->port, AI_PASSIVE);
-    int rc = result_within(h, TAP_NAME_MS, &list);
+    struct host_lookup *h =
+        host_lookup_new(how->host, how->port, AF_UNSPEC, AI_PASSIVE);
+    int rc = host_lookup_wait(h, TAP_NAME_MS, &list);
     int fd = rc == 0 ? listen_on(list->ai_addr, list->ai_addrlen) : -1;
     if (fd < 0)
         snprintf(reason, OUTSIDE_REASON_MAX, "%s",

@@ -304,7 +304,7 @@ static int connect_tcp(const struct outside_tap *how, const tap_end *end, char *
 {
     const struct addrinfo *list = NULL;
     int fd = -1, error = EHOSTUNREACH;
-    struct host_lookup *l = host_lookup_new(how->host, how->port, 0);
+    struct host_lookup *l = host_lookup_new(how->host, how->port, AF_UNSPEC, 0);
     int rc = wait_for_result(l, end, &list);
     for (const struct addrinfo *a = list; rc == 0 && a != NULL && fd < 0;
          a = a->ai_next)

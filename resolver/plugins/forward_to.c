@@ -10,8 +10,6 @@
 
 #define TOS_MAX 15 /* written ones; a file or a host name may bring more */
 
-#define SYSTEM_SERVERS "/etc/resolv.conf"
-
 /* ---- lists ---- */
 
 /* Room for one more in an array of the plan's arena; NULL: no memory. */
@@ -165,18 +163,45 @@ static bool parse_bad_port(struct addr *addr, const char *word)
     return true;
 }
 
+/* `HOST` or `HOST:PORT`, brackets or not; a `target` without a port gets that of the
+ * protocol before. A port too high is kept as one that cannot be reached, as above. */
+static int cut_port(struct reader *rd, struct forward_target *target, const char *word)
+{
+    const char *colon = strrchr(word, ':');
+    size_t len = colon == NULL ? strlen(word) : (size_t)(colon - word);
+    if (colon != NULL) {
+        if (colon[1] == '\0' || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+            return -1;
+        unsigned long port = strtoul(colon + 1, NULL, 10);
+        target->addr.port = port > UINT16_MAX ? 0 : (uint16_t)port;
+    }
+    if (len > 2 && word[0] == '[' && word[len - 1] == ']') {
+        word++;
+        len -= 2;
+    }
+    target->host = arena_printf(rd->arena, "%.*s", (int)len, word);
+    return target->host == NULL ? -1 : 0;
+}
+
 /* A host name, of which `target` has everything else. */
 static int add_host(struct reader *rd, struct forward_targets *to, const char *word,
                     struct forward_target *target)
 {
     struct name name;
-    if (name_parse(&name, text_of(word)) < 0 || strpbrk(word, "/:") != NULL)
+    if (strchr(word, '/') != NULL)
         return reader_error(rd,
-                            "not an IP address, file, or valid domain: \"%s\": "
-                            "expected ADDRESS, ADDRESS:PORT, [V6]:PORT, a host name or "
-                            "a file such as /etc/resolv.conf",
+                            "not an IP address, file, or valid domain: \"%s\": there "
+                            "is no such file",
                             word);
-    target->host = word;
+    if (cut_port(rd, target, word) < 0 || *target->host == '\0' ||
+        name_parse(&name, text_of(target->host)) < 0 ||
+        strchr(target->host, ':') != NULL)
+        return reader_error(
+            rd,
+            "not an IP address, file, or valid domain: \"%s\": "
+            "expected ADDRESS, ADDRESS:PORT, [V6]:PORT, HOST, HOST:PORT "
+            "or a file such as /etc/resolv.conf",
+            word);
     return keep(rd, to, target);
 }
 
@@ -326,20 +351,6 @@ static int put_found(struct looking *l, const struct forward_target *target,
     return 0;
 }
 
-/* The servers to ask, once a name needs them. */
-static int find_servers(struct looking *l)
-{
-    if (l->servers.n == 0 &&
-        read_servers(l->s->arena, SYSTEM_SERVERS, l->at, &l->servers, l->s->errs) < 0)
-        return -1;
-    if (l->servers.n > 0)
-        return 0;
-    return error_at(l->s->errs, l->at,
-                    "plugin/forward: %s names no nameserver to look up host names "
-                    "with: give one with the option resolver",
-                    SYSTEM_SERVERS);
-}
-
 static int look_up(struct looking *l, const struct forward_target *target)
 {
     static const uint8_t families[] = {4, 6};
@@ -349,15 +360,16 @@ static int look_up(struct looking *l, const struct forward_target *target)
     struct outside_addrs failed = {0};
     struct name name;
     uint32_t n = 0;
-    if (name_parse(&name, text_of(target->host)) < 0 || find_servers(l) < 0)
+    if (name_parse(&name, text_of(target->host)) < 0)
         return -1;
     for (size_t i = 0; outside != NULL && i < sizeof families; i++) {
         struct outside_addrs more = {0};
-        if (outside->lookup(&name, families[i], l->servers.list, l->servers.n, &more) <
-            0) {
+        int rc =
+            outside->lookup(&name, families[i], l->servers.list, l->servers.n, &more);
+        if (more.n == 0)
             failed = more;
+        if (rc < 0)
             break;
-        }
         n += more.n;
         if (put_found(l, target, &more) < 0)
             return -1;

@@ -26,7 +26,8 @@ struct forward_addrs {
 int forward_to_read(struct reader *rd, struct forward_targets *out);
 
 /* Puts the addresses of host names in their place, and leaves each address once.
- * `servers` are asked, or those of /etc/resolv.conf. 0, or -1 after adding errors. */
+ * `servers` are asked, or without any the system (/etc/hosts, /etc/resolv.conf). 0, or
+ * -1 after adding errors. */
 int forward_to_look_up(struct setup *s, struct where at, struct forward_targets *to,
                        struct forward_addrs servers);
 

@@ -10,10 +10,11 @@
 static int setup(struct setup *s, const struct directive *d)
 {
     struct reader rd = reader_init(d, s->arena, s->errs);
-    while (reader_next(&rd)) {
-        if (reader_args(&rd).n > 0 || reader_block(&rd))
-            return reader_error_args(&rd);
-    }
+    reader_next(&rd);
+    if (reader_args(&rd).n > 0 || reader_block(&rd))
+        return reader_error_args(&rd);
+    if (reader_next(&rd))
+        return reader_error(&rd, "this plugin can only be used once per Server Block");
     for (uint32_t i = 0; i < s->block->keys_n; i++) {
         if (s->block->keys[i].scheme != SCHEME_DNS)
             return error_at(s->errs, d->at,

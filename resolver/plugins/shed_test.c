@@ -21,6 +21,7 @@ static void what_cannot_be_meant_is_refused(void **unused)
 {
     static const char *const cases[][2] = {
         {".", "shed 5"},
+        {".", "shed\n shed"},
         {".", "shed {\n depth 5\n }"},
         {"tls://.", "shed"},
     };

@@ -10,6 +10,7 @@ import time
 
 import badup
 import harness
+import pages
 from harness import ISTHMUS, Isthmus, Process, ask, check, equal, folder, free_port, isthmus, run, wait_until, write
 
 ERROR = re.compile(r'^(?P<file>[^\n:]+):(?P<line>\d+) - (?P<text>.+)$', re.M)
@@ -323,6 +324,27 @@ def test_address_in_use_or_absent():
 
 
 # ---- many clusters ----
+
+@harness.namespace()
+def test_host_names_are_those_of_the_system():
+    """/etc/hosts goes first, for upstreams and for pages."""
+    upstream, home, port, metrics = isthmus('hosts {\n 192.0.2.80 www.test\n}'), folder('names'), free_port(), free_port()
+    hosts = write(f'{home}/hosts', '127.0.0.1 localhost up.a.test Pages.test\n')
+    resolv = write(f'{home}/resolv.conf', 'nameserver 127.0.0.1\n')
+    corefile = write(f'{home}/Corefile', f'.:{port} {{\n bind 127.0.0.1\n forward . up.a.test:{upstream.port}\n'
+                     f' prometheus pages.test:{metrics}\n ready nowhere.test:{free_port()}\n}}\n')
+    command = (f'mount --bind {hosts} /etc/hosts && mount --bind {resolv} /etc/resolv.conf || exit 77; '
+               f'exec {ISTHMUS} -conf {corefile}')
+    server = Process(['unshare', '-m', 'sh', '-c', command], 'names')
+    wait_until(lambda: not server.alive or 'isthmus-' in server.output(), 30, 'the banner')
+    if not server.alive and server.popen.returncode == 77:
+        raise harness.Skip('no mount namespace here')
+    server.address, server.port = '127.0.0.1', port
+    equal(ask(server, 'www.test').data, ['192.0.2.80'], 'the answer of the upstream with a name')
+    equal(pages.get(metrics, '/metrics')[0], 200, 'the page at a name')
+    check(re.search(r'\[ERROR\] plugin/ready: failed to start: nowhere\.test', server.output() + server.errors()),
+          'a page at no address is told, and left out', server.output())
+
 
 def test_ten_thousand_clusters_load_quickly():
     up = badup.Upstream(f'{harness.loopback_net()}.10', free_port())
