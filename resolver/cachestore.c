@@ -11,7 +11,7 @@
 #define SHARD_LEAST    4 /* entries of a kind a shard holds however small the cache is */
 #define LARGE_SHARD    128  /* entries, from where on it is worth to look ahead */
 #define INDEX_LEN      4    /* where a record's owner and its data stand in the wire */
-#define BYTES_AN_ENTRY 1024 /* byte budget of a shard for each entry it may hold */
+#define BYTES_AN_ENTRY 1024 /* byte budget of a queue for each entry it may hold */
 
 enum entry_flag {
     ENTRY_DO = 1,
@@ -36,6 +36,7 @@ struct entry {
 struct queue {
     struct entry *newest, *oldest, *hand;
     uint32_t n, max;
+    uint64_t bytes, evictions;
 };
 
 struct shard {
@@ -44,7 +45,6 @@ struct shard {
     _Atomic uint32_t mask;
     uint32_t n;
     struct queue queue[CACHE_KINDS];
-    uint64_t bytes, evictions[CACHE_KINDS];
 };
 
 struct cachestore {
@@ -166,6 +166,7 @@ static void unqueue(struct queue *q, struct entry *e)
     else
         q->oldest = e->newer;
     q->n--;
+    q->bytes -= e->size;
 }
 
 static void drop(struct shard *s, struct entry *e)
@@ -175,7 +176,6 @@ static void drop(struct shard *s, struct entry *e)
         at = &(*at)->chain;
     *at = e->chain;
     unqueue(&s->queue[e->facts.kind], e);
-    s->bytes -= e->size;
     s->n--;
     free(e);
 }
@@ -191,7 +191,7 @@ static void evict(struct shard *s, struct queue *q)
     }
     q->hand = e;
     drop(s, e);
-    s->evictions[q - s->queue]++;
+    q->evictions++;
 }
 
 /* ---- storing ---- */
@@ -265,14 +265,22 @@ static bool outranks(const struct entry *old, const struct cache_put *put)
            (put->keep_success && put->facts.kind == CACHE_DENIAL);
 }
 
+static uint64_t share_of(const struct queue *q)
+{
+    return (uint64_t)BYTES_AN_ENTRY * q->max;
+}
+
 /* Before the new entry is in line: all others may have been asked for, and it would be
- * the one to go. */
+ * the one to go. What the other kind does not use of its share is lent. */
 static void make_room(struct shard *s, struct queue *q, uint32_t size)
 {
-    uint64_t budget =
-        (uint64_t)BYTES_AN_ENTRY * (s->queue[0].max + (uint64_t)s->queue[1].max);
-    while (q->n > 0 && (q->n >= q->max || s->bytes + size > budget))
+    struct queue *other = &s->queue[q == s->queue];
+    uint64_t budget = share_of(q) + share_of(other);
+    while (q->n > 0 && (q->n >= q->max || (q->bytes + size > share_of(q) &&
+                                           q->bytes + other->bytes + size > budget)))
         evict(s, q);
+    while (q->bytes + size <= share_of(q) && q->bytes + other->bytes + size > budget)
+        evict(s, other);
 }
 
 static void enqueue(struct shard *s, struct entry *e)
@@ -289,8 +297,8 @@ static void enqueue(struct shard *s, struct entry *e)
         q->oldest = e;
     q->newest = e;
     q->n++;
+    q->bytes += e->size;
     s->n++;
-    s->bytes += e->size;
 }
 
 bool cachestore_put(struct cachestore *c, const struct cache_key *key,
@@ -475,9 +483,9 @@ void cachestore_counts(struct cachestore *c, struct cache_counts *out)
         pthread_mutex_lock(&s->lock);
         for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
             out->entries[kind] += s->queue[kind].n;
-            out->evictions[kind] += s->evictions[kind];
+            out->evictions[kind] += s->queue[kind].evictions;
+            out->bytes += s->queue[kind].bytes;
         }
-        out->bytes += s->bytes;
         pthread_mutex_unlock(&s->lock);
     }
 }

@@ -296,6 +296,34 @@ static void octets_are_bounded_as_well_as_entries(void **unused)
     close_store(&r);
 }
 
+/* What fills the other's share is lent, and given back when it is wanted. */
+static void large_answers_of_one_kind_leave_the_other_its_share(void **unused)
+{
+    for (unsigned kind = 0; kind < CACHE_KINDS; kind++) {
+        struct rig r;
+        struct cache_facts large = success(30, START), small = large;
+        open_store(&r, 64 * 20);
+        large.kind = (enum cache_kind)kind;
+        small.kind = kind == CACHE_SUCCESS ? CACHE_DENIAL : CACHE_SUCCESS;
+        const char *answer = large_answer();
+        for (unsigned i = 0; i < 20; i++) {
+            struct cache_key key = key_of_shard(&r, i);
+            put(&r, &key, large, answer);
+        }
+        struct cache_counts counts;
+        cachestore_counts(r.store, &counts);
+        assert_in_range(counts.bytes, 28000, 40 * 1024);
+        for (unsigned i = 20; i < 40; i++) {
+            struct cache_key key = key_of_shard(&r, i);
+            put(&r, &key, small, ANSWER);
+        }
+        cachestore_counts(r.store, &counts);
+        assert_int_equal(counts.entries[small.kind], 20);
+        assert_true(counts.entries[kind] > 0);
+        close_store(&r);
+    }
+}
+
 static void lower_limits_hold_from_the_next_entry_on(void **unused)
 {
     struct rig r;
@@ -487,6 +515,7 @@ int main(void)
         cmocka_unit_test(a_new_entry_stays_when_all_others_are_in_use),
         cmocka_unit_test(successes_and_denials_do_not_drive_each_other_out),
         cmocka_unit_test(octets_are_bounded_as_well_as_entries),
+        cmocka_unit_test(large_answers_of_one_kind_leave_the_other_its_share),
         cmocka_unit_test(lower_limits_hold_from_the_next_entry_on),
         cmocka_unit_test(a_shard_that_grows_finds_all_it_has),
         cmocka_unit_test(a_failure_does_not_replace_a_success_that_may_still_be_used),
