@@ -110,7 +110,8 @@ static bool is_for_client(const struct query *child, const struct query *parent)
 static void finish_child(struct query *q)
 {
     struct query *parent = query_of(q->r, q->parent);
-    if (parent == NULL)
+    struct ticket us = query_ticket(q);
+    if (parent == NULL || memcmp(&parent->child->of, &us, sizeof us) != 0)
         return;
     struct child_result *result = parent->child;
     result->failed = q->response.failed ||
@@ -312,6 +313,16 @@ static int ask_question(struct query *child, const uint8_t *name, uint16_t type,
     return 0;
 }
 
+/* What comes of the child goes into `result`, unless the next one is there before. */
+static void await(struct query *q, struct query *child, struct child_result *result)
+{
+    child->deadline_us = q->deadline_us;
+    child->parent = query_ticket(q);
+    result->of = query_ticket(child);
+    q->child = result;
+    q->children = 1;
+}
+
 int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t class)
 {
     if (q->depth >= QUERY_DEPTH_MAX)
@@ -325,10 +336,7 @@ int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t cl
         return -1;
     }
     child->depth = (uint8_t)(q->depth + 1);
-    child->deadline_us = q->deadline_us;
-    child->parent = query_ticket(q);
-    q->child = result;
-    q->children = 1;
+    await(q, child, result);
     query_enqueue(child);
     return 0;
 }
@@ -392,10 +400,7 @@ static int spawn_below(struct query *q, const uint8_t *name, bool wait)
     if (child == NULL)
         return -1;
     if (wait) {
-        child->deadline_us = q->deadline_us;
-        child->parent = query_ticket(q);
-        q->child = result;
-        q->children = 1;
+        await(q, child, result);
     } else {
         child->detached = true;
         child->client.trace = NULL; /* it may outlive the trace */

@@ -99,6 +99,7 @@ enum judged_by {
 };
 
 struct child_result {
+    struct ticket of; /* the child whose it is: an earlier one may still be running */
     bool done;
     bool failed;
     bool plain;           /* of a failure: there is no error to tell */

@@ -208,6 +208,34 @@ static void what_cannot_be_meant_is_refused(void **unused)
     }
 }
 
+/* A stale answer has set out while it is still being verified: what comes of that is
+ * nobody's A records. */
+static void a_late_verification_is_not_taken_for_the_a_records(void **unused)
+{
+    struct world w;
+    struct world_question q = {
+        .name = "www.test", .type = DNS_AAAA, .peer = "2001:db8::1"};
+    struct world_answer aaaa = {.message = build_answer(NEW)},
+                        a = {.message = build_answer(OLD)};
+    char *text = build_keep(SHOW_MAX);
+    world_load(&w, ". {\n dns64 {\n translate_all\n}\n"
+                   "cache {\n serve_stale 1h verify 25ms\n}\n forward . 10.0.0.1\n}\n");
+    world_ask_as(&w, &q);
+    world_answer(&w, world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP), &aaaa);
+    world_answer(&w, world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP), &a);
+    world_run(&w, 400000);
+    uint64_t client = world_ask_as(&w, &q);
+    struct fake_sent *verifying = world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP);
+    world_run(&w, 26);
+    struct fake_sent *asking = world_expect(&w, "10.0.0.1:53", TRANSPORT_UDP);
+    world_answer(&w, verifying, &aaaa);
+    assert_int_equal(world_rcode(&w, client), -1);
+    world_answer(&w, asking, &a);
+    assert_string_equal(show_reply(&w, client, text),
+                        "NOERROR\nAN www.test. 300 IN AAAA 64:ff9b::c000:221\n");
+    world_close(&w);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int main(void)
@@ -221,6 +249,7 @@ int main(void)
         TEST(the_name_is_asked_as_the_client_wrote_it),
         TEST(what_policy_denies_is_not_made_either),
         TEST(made_records_are_made_of_cached_ones),
+        TEST(a_late_verification_is_not_taken_for_the_a_records),
         TEST(what_cannot_be_meant_is_refused),
     };
     return cmocka_run_group_tests_name("dns64", tests, NULL, NULL);
