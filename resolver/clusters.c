@@ -306,27 +306,11 @@ static struct cluster *find(const struct clusters_inventory *inv, const char *na
     return table_get(&inv->names, hash_of(name), is_named, name);
 }
 
-static void forget_refusal(struct clusters_inventory *inv, const char *name)
-{
-    for (struct clusters_refused **at = &inv->refused; *at != NULL; at = &(*at)->next) {
-        struct clusters_refused *r = *at;
-        if (strcmp(inventory_name(r->record), name) != 0)
-            continue;
-        *at = r->next;
-        inv->refused_n--;
-        inventory_record_drop(r->record);
-        free(r->why);
-        free(r);
-        return;
-    }
-}
-
 /* Notes why a record is not served, and says so. */
 static void refuse(struct clusters_inventory *inv, struct inventory_record *record,
                    const struct errors *errs)
 {
     const char *why = errs->list == NULL ? "out of memory" : errs->list[0].text;
-    struct clusters_refused **end = &inv->refused, *r;
     const char *text = strstr(why, ": ");
     if (text != NULL && strncmp(why, "plugin/", 7) == 0)
         why = text + 2;
@@ -334,15 +318,7 @@ static void refuse(struct clusters_inventory *inv, struct inventory_record *reco
         log_limited(&inv->log, 10, LOG_WARNING,
                     "plugin/inventory: %s:%u: %s not used: %s", record->file,
                     record->line, inventory_name(record), why);
-    while (*end != NULL)
-        end = &(*end)->next;
-    r = calloc(1, sizeof *r);
-    if (r == NULL)
-        return; /* said it was; looked at again it is not */
-    r->record = inventory_record_use(record);
-    r->why = strdup(why);
-    *end = r;
-    inv->refused_n++;
+    cluster_refusals_add(&inv->refused, record, why);
 }
 
 /* The record in the place of what its name stood for. */
@@ -377,7 +353,7 @@ static void put_record(struct clusters_inventory *inv, struct inventory_record *
 {
     struct errors errs;
     errors_init(&errs);
-    forget_refusal(inv, inventory_name(r));
+    cluster_refusals_forget(&inv->refused, inventory_name(r));
     if (try_record(inv, r, &errs) < 0)
         refuse(inv, r, &errs);
     errors_release(&errs);
@@ -387,7 +363,7 @@ static void remove_name(struct clusters_inventory *inv, const char *name)
 {
     struct cluster *c = find(inv, name);
     char label[NAME_TEXT_MAX];
-    forget_refusal(inv, name);
+    cluster_refusals_forget(&inv->refused, name);
     if (c == NULL)
         return;
     if (is_in_use(inv))
@@ -523,34 +499,29 @@ static void settle(const struct taking *t, struct discovery **source,
         discovery_settled(*source, r);
 }
 
-/* The oldest of those that were refused, if it can be served now. */
-static bool try_one(const struct taking *t, struct clusters_inventory *inv,
-                    struct clusters_refused **at)
+/* One that was refused, if it can be served now. */
+static void try_one(const struct taking *t, struct clusters_inventory *inv,
+                    struct cluster_refusal *one)
 {
-    struct clusters_refused *r = *at;
     struct errors errs;
     errors_init(&errs);
-    int rc = try_record(inv, r->record, &errs);
+    int rc = try_record(inv, one->record, &errs);
     errors_release(&errs);
     if (rc < 0)
-        return false;
+        return;
     if (is_in_use(inv))
-        log_info("plugin/inventory: %s can be served now", inventory_name(r->record));
-    settle(t, inv->source, r->record);
-    *at = r->next;
-    inv->refused_n--;
-    inventory_record_drop(r->record);
-    free(r->why);
-    free(r);
-    return true;
+        log_info("plugin/inventory: %s can be served now", inventory_name(one->record));
+    settle(t, inv->source, one->record);
+    cluster_refusals_drop(&inv->refused, one);
 }
 
+/* The oldest first. */
 static void try_refused(struct clusters_inventory *inv, void *context)
 {
-    struct clusters_refused **at = &inv->refused;
-    while (*at != NULL) {
-        if (!try_one(context, inv, at))
-            at = &(*at)->next;
+    struct cluster_refusal *next;
+    for (struct cluster_refusal *one = inv->refused.first; one != NULL; one = next) {
+        next = one->next;
+        try_one(context, inv, one);
     }
 }
 
@@ -660,8 +631,7 @@ struct clusters_news clusters_refresh(struct plan *p, struct plan *next)
 static void release_inventory(struct clusters_inventory *inv, void *context)
 {
     struct plan *p = context;
-    while (inv->refused != NULL)
-        forget_refusal(inv, inventory_name(inv->refused->record));
+    cluster_refusals_release(&inv->refused);
     table_release(&inv->names);
     registry_drop(p->registry, inv->source);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/discovery/discovery.h"
 #include "resolver/cluster_map.h"
+#include "resolver/cluster_refusals.h"
 
 struct plan;
 struct plan_block;
@@ -34,13 +35,6 @@ struct cluster_spec {
     struct discovery_access access;
 };
 
-/* A cluster that an inventory brought and that cannot be served. */
-struct clusters_refused {
-    struct inventory_record *record;
-    char *why;
-    struct clusters_refused *next;
-};
-
 struct clusters_inventory {
     struct clusters *all;
     struct cluster_spec spec;
@@ -49,8 +43,7 @@ struct clusters_inventory {
     bool settled;              /* what it was loaded with has let go of the older */
     const char *source_text;
     struct table names; /* of struct cluster, by the record's name */
-    struct clusters_refused *refused;
-    uint32_t refused_n;
+    struct cluster_refusals refused;
     struct log_limit log;
     bool quiet; /* it is shown otherwise what cannot be served */
     struct where at;
@@ -108,7 +101,7 @@ struct clusters_report {
     const struct plan_block *block;
     struct where at;
     uint32_t served, refused_n;
-    const struct clusters_refused *refused; /* in the order in which they came */
+    const struct cluster_refusal *refused; /* in the order in which they came */
 };
 void clusters_report(const struct clusters_inventory *inv, struct clusters_report *out);
 

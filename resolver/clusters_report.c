@@ -7,8 +7,8 @@ void clusters_report(const struct clusters_inventory *inv, struct clusters_repor
     *out = (struct clusters_report){.block = inv->all->block,
                                     .at = inv->at,
                                     .served = inv->names.n,
-                                    .refused_n = inv->refused_n,
-                                    .refused = inv->refused};
+                                    .refused_n = inv->refused.names.n,
+                                    .refused = inv->refused.first};
     discovery_status(*inv->source, &out->source);
 }
 

@@ -143,12 +143,12 @@ static void who_is_in_the_way_stays_until_he_leaves(void **unused)
     struct fleet f;
     fleet_open(&f, "whoami", "[" B("10.1.0.0/16") "]");
     change(&f, "[" B("10.1.0.0/16") "," C("10.1.128.0/17") "]");
-    assert_int_equal(inventory(&f)->refused_n, 1);
-    assert_non_null(strstr(inventory(&f)->refused->why, "lies inside"));
+    assert_int_equal(inventory(&f)->refused.names.n, 1);
+    assert_non_null(strstr(inventory(&f)->refused.first->why, "lies inside"));
     world_ask(&f.w, "x.b.test");
     world_expect(&f.w, "10.1.0.10:53", TRANSPORT_UDP);
     change(&f, "[" C("10.1.128.0/17") "]");
-    assert_int_equal(inventory(&f)->refused_n, 0);
+    assert_int_equal(inventory(&f)->refused.names.n, 0);
     world_ask(&f.w, "x.c.test");
     world_expect(&f.w, "10.1.128.10:53", TRANSPORT_UDP);
     fleet_close(&f);
@@ -171,11 +171,11 @@ static void a_change_that_cannot_be_leaves_what_was(void **unused)
     struct errors errs;
     fleet_open(&f, "whoami", "[" B("10.1.0.0/16") "," C("10.2.0.0/16") "]");
     change(&f, "[" B("10.2.0.0/17") "," C("10.2.0.0/16") "]");
-    assert_int_equal(inventory(&f)->refused_n, 1);
+    assert_int_equal(inventory(&f)->refused.names.n, 1);
     errors_init(&errs);
     struct plan *again = build_again(&f, &errs);
     assert_int_equal(again->clusters->map.n, 2);
-    assert_int_equal(again->clusters->inventories->refused_n, 1);
+    assert_int_equal(again->clusters->inventories->refused.names.n, 1);
     plan_free(again);
     errors_release(&errs);
     world_ask(&f.w, "x.b.test");
@@ -212,7 +212,7 @@ static void the_plan_that_is_about_to_be_hears_too(void **unused)
         assert_true(serves(both[i], "a.test"));
         assert_false(serves(both[i], "b.test"));
         assert_true(serves(both[i], "c.test"));
-        assert_int_equal(both[i]->clusters->inventories->refused_n, 0);
+        assert_int_equal(both[i]->clusters->inventories->refused.names.n, 0);
     }
     plan_free(again);
     errors_release(&errs);

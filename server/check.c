@@ -129,7 +129,7 @@ static int drop_doubles(struct check *k)
 static void report(const struct clusters_report *r, void *context)
 {
     struct check *k = context;
-    for (const struct clusters_refused *x = r->refused; x != NULL; x = x->next) {
+    for (const struct cluster_refusal *x = r->refused; x != NULL; x = x->next) {
         struct check_refused *one = arena_alloc(&k->findings.arena, sizeof *one);
         if (one == NULL)
             break;

@@ -19,7 +19,7 @@ static void put_age(const struct listing *l, const char *key, uint64_t at_s)
 static void rejected(struct json_out *j, const struct clusters_report *r)
 {
     json_open(j, "rejected", '[');
-    for (const struct clusters_refused *x = r->refused; x != NULL; x = x->next) {
+    for (const struct cluster_refusal *x = r->refused; x != NULL; x = x->next) {
         json_open(j, NULL, '{');
         json_text(j, "name", inventory_name(x->record));
         json_print(j, "at", "%s:%u", x->record->file, x->record->line);
