@@ -16,7 +16,7 @@ struct axfr {
     struct arena scratch;
     uint8_t *soa; /* RDATA of the first record */
     size_t soa_len;
-    size_t octets; /* of all messages, and of their records written in full */
+    size_t octets; /* of all messages, and of their records and names in full */
     uint32_t records, outside;
     bool done;
     char text[CATALOG_WHY_MAX]; /* for `reason` */
@@ -117,13 +117,22 @@ static enum axfr_verdict bad(struct axfr *a, const char *reason)
     return AXFR_BAD;
 }
 
+/* Of a name and of all above it: each has a place of its own. */
+static size_t names_len(const struct name *n)
+{
+    size_t len = 0;
+    for (size_t at = 0; at < n->len; at += n->wire[at] + 1u)
+        len += n->len - at;
+    return len;
+}
+
 static int keep(struct axfr *a, const struct rr *rr, const struct name *owner)
 {
     size_t len = rdata_len_plain(rr);
     if (len > sizeof a->rdata)
         return -1;
     rdata_expand(rr, a->rdata);
-    a->octets += owner->len + len;
+    a->octets += names_len(owner) + len;
     struct zone_record record = {.owner = owner->wire,
                                  .type = rr->type,
                                  .ttl = rr->ttl > INT32_MAX ? 0 : rr->ttl,

@@ -1,5 +1,6 @@
 #include "resolver/axfr.h"
 
+#include "base/cursor.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "resolver/rdata.h"
@@ -163,6 +164,39 @@ static void question_can_be_answered(void **unused)
     build_release();
 }
 
+/* Each of their labels is a name of its own. */
+static void deep_names_count_for_what_they_take(void **unused)
+{
+    struct axfr *a = begin();
+    uint8_t message[DNS_HEADER_LEN + NAME_WIRE_MAX + 14] = {0, ID, 0x84, 0, [7] = 1};
+    struct name owner;
+    char text[NAME_TEXT_MAX];
+    size_t octets = 0;
+    assert_int_equal(axfr_message(a, build_answer(HEAD SOA)), AXFR_MORE);
+    enum axfr_verdict v = AXFR_MORE;
+    for (unsigned i = 0; v == AXFR_MORE && octets < ZONE_OCTETS_MAX / 40; i++) {
+        size_t len =
+            (size_t)snprintf(text, sizeof text, "%*s%06u.test", 2 * 118, "", i);
+        for (size_t k = 0; k < 2 * 118; k++)
+            text[k] = k % 2 == 0 ? 'a' : '.';
+        assert_int_equal(name_parse(&owner, (struct text){text, len}), 0);
+        struct wr wr = wr_init(message, sizeof message);
+        wr.at = DNS_HEADER_LEN;
+        wr_bytes(&wr, owner.wire, owner.len);
+        wr_u16(&wr, DNS_A);
+        wr_u16(&wr, DNS_IN);
+        wr_u32(&wr, 60);
+        wr_u16(&wr, 4);
+        wr_u32(&wr, 0xc0000201);
+        octets += wr.at;
+        v = axfr_message(a, (struct span){message, wr.at});
+    }
+    assert_int_equal(v, AXFR_BAD);
+    assert_string_equal(axfr_reason(a), "more than a zone may have");
+    axfr_free(a);
+    build_release();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +204,7 @@ int main(void)
         cmocka_unit_test(everything_else_is_bad),
         cmocka_unit_test(endless_one_ends),
         cmocka_unit_test(records_count_in_full),
+        cmocka_unit_test(deep_names_count_for_what_they_take),
         cmocka_unit_test(question_can_be_answered),
     };
     return cmocka_run_group_tests_name("axfr", tests, NULL, NULL);

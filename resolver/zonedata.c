@@ -6,12 +6,12 @@
 
 /* ---- building: names ---- */
 
-static struct zone_node *add_node(struct zonedata *z, const uint8_t *lower,
+/* `name` is in the arena. */
+static struct zone_node *add_node(struct zonedata *z, const uint8_t *name,
                                   const struct zone_node *parent)
 {
     struct zone_node *node = arena_alloc(z->arena, sizeof *node);
-    uint8_t *name = arena_copy(z->arena, lower, name_len(lower));
-    if (node == NULL || name == NULL)
+    if (node == NULL)
         return NULL;
     *node = (struct zone_node){.name = name, .number = z->names.n, .parent = parent};
     if (zonetab_add(&z->names, z->arena, name, node, NULL) != 0)
@@ -19,13 +19,18 @@ static struct zone_node *add_node(struct zonedata *z, const uint8_t *lower,
     return node;
 }
 
-/* The node of a name under the apex, with all nodes between; NULL: no memory. */
+/* The node of a name under the apex, with all nodes between, whose names are the end of
+ * it; NULL: no memory. */
 static struct zone_node *node_for(struct zonedata *z, const uint8_t *lower)
 {
     struct name_key key;
     unsigned label = 0;
     name_key_init(&key, lower);
     struct zone_node *node = zonetab_find(&z->names, &key, 0, &label);
+    if (label > 0)
+        lower = arena_copy(z->arena, lower, name_len(lower));
+    if (lower == NULL)
+        return NULL;
     while (node != NULL && label > 0) {
         const uint8_t *name = lower + key.offset[--label];
         struct zone_node *child = add_node(z, name, node);
@@ -39,13 +44,13 @@ static struct zone_node *node_for(struct zonedata *z, const uint8_t *lower)
 struct zonedata *zonedata_new(struct arena *a, struct arena *scratch,
                               const struct name *apex)
 {
-    struct name lower;
     struct zonedata *z = arena_alloc(a, sizeof *z);
-    if (z == NULL)
+    uint8_t *name = arena_alloc(a, apex->len);
+    if (z == NULL || name == NULL)
         return NULL;
-    name_lower(lower.wire, apex->wire, apex->len);
+    name_lower(name, apex->wire, apex->len);
     *z = (struct zonedata){.arena = a, .scratch = scratch};
-    z->apex = add_node(z, lower.wire, NULL);
+    z->apex = add_node(z, name, NULL);
     return z->apex == NULL ? NULL : z;
 }
 

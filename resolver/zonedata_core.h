@@ -13,7 +13,7 @@ struct zone_set {
 };
 
 struct zone_node {
-    uint8_t *name;                  /* lower case */
+    const uint8_t *name;            /* lower case */
     uint32_t number;                /* in order of creation: parents before children */
     const struct zone_node *parent; /* NULL: the apex */
     const struct zone_node *wild;   /* the child `*` */
