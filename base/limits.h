@@ -158,6 +158,8 @@
           "of one transfer: who sends an octet a second must not hold its place")      \
     LIMIT(ZONE_OCTETS_MAX, 256 * 1024 * 1024, "octets",                                \
           "of one transfer, and of its records and names in full: fifty times more") \
+    LIMIT(ZONE_HOSTS_MAX, 256, "records of one name and type",                         \
+          "whose hosts' addresses go along: of more they would hardly fit a message")  \
     LIMIT(NSEC3_ITERATIONS_MAX, 150, "iterations",                                     \
           "each question may hash four names: validators take no more (RFC 9276)")     \
     LIMIT(CATALOG_MEMBERS_MAX, 100000, "zones",                                        \

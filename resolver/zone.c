@@ -170,7 +170,8 @@ enum verdict zone_answer(struct query *q, const struct zone *z, const struct fal
     int rc =
         q->response.failed ? -1 : zonedata_answer(z->data, &question, &q->arena, m);
     if (rc < 0)
-        return query_fail(q, DNS_SERVFAIL, "out of memory");
+        return query_fail(q, DNS_SERVFAIL,
+                          "out of memory, or more records than a message can hold");
     bool missing =
         rc > 0 || (m->rcode == DNS_NXDOMAIN && msg_count(m, SECTION_ANSWER) == 0);
     if (missing && fall_through(fall, q->request.lower)) {

@@ -1,6 +1,8 @@
 #include "resolver/zonedata_core.h"
 
 #include "base/cursor.h"
+#include "base/limits.h"
+#include "resolver/wire.h"
 
 #include <stdlib.h>
 
@@ -164,8 +166,9 @@ static int make_sets(struct arena *a, struct zone_node *node, const struct rr *r
                 (struct zone_set){.rr = &rr[i], .type = rr[i].type};
         node->sets[node->sets_n - 1].n++;
     }
+    const struct zone_set *sigs = zone_set_of(node, DNS_RRSIG);
     for (uint32_t i = 0; i < node->sets_n; i++)
-        node->sets[i].sigs = zone_set_of(node, DNS_RRSIG);
+        node->sets[i].sigs = sigs;
     return 0;
 }
 
@@ -301,10 +304,11 @@ const struct rr *zonedata_next(const struct zonedata *z, struct zonedata_place *
 enum step {
     STEP_END,    /* the answer is whole */
     STEP_FOLLOW, /* on with w->name */
-    STEP_FAILED, /* no memory */
+    STEP_FAILED, /* no memory, or no message for it */
 };
 
-/* One record; with an owner that is not its own for what a wildcard stands for. */
+/* One record; with an owner that is not its own for what a wildcard stands for. -1: no
+ * memory, or there are as many as a message can hold. */
 static int put_rr(struct walk *w, const struct rr *from, enum section section,
                   const uint8_t *owner)
 {
@@ -316,6 +320,8 @@ static int put_rr(struct walk *w, const struct rr *from, enum section section,
                           .ttl = rr.ttl,
                           .rdata = {.at = rr.base + rr.rdata, .len = rr.rdlen}};
     rr.section = (uint8_t)section;
+    if (w->out->rr_n == WIRE_RR_MAX)
+        return -1;
     return owner == NULL ? msg_add_rr(w->out, w->arena, &rr)
                          : msg_add(w->out, w->arena, &copy);
 }
@@ -390,7 +396,7 @@ static int put_addresses(struct walk *w, const struct zone_node *host)
 /* Addresses, of this zone, of the hosts that a set names. */
 static int put_additional(struct walk *w, const struct zone_set *set)
 {
-    int offset = target_offset(set->type);
+    int offset = set->n > ZONE_HOSTS_MAX ? -1 : target_offset(set->type);
     for (uint32_t i = 0; offset >= 0 && i < set->n; i++) {
         struct name lower;
         struct name_key key;

@@ -72,8 +72,9 @@ const struct rr *zonedata_next(const struct zonedata *z, struct zonedata_place *
 
 /* Answers a question whose name is at or under the apex, in a message with room for
  * records: sets rcode and AA. CNAMEs are followed as long as they stay in the zone. 0;
- * 1: the name has no records, only others below it have; or -1: no memory, and the
- * message is of no use. */
+ * 1: the name has no records, only others below it have; or -1: no memory, or more
+ * records than a message can hold, and the message is of no use. Hosts of a set come
+ * with their addresses, but not of one with more than ZONE_HOSTS_MAX records. */
 struct zone_question {
     const struct name_key *key;
     uint16_t type;

@@ -1,8 +1,10 @@
 #include "resolver/zonedata.h"
 
 #include "base/hash.h"
+#include "base/limits.h"
 #include "resolver/encode.h"
 #include "resolver/rdata.h"
+#include "resolver/wire.h"
 #include "resolver/zonefile.h"
 #include "tests/unit/build.h"
 #include "tests/unit/show.h"
@@ -380,6 +382,57 @@ static void proofs_go_along_with_who_wants_them(void **unused)
     arena_release(&r.arena);
 }
 
+/* An MX record for each host, each with an address; from a primary, say. */
+static struct zonedata *zone_of_hosts(struct arena *a, uint32_t n)
+{
+    struct name apex;
+    assert_int_equal(hash_seed(), 0);
+    assert_int_equal(rdata_start(), 0);
+    assert_int_equal(name_parse(&apex, TEXT("org")), 0);
+    struct zonedata *z = zonedata_new(a, a, &apex);
+    for (uint32_t i = 0; i < n; i++) {
+        struct name host;
+        char text[32];
+        uint8_t mx[2 + NAME_WIRE_MAX] = {0};
+        snprintf(text, sizeof text, "h%u.org", i);
+        assert_int_equal(name_parse(&host, text_of(text)), 0);
+        memcpy(mx + 2, host.wire, host.len);
+        struct zone_record records[] = {
+            {.owner = apex.wire, .type = DNS_MX, .rdata = {mx, 2 + (size_t)host.len}},
+            {.owner = host.wire, .type = DNS_A, .rdata = {mx, 4}}};
+        assert_int_equal(zonedata_add(z, &records[0]), 0);
+        assert_int_equal(zonedata_add(z, &records[1]), 0);
+    }
+    assert_int_equal(zonedata_seal(z), 0);
+    return z;
+}
+
+/* The records of an answer with that many; -1: there is no answer. */
+static int records_for_hosts(uint32_t n)
+{
+    struct arena a;
+    struct name_key key;
+    struct msg m = {.edited = true};
+    arena_init(&a, NULL, 0);
+    const struct zonedata *z = zone_of_hosts(&a, n);
+    name_key_init(&key, zonedata_apex(z));
+    struct zone_question question = {&key, DNS_MX, false};
+    int rc = zonedata_answer(z, &question, &a, &m);
+    int records = rc < 0 ? -1 : (int)m.rr_n;
+    arena_release(&a);
+    return records;
+}
+
+/* Each host is looked for among those that are there: of 300,000 that took minutes. */
+static void no_set_is_too_large_to_be_asked_for(void **unused)
+{
+    assert_int_equal(records_for_hosts(ZONE_HOSTS_MAX), 2 * ZONE_HOSTS_MAX);
+    assert_int_equal(records_for_hosts(ZONE_HOSTS_MAX + 1), ZONE_HOSTS_MAX + 1);
+    assert_int_equal(records_for_hosts(WIRE_RR_MAX), WIRE_RR_MAX);
+    assert_int_equal(records_for_hosts(WIRE_RR_MAX + 1), -1);
+    assert_int_equal(records_for_hosts(300000), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +448,7 @@ int main(void)
         cmocka_unit_test(dname_makes_cnames_of_what_is_below_it),
         cmocka_unit_test(dname_that_makes_a_name_too_long_says_so),
         cmocka_unit_test(hosts_named_in_an_answer_come_with_their_addresses_once),
+        cmocka_unit_test(no_set_is_too_large_to_be_asked_for),
         cmocka_unit_test(of_a_cname_and_other_data_the_cname_wins),
         cmocka_unit_test(root_can_be_a_zone),
         cmocka_unit_test(proofs_go_along_with_who_wants_them),
