@@ -105,6 +105,8 @@
 #define LIMITS_ADMIN(LIMIT)                                                            \
     LIMIT(ADMIN_CLIENTS_MAX, 64, "connections per address",                            \
           "scrapers and probes of health: more is somebody else")                      \
+    LIMIT(ADMIN_CLIENTS_PER_PEER, 32, "connections per address and client",            \
+          "half of them: one client must not keep the probe of health out")            \
     LIMIT(ADMIN_IDLE_S, 10, "s", "then a connection for pages is closed")              \
     LIMIT(ADMIN_REQUEST_MAX, 16384, "octets per connection",                           \
           "for the head of a request and that of the answer")
@@ -157,7 +159,7 @@
     LIMIT(FETCH_TOTAL_S, 1800, "s",                                                    \
           "of one transfer: who sends an octet a second must not hold its place")      \
     LIMIT(ZONE_OCTETS_MAX, 256 * 1024 * 1024, "octets",                                \
-          "of one transfer, and of its records and names in full: fifty times more") \
+          "of one transfer, and of its records and names in full: fifty times more")   \
     LIMIT(ZONE_HOSTS_MAX, 256, "records of one name and type",                         \
           "whose hosts' addresses go along: of more they would hardly fit a message")  \
     LIMIT(NSEC3_ITERATIONS_MAX, 150, "iterations",                                     \

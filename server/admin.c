@@ -319,6 +319,26 @@ static uint64_t pages_next_ms(const struct admin *a)
     return next_ms;
 }
 
+static unsigned clients_of(const struct admin_place *place)
+{
+    const union MHD_DaemonInfo *info = place->admin->library->MHD_get_daemon_info(
+        place->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info == NULL ? 0 : info->num_connections;
+}
+
+/* A daemon that had as many clients as it may have takes new ones only when it is run
+ * again after the old ones have gone; and who was idle for too long goes a run later.
+ */
+static void run_place(const struct admin_place *place)
+{
+    unsigned before;
+    do {
+        before = clients_of(place);
+        place->admin->library->MHD_run(place->daemon);
+        place->admin->library->MHD_run(place->daemon);
+    } while (clients_of(place) < before);
+}
+
 /* Lets every daemon do what it can, and comes back when one of them wants it. */
 static void run(struct admin *a)
 {
@@ -328,10 +348,7 @@ static void run(struct admin *a)
         MHD_UNSIGNED_LONG_LONG ms;
         if (place->daemon == NULL)
             continue;
-        /* A daemon that had as many clients as it may have takes new ones only when it
-         * is run again after the old ones have gone. */
-        a->library->MHD_run(place->daemon);
-        a->library->MHD_run(place->daemon);
+        run_place(place);
         if (a->library->MHD_get_timeout(place->daemon, &ms) == MHD_YES && ms < next_ms)
             next_ms = ms;
     }
@@ -368,6 +385,7 @@ static int start_place(struct admin_place *place)
     place->daemon = l->MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, on_request, place, MHD_OPTION_LISTEN_SOCKET,
         (MHD_socket)place->fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CLIENTS_MAX,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ADMIN_CLIENTS_PER_PEER,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_REQUEST_MAX, MHD_OPTION_END);
     if (place->daemon == NULL)

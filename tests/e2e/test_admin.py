@@ -103,11 +103,17 @@ def test_pages_and_nothing_else():
 def test_many_clients_are_bounded():
     port = free_port()
     server = isthmus(f'    health 127.0.0.1:{port}\n    whoami')
-    held = [socket.create_connection(('127.0.0.1', port), 10) for _ in range(200)]
+    held = [socket.create_connection(('127.0.0.1', port), 10, ('127.0.0.2', 0)) for _ in range(200)]
     equal(ask(server, 'x.test').rcode, 'NOERROR', 'DNS goes on')
+    equal(attempt(port), 200, 'one address cannot have all connections: the probe of health has another')
     for sock in held:
         sock.close()
     wait_until(lambda: attempt(port) == 200, 10, 'pages after they have gone')
+    held = [socket.create_connection(('127.0.0.1', port), 60, (f'127.0.0.{2 + i % 10}', 0)) for i in range(100)]
+    equal(held[0].recv(1), b'', 'who says nothing is let go')
+    for sock in held:
+        sock.close()
+    wait_until(lambda: attempt(port) == 200, 10, 'pages after all had been taken by the silent')
 
 
 def many_clusters(n):
@@ -122,7 +128,7 @@ def test_a_long_page_is_made_once_for_many_readers():
     server = isthmus(f'    prometheus 127.0.0.1:{port}\n    debug\n    cache\n{many_clusters(n)}')
     wait_until(lambda: f'}} {n}\n' in get(port, '/metrics')[1].split('# TYPE isthmus_inventory_clusters gauge')[1], 60, 'all are served')
     before = server.output().count(made)
-    readers = [socket.create_connection(('127.0.0.1', port), 60) for _ in range(60)]
+    readers = [socket.create_connection(('127.0.0.1', port), 60, (f'127.0.0.{1 + i % 2}', 0)) for i in range(60)]
     for reader in readers:
         reader.sendall(b'GET /clusters HTTP/1.0\r\n\r\n')
     bodies = {reader.makefile('rb').read().partition(b'\r\n\r\n')[2] for reader in readers}
@@ -131,7 +137,7 @@ def test_a_long_page_is_made_once_for_many_readers():
     check(1 <= times <= 20, 'which was made for many at a time', times)
     for reader in readers:
         reader.close()
-    readers = [socket.create_connection(('127.0.0.1', port), 60) for _ in range(60)]
+    readers = [socket.create_connection(('127.0.0.1', port), 60, (f'127.0.0.{1 + i % 2}', 0)) for i in range(60)]
     for reader in readers:
         reader.sendall(b'GET /clusters HTTP/1.1\r\nHost: x\r\n\r\n')
     readers[0].recv(1)
