@@ -21,6 +21,7 @@
 #include "resolver/trace.h"
 
 #define SECOND_US        UINT64_C(1000000)
+#define CHAIN_MAX        32 /* CNAMEs that are followed in one answer */
 #define DELEGATION_S     5 /* what CoreDNS gives answers that have no TTL of their own */
 #define CLUSTER_MAX_S    30
 #define CLUSTER_DENIAL_S 5
@@ -276,7 +277,6 @@ enum worth {
     WORTH_SUCCESS,
     WORTH_DENIAL,
     WORTH_FAILURE, /* SERVFAIL and NOTIMP: denial with a life of its own */
-    WORTH_NOTHING, /* not kept, goes on as it is */
     WORTH_LEAST,   /* not kept, leaves with the least TTL */
 };
 
@@ -293,21 +293,35 @@ static uint32_t soa_minimum(const struct rr *rr)
     return rr->rdlen < 22 ? rr->ttl : load_u32(rr->base + rr->rdata + rr->rdlen - 4);
 }
 
-/* Follows the chain of CNAMEs from the question, in the order of the records. */
+/* The record of the answer that `at` owns and that is either wanted or a CNAME. */
+static const struct rr *find_link(const struct msg *m, const struct name *at,
+                                  uint16_t type)
+{
+    const struct rr *link = NULL;
+    msg_each_rr (rr, m) {
+        bool wanted = type == DNS_ANY || rr->type == type;
+        if (rr->section != SECTION_ANSWER || (!wanted && rr->type != DNS_CNAME) ||
+            !msg_owner_is(rr, at->wire))
+            continue;
+        if (wanted)
+            return rr;
+        link = rr;
+    }
+    return link;
+}
+
+/* Whether CNAMEs lead from the question to a record of its type, in whatever order they
+ * come. Records that others own say nothing about the question. */
 static bool reaches_type(const struct query *q, const struct msg *m)
 {
     uint16_t type = q->request.type;
-    if (type == DNS_ANY || type == DNS_CNAME)
-        return true;
     struct name at;
     memcpy(at.wire, q->request.lower, q->request.name_len);
-    msg_each_rr (rr, m) {
-        if (rr->section != SECTION_ANSWER)
-            continue;
-        if (rr->type == DNS_CNAME && msg_owner_is(rr, at.wire))
-            msg_name(rr, rr->rdata, &at);
-        else if (rr->type == type)
-            return true;
+    for (unsigned i = 0; i <= CHAIN_MAX; i++) {
+        const struct rr *link = find_link(m, &at, type);
+        if (link == NULL || type == DNS_ANY || link->type == type)
+            return link != NULL;
+        msg_name(link, link->rdata, &at);
     }
     return false;
 }
@@ -334,23 +348,28 @@ static struct content look_at(const struct query *q, const struct msg *m)
 
 static enum worth worth_of(const struct msg *m, const struct content *c)
 {
-    if ((m->flags & DNS_TC) != 0)
-        return WORTH_NOTHING;
     switch (m->rcode) {
     case DNS_NOERROR:
-        if (c->answers)
-            return c->reaches ? WORTH_SUCCESS : c->soa ? WORTH_DENIAL : WORTH_NOTHING;
-        return c->soa ? WORTH_DENIAL : WORTH_SUCCESS;
+        return c->soa && !c->reaches ? WORTH_DENIAL : WORTH_SUCCESS;
     case DNS_NXDOMAIN:
-        if (c->answers)
-            return WORTH_LEAST;
-        return c->soa ? WORTH_DENIAL : WORTH_NOTHING;
+        return c->answers ? WORTH_LEAST : WORTH_DENIAL;
     case DNS_SERVFAIL:
     case DNS_NOTIMP:
         return WORTH_FAILURE;
     default:
         return WORTH_LEAST;
     }
+}
+
+/* A denial without an SOA says not for how long (RFC 2308 section 5), and an answer
+ * that does not reach the question is one. */
+static bool is_kept(const struct msg *m, const struct content *c, enum worth worth)
+{
+    if ((m->flags & DNS_TC) != 0 || worth == WORTH_LEAST)
+        return false;
+    if (worth == WORTH_SUCCESS)
+        return c->reaches || !c->answers;
+    return worth == WORTH_FAILURE || c->soa;
 }
 
 static uint32_t clamp(uint32_t ttl, uint32_t min_s, uint32_t max_s)
@@ -367,12 +386,12 @@ static uint32_t life_of(const struct cache_plugin *c,
     if (worth == WORTH_FAILURE)
         return (uint32_t)((uint64_t)c->servfail_us / SECOND_US);
     const struct cache_bounds *b =
-        &c->bounds[worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL];
+        &c->bounds[worth == WORTH_DENIAL ? CACHE_DENIAL : CACHE_SUCCESS];
     uint32_t max_s = b->max_s, ttl = content->least_ttl;
     if (worth == WORTH_DENIAL && content->denial_ttl < ttl)
         ttl = content->denial_ttl;
     if (worth == WORTH_LEAST)
-        ttl = 0;
+        ttl = DELEGATION_S;
     if (worth == WORTH_SUCCESS && !content->answers &&
         (content->ns || ttl == UINT32_MAX))
         ttl = DELEGATION_S;
@@ -462,11 +481,9 @@ static bool settle(struct query *q, const struct cache_plugin *c,
     enum worth worth = worth_of(m, &content);
     q->response.options = (struct span){0};
     q->response.opt_len = 0;
-    if (worth == WORTH_NOTHING)
-        return false;
     uint32_t life_s = life_of(c, cluster, worth, &content);
     level_ttls(m, life_s);
-    return worth != WORTH_LEAST && keep(q, c, cluster, worth, life_s);
+    return is_kept(m, &content, worth) && keep(q, c, cluster, worth, life_s);
 }
 
 static enum verdict on_response(struct query *q, const void *state)

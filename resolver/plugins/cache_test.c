@@ -97,6 +97,9 @@ static void the_least_ttl_of_all_records_is_that_of_all(void **unused)
          "NS test. 30 IN NS n.test.\nAR n.test. 30 IN A 192.0.2.9\n",
          "NOERROR aa\nAN a.test. 30 IN CNAME b.test.\nAN b.test. 30 IN A 192.0.2.1\n"
          "NS test. 30 IN NS n.test.\nAR n.test. 30 IN A 192.0.2.9\n"},
+        {"cache", "! -ra aa\na.test A\nB.test 50 A 192.0.2.1\na.test 50 CNAME b.test\n",
+         "NOERROR aa\nAN B.test. 50 IN A 192.0.2.1\nAN a.test. 50 IN CNAME B.test.\n",
+         "NOERROR aa\nAN B.test. 50 IN A 192.0.2.1\nAN a.test. 50 IN CNAME B.test.\n"},
     };
     LIVE(list);
 }
@@ -130,10 +133,25 @@ static void what_answers_nothing_is_not_kept(void **unused)
          "REFUSED\nAR x.test. 5 IN A 192.0.2.9\n", NULL},
         {"cache", "! -ra NXDOMAIN\na.test A\na.test 60 CNAME b.test\n",
          "NXDOMAIN\nAN a.test. 5 IN CNAME b.test.\n", NULL},
+        {"cache {\n success 9 40 12\n denial 9 30 11\n}",
+         "! -ra NXDOMAIN\na.test A\na.test 60 CNAME b.test\n",
+         "NXDOMAIN\nAN a.test. 12 IN CNAME b.test.\n", NULL},
+        {"cache {\n success 9 40 0\n}",
+         "! -ra NXDOMAIN\na.test A\na.test 60 CNAME b.test\n",
+         "NXDOMAIN\nAN a.test. 5 IN CNAME b.test.\n", NULL},
         {"cache", "! -ra\na.test A\na.test 60 CNAME b.test\n",
          "NOERROR\nAN a.test. 60 IN CNAME b.test.\n", NULL},
         {"cache", "! -ra\na.test A\nb.test 60 TXT x\n",
          "NOERROR\nAN b.test. 60 IN TXT \"x\"\n", NULL},
+        {"cache", "! -ra\na.test A\nb.test 60 A 192.0.2.1\n",
+         "NOERROR\nAN b.test. 60 IN A 192.0.2.1\n", NULL},
+        {"cache 40", "! -ra\na.test A\nb.test 60 TXT x\n",
+         "NOERROR\nAN b.test. 40 IN TXT \"x\"\n", NULL},
+        {"cache", "! -ra\na.test A\na.test 2 CNAME b.test\n",
+         "NOERROR\nAN a.test. 5 IN CNAME b.test.\n", NULL},
+        {"cache", "! -ra\na.test A\na.test 60 CNAME b.test\nb.test 60 CNAME a.test\n",
+         "NOERROR\nAN a.test. 60 IN CNAME b.test.\nAN b.test. 60 IN CNAME a.test.\n",
+         NULL},
     };
     LIVE(list);
 }
