@@ -41,12 +41,13 @@ struct value_at {
     const char *text; /* as found; NULL: not shown */
 };
 
-/* Notes what is wrong with the record in hand. -1. */
+/* Notes what is wrong with the record in hand. -1. Where that is is looked for only
+ * while it is told. */
 static int wrong(struct reading *r, const struct value_at *v, const char *why)
 {
     char pointer[32] = "";
     struct where at = {.file = r->file, .line = r->draft.at.line};
-    if (v->key != NULL) {
+    if (v->key != NULL && r->errs->n < ERRORS_MAX) {
         size_t offset = json_offset(r->object, v->key, v->index);
         at.line += text_lines(r->object.at, r->object.at + offset);
         if (v->index >= 0)
@@ -198,27 +199,43 @@ static int read_unknown(struct reading *r, const cJSON *value)
                  "zones, domain, services, pods, dns, index or port");
 }
 
-static bool stands_before(const cJSON *object, const cJSON *value)
+#define KEYS_N (sizeof keys / sizeof *keys + sizeof kept_keys / sizeof *kept_keys)
+
+/* The keys of one object that were read. */
+struct seen_keys {
+    const struct member_key *list[KEYS_N];
+    size_t n;
+};
+
+/* Whether it is there for the second time. */
+static bool is_again(struct seen_keys *seen, const struct member_key *k)
 {
-    for (const cJSON *v = object->child; v != value; v = v->next) {
-        if (strcmp(v->string, value->string) == 0)
+    for (size_t i = 0; i < seen->n; i++) {
+        if (seen->list[i] == k)
             return true;
     }
+    seen->list[seen->n++] = k;
     return false;
+}
+
+static int read_key(struct reading *r, const cJSON *value, struct seen_keys *seen)
+{
+    const struct member_key *k = key_find(r, value->string);
+    struct value_at at = {.key = value->string, .index = -1};
+    if (k == NULL)
+        return read_unknown(r, value);
+    if (is_again(seen, k))
+        return wrong(r, &at, "the key stands twice");
+    return read_value(r, k, value);
 }
 
 /* All keys, so that all that is wrong comes out. */
 static int read_keys(struct reading *r, const cJSON *object)
 {
+    struct seen_keys seen = {.n = 0};
     int rc = 0;
-    for (const cJSON *v = object->child; v != NULL; v = v->next) {
-        const struct member_key *k = key_find(r, v->string);
-        struct value_at at = {.key = v->string, .index = -1};
-        int read = stands_before(object, v) ? wrong(r, &at, "the key stands twice")
-                   : k == NULL              ? read_unknown(r, v)
-                                            : read_value(r, k, v);
-        rc = read < 0 ? -1 : rc;
-    }
+    for (const cJSON *v = object->child; v != NULL; v = v->next)
+        rc = read_key(r, v, &seen) < 0 ? -1 : rc;
     return rc;
 }
 

@@ -240,6 +240,31 @@ static int set_up(void **unused)
     return hash_seed();
 }
 
+/* Each key and each value that is wrong was looked for from the beginning: a text of a
+ * few megabytes took minutes, for which the end of the process waited. */
+static void what_is_wrong_all_over_takes_no_longer(void **unused)
+{
+    enum { RECORDS = 100, KEYS = 5000, MOST = RECORDS * (KEYS * 12 + 16) };
+    char *json = malloc(MOST);
+    assert_non_null(json);
+    for (unsigned list = 0; list < 2; list++) {
+        size_t len = (size_t)snprintf(json, MOST, "[");
+        for (unsigned i = 0; i < RECORDS; i++) {
+            len += (size_t)snprintf(json + len, MOST - len, "%s{%s", i == 0 ? "" : ",",
+                                    list ? "\"dns\":[" : "");
+            for (unsigned k = 0; k < KEYS; k++)
+                len += (size_t)snprintf(json + len, MOST - len,
+                                        list ? "%s\"k%u\"" : "%s\"k%u\":1",
+                                        k == 0 ? "" : ",", k);
+            len += (size_t)snprintf(json + len, MOST - len, list ? "]}" : "}");
+        }
+        len += (size_t)snprintf(json + len, MOST - len, "]");
+        read_text((struct text){json, len});
+        assert_memory_equal(got, "part\n", 5);
+    }
+    free(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_text_that_is_no_json_brings_nothing_that_counts),
         cmocka_unit_test(a_record_that_is_known_is_not_read_again),
         cmocka_unit_test(a_record_has_its_limits),
+        cmocka_unit_test(what_is_wrong_all_over_takes_no_longer),
         cmocka_unit_test(members_of_serf_are_taken_together),
     };
     return cmocka_run_group_tests_name("inventory_json", tests, set_up, NULL);
