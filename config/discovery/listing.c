@@ -202,6 +202,8 @@ static int put(void *context, struct inventory_record *r, struct errors *errs)
     struct discovery *d = context;
     struct listing *l = &d->listing;
     const char *name = inventory_name(r);
+    if (l->part == NULL)
+        return no_memory(errs, r);
     struct inventory_record *held = discovery_find(d, name);
     struct inventory_record *fresh =
         table_get(&l->names, hash_of(name), is_record, name);
