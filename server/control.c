@@ -291,6 +291,9 @@ static void look_for_idle(uv_timer_t *timer)
     uint64_t now = uv_now(timer->loop);
     for (struct control_client *client = c->clients; client != NULL;
          client = client->next) {
+        /* A reload takes what it takes: large zones are read, peers are waited for. */
+        if (client->state == CLIENT_RELOADING)
+            touch(client);
         if (now - client->active_ms > CONTROL_IDLE_S * 1000)
             close_client(client);
     }
