@@ -70,20 +70,36 @@ ssize_t base64url_read(uint8_t *text, size_t len)
     return len % 4 == 1 ? -1 : (ssize_t)n;
 }
 
+/* Without padding. Returns how many characters. */
+static size_t encode(char *to, const uint8_t *from, size_t len, const char *digits)
+{
+    uint32_t bits = 0;
+    unsigned held = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        bits = bits << 8 | from[i];
+        for (held += 8; held >= 6; held -= 6)
+            to[n++] = digits[bits >> (held - 6) & 63];
+    }
+    if (held > 0)
+        to[n++] = digits[bits << (6 - held) & 63];
+    return n;
+}
+
 char *base64_print(struct arena *a, struct text octets)
 {
     char *to = arena_alloc(a, (octets.len + 2) / 3 * 4 + 1);
-    for (size_t i = 0, at = 0; to != NULL && i < octets.len; i += 3, at += 4) {
-        size_t left = octets.len - i;
-        uint32_t bits = (uint32_t)(uint8_t)octets.at[i] << 16;
-        if (left > 1)
-            bits |= (uint32_t)(uint8_t)octets.at[i + 1] << 8;
-        if (left > 2)
-            bits |= (uint8_t)octets.at[i + 2];
-        to[at] = letters[bits >> 18];
-        to[at + 1] = letters[bits >> 12 & 63];
-        to[at + 2] = left > 1 ? letters[bits >> 6 & 63] : '=';
-        to[at + 3] = left > 2 ? letters[bits & 63] : '=';
-    }
+    if (to == NULL)
+        return NULL;
+    size_t n = encode(to, (const uint8_t *)octets.at, octets.len, letters);
+    while (n % 4 != 0)
+        to[n++] = '=';
     return to;
+}
+
+size_t base64url_print(char *to, struct span octets)
+{
+    static const char url_letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return encode(to, octets.at, octets.len, url_letters);
 }

@@ -17,4 +17,10 @@ ssize_t base64url_read(uint8_t *text, size_t len);
 /* In base64, NUL-terminated; NULL: no memory. */
 char *base64_print(struct arena *a, struct text octets);
 
+/* Characters that so many octets become in base64url without padding. */
+#define BASE64URL_LEN(n) (((n)*4 + 2) / 3)
+
+/* Writes those to `to`, without a NUL. Returns how many. */
+size_t base64url_print(char *to, struct span octets);
+
 #endif

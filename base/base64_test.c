@@ -60,6 +60,12 @@ static void urls_have_other_letters(void **unused)
         assert_int_equal(n,
                          rows[i].octets == NULL ? -1 : (ssize_t)strlen(rows[i].octets));
         assert_true(n <= 0 || memcmp(room, rows[i].octets, (size_t)n) == 0);
+        if (n < 0)
+            continue;
+        char text[16];
+        assert_int_equal(base64url_print(text, (struct span){room, (size_t)n}), len);
+        assert_int_equal(BASE64URL_LEN((size_t)n), len);
+        assert_memory_equal(text, rows[i].text, len);
     }
 }
 

@@ -1,48 +1,16 @@
 #include "server/doh.h"
 
 #include "base/limits.h"
-#include "base/library.h"
+#include "server/doh_age.h"
+#include "server/http2.h"
 
-#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LIBRARY_FILE    "libnghttp2.so.14"
-#define LIBRARY_PACKAGE "libnghttp2-14"
-
-/* ---- the library ---- */
-
-#define CALLS(CALL)                                                                    \
-    CALL(nghttp2_session_callbacks_new)                                                \
-    CALL(nghttp2_session_callbacks_del)                                                \
-    CALL(nghttp2_session_callbacks_set_send_callback)                                  \
-    CALL(nghttp2_session_callbacks_set_on_begin_headers_callback)                      \
-    CALL(nghttp2_session_callbacks_set_on_header_callback)                             \
-    CALL(nghttp2_session_callbacks_set_on_data_chunk_recv_callback)                    \
-    CALL(nghttp2_session_callbacks_set_on_frame_recv_callback)                         \
-    CALL(nghttp2_session_callbacks_set_on_stream_close_callback)                       \
-    CALL(nghttp2_option_new)                                                           \
-    CALL(nghttp2_option_del)                                                           \
-    CALL(nghttp2_option_set_no_closed_streams)                                         \
-    CALL(nghttp2_session_server_new3)                                                  \
-    CALL(nghttp2_session_del)                                                          \
-    CALL(nghttp2_session_mem_recv)                                                     \
-    CALL(nghttp2_session_send)                                                         \
-    CALL(nghttp2_session_want_read)                                                    \
-    CALL(nghttp2_session_want_write)                                                   \
-    CALL(nghttp2_session_get_last_proc_stream_id)                                      \
-    CALL(nghttp2_session_get_stream_user_data)                                         \
-    CALL(nghttp2_session_set_stream_user_data)                                         \
-    CALL(nghttp2_submit_settings)                                                      \
-    CALL(nghttp2_submit_response)                                                      \
-    CALL(nghttp2_submit_rst_stream)                                                    \
-    CALL(nghttp2_submit_goaway)
-
 struct doh_shared {
-    void *handle;
+    struct http2 http2;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *options;
-    CALLS(LIBRARY_FIELD)
 };
 
 enum doh_kind { DOH_UNKNOWN, DOH_HTTP1, DOH_HTTP2 };
@@ -74,23 +42,12 @@ struct exchange2 {
     size_t at, len;
 };
 
-static int load(struct doh_shared *s)
-{
-#define CALL(name) {#name, offsetof(struct doh_shared, name)},
-    static const struct library_call calls[] = {CALLS(CALL)};
-#undef CALL
-    s->handle = library_open(LIBRARY_FILE, calls, sizeof calls / sizeof *calls, s);
-    return s->handle == NULL ? -1 : 0;
-}
-
 int doh_check(struct errors *errs)
 {
-    struct doh_shared s;
-    if (load(&s) < 0)
-        return error_at(errs, (struct where){0},
-                        "https:// needs " LIBRARY_FILE ", which cannot be loaded: "
-                        "install " LIBRARY_PACKAGE);
-    library_close(s.handle);
+    struct http2 library;
+    if (http2_load(&library) < 0)
+        return error_at(errs, (struct where){0}, "%s", http2_missing);
+    http2_unload(&library);
     return 0;
 }
 
@@ -98,7 +55,7 @@ int doh_check(struct errors *errs)
 
 static struct exchange2 *exchange_of(struct doh *d, int32_t id)
 {
-    return d->shared->nghttp2_session_get_stream_user_data(d->session, id);
+    return d->shared->http2.nghttp2_session_get_stream_user_data(d->session, id);
 }
 
 static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -115,7 +72,8 @@ static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *
         x->next->previous = x;
     d->exchanges = x;
     d->partial++;
-    d->shared->nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, x);
+    d->shared->http2.nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
+                                                          x);
     return 0;
 }
 
@@ -166,7 +124,7 @@ static int on_stream_end(nghttp2_session *session, int32_t id, uint32_t error,
     d->partial -= !x->whole;
     d->owed -= x->answered && x->at < x->len;
     drop_exchange(d, x);
-    d->shared->nghttp2_session_set_stream_user_data(session, id, NULL);
+    d->shared->http2.nghttp2_session_set_stream_user_data(session, id, NULL);
     return 0;
 }
 
@@ -185,14 +143,6 @@ static ssize_t on_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     d->owed--;
     return (ssize_t)n;
-}
-
-static nghttp2_nv field(const char *name, const char *value)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
-                        .value = (uint8_t *)(uintptr_t)value,
-                        .namelen = strlen(name),
-                        .valuelen = strlen(value)};
 }
 
 /* Copies the body. 0, or -1: no memory. */
@@ -221,16 +171,16 @@ static int respond(struct doh *d, int32_t id, unsigned status, struct span body)
     snprintf(age, sizeof age, "max-age=%u", good ? doh_max_age(body) : 0);
     doh_date(date);
     const nghttp2_nv fields[] = {
-        field(":status", number),
-        field("content-type", good ? "application/dns-message" : "text/plain"),
-        field("content-length", length),
-        field("date", date),
-        good ? field("cache-control", age) : field("allow", "GET, POST"),
+        http2_field(":status", number),
+        http2_field("content-type", good ? "application/dns-message" : "text/plain"),
+        http2_field("content-length", length),
+        http2_field("date", date),
+        good ? http2_field("cache-control", age) : http2_field("allow", "GET, POST"),
     };
     size_t n = sizeof fields / sizeof *fields - (good || status == 405 ? 0 : 1);
     nghttp2_data_provider source = {.source = {.ptr = x}, .read_callback = on_body};
-    if (d->shared->nghttp2_submit_response(d->session, id, fields, n,
-                                           bare ? NULL : &source) != 0)
+    if (d->shared->http2.nghttp2_submit_response(d->session, id, fields, n,
+                                                 bare ? NULL : &source) != 0)
         return -1;
     x->answered = true;
     d->owed += !bare;
@@ -257,8 +207,8 @@ static int take_request(struct doh *d, int32_t id, struct exchange2 *x)
     if (status != 0)
         return refuse(d, id, status);
     if (!d->ask.question(d->ask.owner, (uint32_t)id, message))
-        d->shared->nghttp2_submit_rst_stream(d->session, NGHTTP2_FLAG_NONE, id,
-                                             NGHTTP2_REFUSED_STREAM);
+        d->shared->http2.nghttp2_submit_rst_stream(d->session, NGHTTP2_FLAG_NONE, id,
+                                                   NGHTTP2_REFUSED_STREAM);
     doh_request_release(&x->request);
     return 0;
 }
@@ -294,25 +244,25 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *octets, size_t l
 struct doh_shared *doh_shared_new(void)
 {
     struct doh_shared *s = calloc(1, sizeof *s);
-    if (s == NULL || load(s) < 0) {
+    if (s == NULL || http2_load(&s->http2) < 0) {
         free(s);
         return NULL;
     }
-    if (s->nghttp2_session_callbacks_new(&s->callbacks) != 0 ||
-        s->nghttp2_option_new(&s->options) != 0) {
+    if (s->http2.nghttp2_session_callbacks_new(&s->callbacks) != 0 ||
+        s->http2.nghttp2_option_new(&s->options) != 0) {
         doh_shared_free(s);
         return NULL;
     }
     /* They are kept for priorities, which mean nothing here: half of what an idle
      * connection would cost. */
-    s->nghttp2_option_set_no_closed_streams(s->options, 1);
+    s->http2.nghttp2_option_set_no_closed_streams(s->options, 1);
     nghttp2_session_callbacks *c = s->callbacks;
-    s->nghttp2_session_callbacks_set_send_callback(c, on_send);
-    s->nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin);
-    s->nghttp2_session_callbacks_set_on_header_callback(c, on_field);
-    s->nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
-    s->nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
-    s->nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_end);
+    s->http2.nghttp2_session_callbacks_set_send_callback(c, on_send);
+    s->http2.nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin);
+    s->http2.nghttp2_session_callbacks_set_on_header_callback(c, on_field);
+    s->http2.nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    s->http2.nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+    s->http2.nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_end);
     return s;
 }
 
@@ -321,10 +271,10 @@ void doh_shared_free(struct doh_shared *s)
     if (s == NULL)
         return;
     if (s->callbacks != NULL)
-        s->nghttp2_session_callbacks_del(s->callbacks);
+        s->http2.nghttp2_session_callbacks_del(s->callbacks);
     if (s->options != NULL)
-        s->nghttp2_option_del(s->options);
-    library_close(s->handle);
+        s->http2.nghttp2_option_del(s->options);
+    http2_unload(&s->http2);
     free(s);
 }
 
@@ -345,7 +295,7 @@ void doh_free(struct doh *d)
     if (d == NULL)
         return;
     if (d->session != NULL)
-        d->shared->nghttp2_session_del(d->session);
+        d->shared->http2.nghttp2_session_del(d->session);
     while (d->exchanges != NULL)
         drop_exchange(d, d->exchanges);
     http1_release(&d->http1);
@@ -354,45 +304,22 @@ void doh_free(struct doh *d)
 
 /* ---- what comes ---- */
 
-static void *h2_malloc(size_t len, void *memory)
-{
-    return doh_malloc(memory, len);
-}
-
-static void h2_free(void *p, void *memory)
-{
-    doh_release(memory, p);
-}
-
-static void *h2_calloc(size_t n, size_t len, void *memory)
-{
-    return doh_calloc(memory, n, len);
-}
-
-static void *h2_realloc(void *p, size_t len, void *memory)
-{
-    return doh_realloc(memory, p, len);
-}
-
 static int begin_http2(struct doh *d)
 {
     /* The table holds what clients send with each request, but not a dozen paths. */
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, TCP_PIPELINE_MAX},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, HTTP2_TABLE_MAX}};
-    nghttp2_mem mem = {.mem_user_data = &d->memory,
-                       .malloc = h2_malloc,
-                       .free = h2_free,
-                       .calloc = h2_calloc,
-                       .realloc = h2_realloc};
-    if (d->shared->nghttp2_session_server_new3(&d->session, d->shared->callbacks, d,
-                                               d->shared->options, &mem) != 0) {
+    nghttp2_mem mem = http2_memory(&d->memory);
+    if (d->shared->http2.nghttp2_session_server_new3(
+            &d->session, d->shared->callbacks, d, d->shared->options, &mem) != 0) {
         d->http1.state = HTTP1_ENDED; /* there is nothing to say it in */
         return -1;
     }
     d->kind = DOH_HTTP2;
-    return d->shared->nghttp2_submit_settings(d->session, NGHTTP2_FLAG_NONE, settings,
-                                              sizeof settings / sizeof *settings) == 0
+    return d->shared->http2.nghttp2_submit_settings(
+               d->session, NGHTTP2_FLAG_NONE, settings,
+               sizeof settings / sizeof *settings) == 0
                ? 0
                : -1;
 }
@@ -403,7 +330,7 @@ static int feed(struct doh *d, const void *at, size_t len)
         return http1_feed(&d->http1, at, len);
     if (len == 0)
         return 0;
-    return d->shared->nghttp2_session_mem_recv(d->session, at, len) < 0 ? -1 : 0;
+    return d->shared->http2.nghttp2_session_mem_recv(d->session, at, len) < 0 ? -1 : 0;
 }
 
 /* HTTP/2 begins with "PRI *", which is no method of HTTP/1 (RFC 9113 section 3.4). */
@@ -449,7 +376,7 @@ size_t doh_take(struct doh *d, void *to, size_t cap)
     if (d->kind == DOH_HTTP2) {
         d->take_at = to;
         d->take_room = cap;
-        d->failed = d->shared->nghttp2_session_send(d->session) != 0;
+        d->failed = d->shared->http2.nghttp2_session_send(d->session) != 0;
         return cap - d->take_room;
     }
     size_t n = out->len < cap ? out->len : cap;
@@ -466,7 +393,7 @@ bool doh_owes(const struct doh *d)
         return d->http1.out.len > 0;
     if (d->failed)
         return false;
-    return d->owed > 0 || d->shared->nghttp2_session_want_write(d->session) != 0;
+    return d->owed > 0 || d->shared->http2.nghttp2_session_want_write(d->session) != 0;
 }
 
 void doh_end(struct doh *d)
@@ -476,9 +403,9 @@ void doh_end(struct doh *d)
     d->ending = true;
     d->http1.close = true;
     if (d->kind == DOH_HTTP2)
-        d->shared->nghttp2_submit_goaway(
+        d->shared->http2.nghttp2_submit_goaway(
             d->session, NGHTTP2_FLAG_NONE,
-            d->shared->nghttp2_session_get_last_proc_stream_id(d->session),
+            d->shared->http2.nghttp2_session_get_last_proc_stream_id(d->session),
             NGHTTP2_NO_ERROR, NULL, 0);
 }
 
@@ -488,8 +415,8 @@ bool doh_ended(const struct doh *d)
         return d->http1.state == HTTP1_ENDED;
     if (d->failed)
         return true;
-    return d->shared->nghttp2_session_want_read(d->session) == 0 &&
-           d->shared->nghttp2_session_want_write(d->session) == 0;
+    return d->shared->http2.nghttp2_session_want_read(d->session) == 0 &&
+           d->shared->http2.nghttp2_session_want_write(d->session) == 0;
 }
 
 bool doh_is_full(const struct doh *d)

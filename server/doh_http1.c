@@ -1,9 +1,10 @@
 #include "server/doh_http1.h"
 
 #include "base/limits.h"
+#include "server/doh_age.h"
+#include "server/http1_text.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 #define HEAD_TEXT_MAX 512 /* of an answer */
 
@@ -72,55 +73,10 @@ struct head {
     unsigned flaw; /* a status; 0 = none */
 };
 
-static bool same_word(struct text a, const char *b)
-{
-    return a.len == strlen(b) && strncasecmp(a.at, b, a.len) == 0;
-}
-
-/* A field's name (RFC 9110 section 5.6.2). */
-static bool is_token(struct text t)
-{
-    for (size_t i = 0; i < t.len; i++) {
-        unsigned char c = (unsigned char)t.at[i];
-        if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
-            return false;
-    }
-    return t.len > 0;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct text trimmed(struct text t)
-{
-    while (t.len > 0 && is_blank(t.at[0]))
-        t = text_from(t, 1);
-    while (t.len > 0 && is_blank(t.at[t.len - 1]))
-        t.len--;
-    return t;
-}
-
-/* What stands before the separator, which is taken off too. */
-static struct text cut(struct text *from, char separator)
-{
-    const char *end = from->len == 0 ? NULL : memchr(from->at, separator, from->len);
-    size_t len = end == NULL ? from->len : (size_t)(end - from->at);
-    struct text part = {from->at, len};
-    *from = text_from(*from, len + 1);
-    return part;
-}
-
 static void read_length(struct http1 *h, struct head *head, struct text value)
 {
-    uint64_t length = 0;
-    for (size_t i = 0; i < value.len && length <= UINT32_MAX; i++) {
-        if (value.at[i] < '0' || value.at[i] > '9')
-            head->flaw = 400;
-        length = length * 10 + (uint64_t)(value.at[i] - '0');
-    }
-    if (value.len == 0 || (head->has_length && length != h->body_left))
+    int64_t length = http1_number(value);
+    if (length < 0 || (head->has_length && length != h->body_left))
         head->flaw = 400;
     else if (length > ANSWER_MAX && head->flaw == 0)
         head->flaw = 413;
@@ -133,36 +89,33 @@ static void read_coding(struct http1 *h, struct head *head, struct text value)
 {
     if (h->chunked || head->is_1_0)
         head->flaw = 400;
-    else if (!same_word(value, "chunked"))
+    else if (!http1_same(value, "chunked"))
         head->flaw = 501;
     h->chunked = true;
 }
 
 static void read_connection(struct http1 *h, struct text value)
 {
-    while (value.len > 0) {
-        struct text option = trimmed(cut(&value, ','));
-        h->close = h->close || same_word(option, "close");
-    }
+    h->close = h->close || http1_lists(value, "close");
 }
 
 static void read_field(struct http1 *h, struct head *head, struct text line)
 {
     const char *colon = memchr(line.at, ':', line.len);
-    struct text name = cut(&line, ':'), value = trimmed(line);
-    if (colon == NULL || !is_token(name))
+    struct text name = http1_cut(&line, ':'), value = http1_trimmed(line);
+    if (colon == NULL || !http1_is_token(name))
         head->flaw = 400; /* RFC 9112 sections 5.1 and 5.2 */
-    else if (same_word(name, "content-length"))
+    else if (http1_same(name, "content-length"))
         read_length(h, head, value);
-    else if (same_word(name, "transfer-encoding"))
+    else if (http1_same(name, "transfer-encoding"))
         read_coding(h, head, value);
-    else if (same_word(name, "content-type"))
+    else if (http1_same(name, "content-type"))
         doh_request_type(&h->request, value);
-    else if (same_word(name, "connection"))
+    else if (http1_same(name, "connection"))
         read_connection(h, value);
-    else if (same_word(name, "expect"))
-        h->expects = same_word(value, "100-continue");
-    else if (same_word(name, "host")) {
+    else if (http1_same(name, "expect"))
+        h->expects = http1_same(value, "100-continue");
+    else if (http1_same(name, "host")) {
         head->flaw = head->has_host ? 400 : head->flaw;
         head->has_host = true;
     }
@@ -171,7 +124,7 @@ static void read_field(struct http1 *h, struct head *head, struct text line)
 /* `METHOD TARGET HTTP/1.x`. 0, or -1: no memory. */
 static int read_first_line(struct http1 *h, struct head *head, struct text line)
 {
-    struct text method = cut(&line, ' '), target = cut(&line, ' ');
+    struct text method = http1_cut(&line, ' '), target = http1_cut(&line, ' ');
     head->is_1_0 = text_is(line, "HTTP/1.0");
     if (method.len == 0 || target.len == 0 || !text_starts(line, TEXT("HTTP/")))
         head->flaw = 400;
@@ -182,20 +135,6 @@ static int read_first_line(struct http1 *h, struct head *head, struct text line)
     return doh_request_target(&h->request, target);
 }
 
-/* A line without its CRLF; any other CR or NUL in it is a flaw. */
-static struct text next_line(struct text *from, struct head *head)
-{
-    struct text line = cut(from, '\n');
-    if (line.len == 0 || line.at[line.len - 1] != '\r')
-        head->flaw = 400;
-    else
-        line.len--;
-    if (line.len > 0 && (memchr(line.at, '\r', line.len) != NULL ||
-                         memchr(line.at, '\0', line.len) != NULL))
-        head->flaw = 400;
-    return line;
-}
-
 /* Reads a whole head, with the empty line at its end. 0, or -1: no memory. */
 static int read_head(struct http1 *h, struct text text)
 {
@@ -204,14 +143,17 @@ static int read_head(struct http1 *h, struct text text)
     h->body_left = 0;
     h->chunks = (struct chunks){0};
     h->chunked = h->expects = false;
-    if (read_first_line(h, &head, next_line(&text, &head)) < 0)
+    bool flawed = false;
+    if (read_first_line(h, &head, http1_line(&text, &flawed)) < 0)
         return -1;
     while (text.len > 2) {
-        struct text line = next_line(&text, &head);
+        struct text line = http1_line(&text, &flawed);
+        head.flaw = flawed ? 400 : head.flaw;
         if (head.flaw == 0)
             read_field(h, &head, line);
     }
-    bool flawed = (!head.has_host && !head.is_1_0) || (h->chunked && head.has_length);
+    flawed =
+        flawed || (!head.has_host && !head.is_1_0) || (h->chunked && head.has_length);
     if (head.flaw == 0 && flawed)
         head.flaw = 400;
     if (head.flaw != 0)
@@ -241,22 +183,11 @@ static void skip_empty_lines(struct http1 *h)
         drop(h, n);
 }
 
-/* Octets of the whole head that is there; 0 = it is not. */
-static size_t head_len(struct http1 *h)
-{
-    struct span in = doh_buffer_span(&h->in);
-    size_t from = h->scanned < 3 ? 0 : h->scanned - 3;
-    const uint8_t *end =
-        in.len == 0 ? NULL : memmem(in.at + from, in.len - from, "\r\n\r\n", 4);
-    h->scanned = in.len;
-    return end == NULL ? 0 : (size_t)(end - in.at) + 4;
-}
-
 /* Each of these: 1, what is there leads on; 0, more has to come; -1, no memory. */
 static int take_head(struct http1 *h)
 {
     skip_empty_lines(h);
-    size_t len = head_len(h);
+    size_t len = http1_head(doh_buffer_span(&h->in), &h->scanned);
     if (len > HTTP_HEAD_MAX || (len == 0 && h->in.len > HTTP_HEAD_MAX))
         return refuse_and_close(h, 431);
     if (len == 0)

@@ -8,13 +8,9 @@
 #include <strings.h>
 #include <time.h>
 
-#define PATH        "/dns-query"
-#define TYPE        "application/dns-message"
-#define HEADER_LEN  12
-#define TEXT_MAX    (ANSWER_MAX / 3 * 4 + 4) /* of a message in base64url */
-#define QR          0x80                     /* of the third octet of a message */
-#define NXDOMAIN    3
-#define SOA_NUMBERS 20 /* octets; MINIMUM is the last four */
+#define HEADER_LEN 12
+#define TEXT_MAX   (ANSWER_MAX / 3 * 4 + 4) /* of a message in base64url */
+#define QR         0x80                     /* of the third octet of a message */
 
 /* ---- what is asked ---- */
 
@@ -26,13 +22,17 @@ void doh_request_method(struct doh_request *r, struct text method)
                                           : DOH_OTHER;
 }
 
-/* Up to parameters such as a charset; letter case does not count. */
-void doh_request_type(struct doh_request *r, struct text type)
+bool doh_type(struct text type)
 {
     size_t len = 0;
     while (len < type.len && strchr("; \t", type.at[len]) == NULL)
         len++;
-    r->other_type = len != sizeof TYPE - 1 || strncasecmp(type.at, TYPE, len) != 0;
+    return len == sizeof DOH_TYPE - 1 && strncasecmp(type.at, DOH_TYPE, len) == 0;
+}
+
+void doh_request_type(struct doh_request *r, struct text type)
+{
+    r->other_type = !doh_type(type);
 }
 
 static int hex_of(char c)
@@ -125,7 +125,7 @@ int doh_request_target(struct doh_request *r, struct text target)
     }
     const char *mark = target.len == 0 ? NULL : memchr(target.at, '?', target.len);
     size_t len = mark == NULL ? target.len : (size_t)(mark - target.at);
-    r->known_path = text_is((struct text){target.at, len}, PATH);
+    r->known_path = text_is((struct text){target.at, len}, DOH_PATH);
     return r->known_path ? read_query(r, text_from(target, len + 1)) : 0;
 }
 
@@ -173,12 +173,12 @@ static const struct status {
 } statuses[] = {
     {200, "OK", ""},
     {400, "Bad Request",
-     "expected a DNS query: GET " PATH "?dns=BASE64URL, or a POST of one\n"},
-    {404, "Not Found", "DNS over HTTPS is at " PATH "\n"},
+     "expected a DNS query: GET " DOH_PATH "?dns=BASE64URL, or a POST of one\n"},
+    {404, "Not Found", "DNS over HTTPS is at " DOH_PATH "\n"},
     {405, "Method Not Allowed", "expected GET or POST\n"},
     {413, "Content Too Large", "a DNS message has 65535 octets at most\n"},
     {414, "URI Too Long", "a DNS message has 65535 octets at most\n"},
-    {415, "Unsupported Media Type", "expected Content-Type: " TYPE "\n"},
+    {415, "Unsupported Media Type", "expected Content-Type: " DOH_TYPE "\n"},
     {431, "Request Header Fields Too Large", "expected a shorter request\n"},
     {500, "Internal Server Error", "no response\n"},
     {501, "Not Implemented", "expected Transfer-Encoding: chunked, or none\n"},
@@ -204,57 +204,6 @@ const char *doh_status_phrase(unsigned status)
 const char *doh_status_text(unsigned status)
 {
     return status_of(status)->text;
-}
-
-/* Names of our own messages: labels, then the root or a pointer. */
-static void skip_name(struct rd *rd)
-{
-    uint8_t len = rd_u8(rd);
-    while (len > 0 && len < 0xc0 && !rd->failed) {
-        rd_take(rd, len);
-        len = rd_u8(rd);
-    }
-    if (len >= 0xc0)
-        rd_u8(rd);
-}
-
-/* One record; its TTL in *age if that is shorter. */
-static void age_record(struct rd *rd, uint32_t *age, bool *soa)
-{
-    skip_name(rd);
-    uint16_t type = rd_u16(rd);
-    rd_u16(rd);
-    uint32_t ttl = rd_u32(rd);
-    uint16_t len = rd_u16(rd);
-    const uint8_t *rdata = rd_take(rd, len);
-    if (rd->failed || type == DNS_OPT)
-        return;
-    *age = ttl < *age ? ttl : *age;
-    if (type != DNS_SOA || len < SOA_NUMBERS)
-        return;
-    *soa = true;
-    uint32_t minimum = load_u32(rdata + len - 4);
-    *age = minimum < *age ? minimum : *age;
-}
-
-uint32_t doh_max_age(struct span wire)
-{
-    struct rd rd = rd_init(wire.at, wire.len);
-    uint32_t age = UINT32_MAX;
-    bool soa = false;
-    rd_u16(&rd);
-    uint16_t rcode = rd_u16(&rd) & 15, questions = rd_u16(&rd), answers = rd_u16(&rd);
-    uint32_t records = answers;
-    records += rd_u16(&rd);
-    records += rd_u16(&rd);
-    for (; questions > 0 && !rd.failed; questions--) {
-        skip_name(&rd);
-        rd_u32(&rd);
-    }
-    for (; records > 0 && !rd.failed; records--)
-        age_record(&rd, &age, &soa);
-    bool kept = (rcode == 0 || rcode == NXDOMAIN) && (answers > 0 || soa);
-    return rd.failed || !kept || age == UINT32_MAX ? 0 : age;
 }
 
 void doh_date(char out[DOH_DATE_LEN])

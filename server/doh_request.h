@@ -11,6 +11,13 @@
 #include "base/span.h"
 #include "server/doh_memory.h"
 
+#define DOH_PATH "/dns-query"
+#define DOH_TYPE "application/dns-message"
+
+/* Whether a Content-Type says DOH_TYPE, with parameters such as a charset or without;
+ * letter case does not count. */
+bool doh_type(struct text type);
+
 enum doh_method { DOH_OTHER, DOH_HEAD, DOH_GET, DOH_POST }; /* HEAD: without body */
 
 /* All zero but for `memory`: nothing is known yet. */
@@ -48,10 +55,6 @@ void doh_request_release(struct doh_request *r);
  * with the mend. */
 const char *doh_status_phrase(unsigned status);
 const char *doh_status_text(unsigned status);
-
-/* For how many seconds a DNS answer may be kept (RFC 8484 section 5.1): as long as its
- * shortest record, or as the SOA of a negative one says; failures not at all. */
-uint32_t doh_max_age(struct span wire);
 
 #define DOH_DATE_LEN 30 /* with the NUL */
 

@@ -20,7 +20,8 @@ FILE_LINES, FUNCTION_LINES, P90_LINES, NESTING, PARAMETERS, DECISIONS = 700, 80,
 
 # Functions whose parameters a library dictates.
 DICTATED = {('server/admin.c', 'on_request'), ('server/tls.c', 'on_alpn'),
-            ('server/doh.c', 'on_field'), ('server/doh.c', 'on_data'), ('server/doh.c', 'on_body')}
+            ('server/doh.c', 'on_field'), ('server/doh.c', 'on_data'), ('server/doh.c', 'on_body'),
+            ('server/doh_client.c', 'on_field'), ('server/doh_client.c', 'on_data'), ('server/doh_client.c', 'on_body')}
 
 # A header, and the only places that may include it (a test beside its module may too).
 HEADERS = [
@@ -35,7 +36,7 @@ HEADERS = [
     (r'microhttpd\.h', ['server/admin.']),
     (r'fstrm\.h', ['server/tap_sink.']),
     (r'.*\.pb-c\.h|protobuf-c/.*', ['resolver/dnstap.']),
-    (r'nghttp2/.*', ['server/doh.', 'tests/']),
+    (r'nghttp2/.*', ['server/http2.', 'tests/']),
     (r'openssl/.*', ['resolver/tsig.', 'server/tls.', 'server/tls_context.', 'server/tls_test.', 'tests/']),
 ]
 # Calls that must not be in a file of the given folders: name, folders, what to use.
