@@ -95,7 +95,7 @@ const char *attempt_error(int error)
     case ENOBUFS:
         return "out of memory";
     default:
-        return "network error";
+        return io_status_words(error);
     }
 }
 
@@ -332,11 +332,8 @@ static void note_error(struct inquiry *in, struct attempt *a, int error)
 static void count_conn(const struct inquiry *in, const struct shot *shot, bool opened)
 {
     const struct meter *m = upstream_meter(in->group, shot->up);
-    uint32_t proto = shot->transport == TRANSPORT_UDP   ? 0
-                     : shot->transport == TRANSPORT_TCP ? 1
-                                                        : 2;
     uint32_t cell = opened ? PROXY_CONN_MISSES : PROXY_CONN_HITS;
-    metrics_add(&resolver_of(in)->desk, m, cell + proto, 1);
+    metrics_add(&resolver_of(in)->desk, m, cell + shot->transport, 1);
 }
 
 /* Sends in the room of `a`, whatever was there. False: it failed, and that is noted. */

@@ -31,20 +31,31 @@ struct client {
     struct trace *trace; /* NULL, or where the way of the question is written down */
 };
 
+/* How questions go over HTTPS (RFC 8484 section 4.1). */
+enum endpoint_https { HTTPS_NOT, HTTPS_POST, HTTPS_GET };
+
 /* An address that questions can be sent to. Lives in the registry; `id` is small and
  * dense and is the io's key for the sockets it keeps for it. */
 struct endpoint {
     uint32_t id;
     struct addr addr;
     struct addr source; /* family 0: the kernel chooses */
-    const void *tls;    /* settings for TRANSPORT_TLS, else NULL */
+    const void *tls;    /* settings for TRANSPORT_TLS and _HTTPS, else NULL */
     int64_t idle_us;    /* unused sockets close after this */
     int64_t life_us;    /* no socket is used longer; 0 = without end (streams only) */
     uint32_t
         streams_idle_max; /* idle stream connections kept; 0 = the io's own limit */
+    uint8_t https;        /* enum endpoint_https, for TRANSPORT_HTTPS */
 };
 
 #define CONN_NONE UINT32_MAX
+
+/* Among the errnos that conns break with: an upstream's HTTP status, which stands for
+ * no answer, is this and the status. */
+#define IO_HTTP_STATUS 1000
+
+/* "HTTP status 404"; static. Of what is no status "network error". */
+const char *io_status_words(int error);
 
 struct io {
     uint64_t opened; /* sockets and connections that connect() has opened so far */

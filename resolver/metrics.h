@@ -43,7 +43,7 @@ enum meter_kind {
 #define METRICS_RCODES       25 /* 0 to 23, the last for all others */
 #define METRICS_TIME_CELLS   18 /* 16 buckets, the rest, the sum */
 #define METRICS_SIZE_CELLS   16 /* 14 buckets, the rest, the sum */
-#define METRICS_PROXY_PROTOS 3  /* udp, tcp, tcp-tls */
+#define METRICS_PROXY_PROTOS 4  /* as enum transport */
 
 /* proto: 0 udp, 1 tcp. family: 0 IPv4, 1 IPv6. */
 enum served_cell {

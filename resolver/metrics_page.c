@@ -147,7 +147,7 @@ static void put_histogram(struct sheet *s, const struct histogram *h,
 
 /* ---- families ---- */
 
-static const char *const protos[] = {"udp", "tcp", "tcp-tls"};
+static const char *const protos[] = {"udp", "tcp", "tcp-tls", "https"};
 static const char *const kinds[CACHE_KINDS] = {"success", "denial"};
 
 struct family {

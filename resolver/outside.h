@@ -24,6 +24,7 @@ struct outside_tls {
     const char *ca;         /* NULL: those the system trusts */
     const char *servername; /* whose certificate it must be; NULL: the address's */
     bool unverified;        /* any certificate will do */
+    bool https;             /* HTTP is said inside, for ALPN */
 };
 
 /* Whether clients are to show a certificate, as Go's crypto/tls names it. */

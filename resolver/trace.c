@@ -263,7 +263,8 @@ static const char *transport_word(uint8_t transport)
 {
     return transport == TRANSPORT_UDP   ? "udp"
            : transport == TRANSPORT_TCP ? "tcp"
-                                        : "tls";
+           : transport == TRANSPORT_TLS ? "tls"
+                                        : "https";
 }
 
 static void put_attempt(const struct query *q, const struct attempt *a,

@@ -52,6 +52,7 @@ static void put_key(struct wr *wr, const struct endpoint *e, uint8_t transport)
     wr_bytes(wr, &e->idle_us, sizeof e->idle_us);
     wr_bytes(wr, &e->life_us, sizeof e->life_us);
     wr_u32(wr, e->streams_idle_max);
+    wr_u8(wr, e->https);
     wr_u8(wr, transport);
 }
 

@@ -34,7 +34,7 @@ extern const char *const upstream_policy_words[];
  * atomic are written by any worker, at any time, relaxed: each stands for itself. */
 struct upstream {
     struct endpoint endpoint;
-    uint8_t transport;         /* TRANSPORT_UDP: as the client came; TRANSPORT_TLS */
+    uint8_t transport;         /* TRANSPORT_UDP: as the client came; _TLS, _HTTPS */
     _Atomic bool probing;      /* some worker watches it: one at most */
     _Atomic bool wrong_domain; /* told once */
     _Atomic bool

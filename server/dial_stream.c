@@ -1,10 +1,5 @@
-#include "server/dial_stream.h"
-
-#include "base/limits.h"
-#include "server/frames.h"
-#include "server/outbox.h"
+#include "server/dial_stream_core.h"
 #include "server/pktinfo.h"
-#include "server/tls.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,43 +11,6 @@
 #define OUT_MAX   (1024 * 1024)
 #define SWEEP_MS  1000
 #define SILENT_US 1000000ull
-#define SECOND_US 1000000ull
-
-enum dial_state {
-    DIAL_CONNECTING,
-    DIAL_GREETING, /* TLS shakes hands */
-    DIAL_OPEN,
-    DIAL_CLOSED, /* kept until libuv lets go of it and its questions are settled */
-};
-
-struct dial_stream_pool {
-    struct addr peer, source;
-    const void *tls; /* settings, which we keep; NULL: plain TCP */
-    struct tls_session *session;
-    struct dial_conn *conns[UPSTREAM_TCP_CONNECTIONS]; /* NULL: not open */
-    uint64_t idle_us, life_us;
-    uint32_t idle_max;
-};
-
-struct dial_conn {
-    uv_poll_t poll;
-    struct dial_stream *dial;
-    struct dial_stream_pool *pool; /* NULL: takes no more questions */
-    struct dial_conn *dirty_next;
-    struct frames in;
-    struct outbox out;
-    struct tls_stream *tls; /* NULL: plain TCP */
-    uint32_t conn;
-    uint32_t unsettled;
-    int fd;
-    int watched; /* UV_READABLE, UV_WRITABLE */
-    enum dial_state state;
-    uint64_t opened_us, used_us;
-    uint64_t waiting_us; /* the first question since the last answer; 0 = none */
-    bool dirty;
-    bool reading; /* its octets are in the resolver's hands: not now */
-    bool gone;    /* libuv has let go of `poll` */
-};
 
 static void on_event(uv_poll_t *poll, int status, int events);
 static void on_sweep(uv_timer_t *timer);
@@ -85,6 +43,7 @@ void dial_stream_release(struct dial_stream *d)
             set_tls(p, NULL);
     }
     free(d->room);
+    doh_client_shared_free(d->doh);
     places_release(&d->pools);
     conns_release(&d->conns);
     *d = (struct dial_stream){0};
@@ -139,6 +98,8 @@ static void close_conn(struct dial_conn *c)
     frames_release(&c->in);
     outbox_release(&c->out);
     uv_close((uv_handle_t *)&c->poll, on_closed);
+    doh_client_free(c->doh);
+    c->doh = NULL;
     tls_close(c->tls);
     c->tls = NULL;
     close(c->fd);
@@ -158,6 +119,16 @@ static void fail(struct dial_conn *c, int error)
     resolver_lost(d->turn->resolver, c->conn, error);
 }
 
+/* Has it looked at by the end of the turn. */
+static void mark_dirty(struct dial_conn *c)
+{
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    c->dirty_next = c->dial->dirty;
+    c->dial->dirty = c;
+}
+
 /* Whether the endpoint keeps as many idle connections as it may. */
 static bool enough_idle(const struct dial_conn *c)
 {
@@ -175,7 +146,7 @@ static void close_if_done(struct dial_conn *c)
 {
     const struct dial_stream_pool *p = c->pool;
     uint64_t now_us = c->dial->turn->now_us;
-    if (c->unsettled > 0 || c->reading || c->state == DIAL_CLOSED)
+    if (c->unsettled > 0 || c->telling || c->state == DIAL_CLOSED)
         return;
     bool silent = c->waiting_us != 0 && now_us - c->waiting_us >= SILENT_US;
     bool idle = p != NULL && now_us - c->used_us >= p->idle_us;
@@ -189,8 +160,13 @@ static void on_sweep(uv_timer_t *timer)
     struct dial_stream *d = timer->data;
     turn_begin(d->turn);
     for (uint32_t i = 0; i < d->conns.n; i++) {
-        if (d->conns.list[i] != NULL)
-            close_if_done(d->conns.list[i]);
+        struct dial_conn *c = d->conns.list[i];
+        if (c != NULL && c->doh != NULL) {
+            dial_https_forget(c);
+            mark_dirty(c);
+        }
+        if (c != NULL)
+            close_if_done(c);
     }
     if (d->open == 0)
         uv_timer_stop(&d->sweep);
@@ -228,24 +204,38 @@ static void take_answers(struct dial_conn *c, struct span in)
 {
     struct dial_stream *d = c->dial;
     struct span message;
-    c->reading = true;
+    c->telling = true;
     while (frames_next(&in, &message)) {
         d->counters.received++;
         c->waiting_us = 0;
         resolver_datagram(d->turn->resolver, c->conn, message.at, message.len);
     }
-    c->reading = false;
+    c->telling = false;
     if (frames_keep(&c->in, in) < 0)
         fail(c, ENOMEM);
     else
         close_if_done(c);
 }
 
+/* After words over HTTPS: who has said goodbye gets no more questions. */
+static void go_on(struct dial_conn *c, int error)
+{
+    if (error != 0) {
+        fail(c, error);
+        return;
+    }
+    if (doh_client_is_closing(c->doh))
+        leave_pool(c);
+    mark_dirty(c);
+    close_if_done(c);
+}
+
 /* Reads once; false when there is no more, or the connection has ended. */
 static bool read_some(struct dial_conn *c)
 {
-    size_t len;
-    uint8_t *at = frames_room(&c->in, c->dial->room, ROOM, &len);
+    size_t len = ROOM;
+    uint8_t *at =
+        c->doh != NULL ? c->dial->room : frames_room(&c->in, c->dial->room, ROOM, &len);
     if (at == NULL) {
         fail(c, ENOMEM);
         return false;
@@ -253,9 +243,14 @@ static bool read_some(struct dial_conn *c)
     ssize_t n =
         c->tls != NULL ? tls_read(c->tls, at, len) : recv(c->fd, at, len, MSG_DONTWAIT);
     if (n > 0) {
-        take_answers(c, frames_got(&c->in, at, (size_t)n));
+        if (c->doh != NULL)
+            go_on(c, dial_https_feed(c, at, (size_t)n));
+        else
+            take_answers(c, frames_got(&c->in, at, (size_t)n));
         return (size_t)n == len && c->state == DIAL_OPEN;
     }
+    if (n == 0 && c->doh != NULL)
+        dial_https_hang_up(c);
     if (n == 0)
         fail(c, 0);
     else if (errno != EAGAIN && errno != EINTR)
@@ -291,13 +286,27 @@ static int send_by_tls(struct dial_conn *c)
     return 0;
 }
 
+static int send_by_https(struct dial_conn *c)
+{
+    int error = send_by_tls(c);
+    size_t n = 1;
+    while (error == 0 && c->out.len == 0 && n > 0) {
+        error = dial_https_fill(c, &n);
+        if (error == 0)
+            error = send_by_tls(c);
+    }
+    return error;
+}
+
 static void send_out(struct dial_conn *c)
 {
-    int error = c->tls != NULL ? send_by_tls(c) : outbox_send(&c->out, c->fd);
-    if (error != 0)
-        fail(c, error);
-    else
+    int error = c->doh != NULL   ? send_by_https(c)
+                : c->tls != NULL ? send_by_tls(c)
+                                 : outbox_send(&c->out, c->fd);
+    if (error == 0)
         watch(c);
+    else
+        fail(c, error);
 }
 
 static void greet(struct dial_conn *c)
@@ -306,8 +315,11 @@ static void greet(struct dial_conn *c)
     int error = tls_handshake(c->tls);
     if (error == EKEYREJECTED && c->pool != NULL)
         log_limited(&c->dial->log_flaws, 10, LOG_WARNING,
-                    "the certificate of tls://%s is not accepted: %s",
-                    addr_print(&c->pool->peer, text), tls_flaw(c->tls));
+                    "the certificate of %s://%s is not accepted: %s",
+                    c->doh == NULL ? "tls" : "https", addr_print(&c->peer, text),
+                    tls_flaw(c->tls));
+    if (error == 0 && c->doh != NULL)
+        error = dial_https_begin(c);
     if (error == EAGAIN) {
         watch(c);
     } else if (error != 0) {
@@ -400,12 +412,39 @@ static bool close_an_idle(struct dial_stream *d)
 {
     for (uint32_t i = 0; i < d->conns.n; i++) {
         struct dial_conn *c = d->conns.list[i];
-        if (c != NULL && c->state != DIAL_CLOSED && c->unsettled == 0 && !c->reading) {
+        if (c != NULL && c->state != DIAL_CLOSED && c->unsettled == 0 && !c->telling) {
             close_conn(c);
             return true;
         }
     }
     return false;
+}
+
+/* What is said over the socket, by TLS or not. */
+static int talk(struct dial_conn *c)
+{
+    struct dial_stream_pool *p = c->pool;
+    if (p->tls == NULL)
+        return 0;
+    c->tls = tls_open(p->tls, c->fd, &p->session);
+    if (c->tls == NULL)
+        return ENOMEM;
+    return p->https == HTTPS_NOT ? 0 : dial_https_open(c);
+}
+
+static int set_up(struct dial_conn *c)
+{
+    struct dial_stream *d = c->dial;
+    int error = talk(c);
+    if (error != 0)
+        return error;
+    c->conn = conns_add(&d->conns, c);
+    if (c->conn == CONN_NONE)
+        return ENOMEM;
+    error = -uv_poll_init(&d->turn->loop, &c->poll, c->fd);
+    if (error != 0)
+        conns_del(&d->conns, c->conn);
+    return error;
 }
 
 static int new_conn(struct dial_stream *d, struct dial_stream_pool *p, int fd,
@@ -416,24 +455,16 @@ static int new_conn(struct dial_stream *d, struct dial_stream_pool *p, int fd,
         return ENOMEM;
     *c = (struct dial_conn){.dial = d,
                             .pool = p,
+                            .peer = p->peer,
                             .fd = fd,
                             .opened_us = d->turn->now_us,
                             .used_us = d->turn->now_us};
-    if (p->tls != NULL && (c->tls = tls_open(p->tls, fd, &p->session)) == NULL) {
-        free(c);
-        return ENOMEM;
-    }
-    c->conn = conns_add(&d->conns, c);
-    if (c->conn == CONN_NONE) {
+    int error = set_up(c);
+    if (error != 0) {
+        doh_client_free(c->doh);
         tls_close(c->tls);
         free(c);
-        return ENOMEM;
-    }
-    int rc = uv_poll_init(&d->turn->loop, &c->poll, fd);
-    if (rc < 0) {
-        tls_close(c->tls);
-        free_conn(c);
-        return -rc;
+        return error;
     }
     c->poll.data = c;
     *out = c;
@@ -482,14 +513,16 @@ static struct dial_stream_pool *pool_of(struct dial_stream *d, const struct endp
     if (p == NULL)
         return NULL;
     if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source) ||
-        p->tls != e->tls) {
+        p->tls != e->tls || p->https != e->https) {
         leave_all(p);
         set_tls(p, e->tls);
+        p->http1 = false;
     }
+    p->https = e->https;
     p->peer = e->addr;
     p->source = e->source;
     p->idle_us =
-        e->idle_us > 0 ? (uint64_t)e->idle_us : UPSTREAM_SOCKET_IDLE_S * SECOND_US;
+        e->idle_us > 0 ? (uint64_t)e->idle_us : UPSTREAM_SOCKET_IDLE_S * DIAL_SECOND_US;
     p->life_us = e->life_us > 0 ? (uint64_t)e->life_us : 0;
     p->idle_max = e->streams_idle_max;
     return p;
@@ -522,10 +555,24 @@ static struct dial_conn *least_busy(struct dial_stream_pool *p, uint32_t avoid,
     return best;
 }
 
+/* Questions that it takes before another connection is opened: who answers them one
+ * after the other gets one, HTTP/2 as many as the server lets be out. */
+static uint32_t share_of(const struct dial_conn *c)
+{
+    return c->doh == NULL || c->pool->http1 ? 1 : doh_client_width(c->doh);
+}
+
+static enum transport transport_of(const struct endpoint *e)
+{
+    return e->https != HTTPS_NOT ? TRANSPORT_HTTPS
+           : e->tls != NULL      ? TRANSPORT_TLS
+                                 : TRANSPORT_TCP;
+}
+
 int dial_stream_connect(struct dial_stream *d, const struct endpoint *e,
                         enum transport t, uint32_t avoid, uint32_t *conn)
 {
-    if (t != (e->tls == NULL ? TRANSPORT_TCP : TRANSPORT_TLS))
+    if (t != transport_of(e))
         return ENOTSUP;
     struct dial_stream_pool *p = pool_of(d, e);
     if (p == NULL)
@@ -533,7 +580,7 @@ int dial_stream_connect(struct dial_stream *d, const struct endpoint *e,
     struct dial_conn **place;
     struct dial_conn *c = least_busy(p, avoid, &place);
     int error = c == NULL || c->unsettled >= UPSTREAM_TCP_PIPELINE ? ENOBUFS : 0;
-    if (place != NULL && (error != 0 || c->unsettled > 0)) {
+    if (place != NULL && (error != 0 || c->unsettled >= share_of(c))) {
         int rc = open_conn(d, p, place);
         if (rc == 0)
             c = *place;
@@ -553,18 +600,19 @@ int dial_stream_send(struct dial_stream *d, uint32_t conn, const uint8_t *wire,
     struct dial_conn *c = conns_get(&d->conns, conn);
     if (c == NULL || c->state == DIAL_CLOSED)
         return ENOTCONN;
-    if (outbox_put_message(&c->out, wire, len, OUT_MAX) < 0)
-        return ENOBUFS;
+    int error = 0;
+    if (c->doh != NULL)
+        error = doh_client_ask(c->doh, (struct span){wire, len}, d->turn->now_us);
+    else if (outbox_put_message(&c->out, wire, len, OUT_MAX) < 0)
+        error = ENOBUFS;
+    if (error != 0)
+        return error;
     c->unsettled++;
     c->used_us = d->turn->now_us;
     if (c->waiting_us == 0)
         c->waiting_us = d->turn->now_us;
     d->counters.sent++;
-    if (!c->dirty) {
-        c->dirty = true;
-        c->dirty_next = d->dirty;
-        d->dirty = c;
-    }
+    mark_dirty(c);
     return 0;
 }
 

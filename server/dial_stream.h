@@ -2,15 +2,16 @@
  * pipelined, up to UPSTREAM_TCP_CONNECTIONS for each endpoint. The connections of an
  * endpoint with TLS settings shake hands first.
  *
- *     dial_stream_connect(d, endpoint, TRANSPORT_TCP, CONN_NONE, &conn);  //
- * io->connect dial_stream_send(d, conn, wire, len);                               //
- * io->send while (dial_stream_flush(d)) ...                        // end of the turn
- *     dial_stream_settle(d, conn);             // io->settle, once for every send
+ *     dial_stream_connect(d, endpoint, t, CONN_NONE, &conn);   // io->connect
+ *     dial_stream_send(d, conn, wire, len);                    // io->send
+ *     while (dial_stream_flush(d)) ...                         // end of the turn
+ *     dial_stream_settle(d, conn);        // io->settle, once for every send
  *
  * A question goes to a connection nobody waits on; if there is none a new one is
  * opened, since many servers answer one connection's questions one after the other; if
  * there are enough of them the least busy takes it. What is sent before the handshake
- * is done waits.
+ * is done waits. Over HTTP/2 (doh_client.h) one connection takes as many as the server
+ * lets be out at a time.
  *
  * A connection is closed when it is idle for the endpoint's idle_us, older than its
  * life_us, or silent: when nothing came for SILENT_US while questions were given up on
@@ -34,13 +35,14 @@ struct dial_stream_counters {
 struct dial_stream {
     struct turn *turn;
     struct conns conns;
-    struct places pools;     /* of struct dial_stream_pool */
-    struct dial_conn *dirty; /* with something to send */
-    uint8_t *room;           /* for reading */
+    struct places pools;           /* of struct dial_stream_pool */
+    struct dial_conn *dirty;       /* with something to send */
+    struct doh_client_shared *doh; /* NULL: none was needed so far */
+    uint8_t *room;                 /* for reading, and for HTTPS to send from */
     uint32_t open;
     uv_timer_t sweep;
     bool closing;
-    struct log_limit log_flaws; /* of certificates */
+    struct log_limit log_flaws; /* of certificates and of HTTP */
     struct dial_stream_counters counters;
 };
 

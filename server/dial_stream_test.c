@@ -36,6 +36,19 @@ void resolver_lost(struct resolver *r, uint32_t conn, int error)
     lost_error = error;
 }
 
+bool resolver_datagram_from(struct resolver *r, uint32_t conn, const struct addr *from,
+                            struct span wire)
+{
+    answered_n++;
+    return true;
+}
+
+void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
+                       struct span sent, int error)
+{
+    resolver_lost(r, conn, error);
+}
+
 struct fixture {
     struct turn turn;
     struct dial_stream dial;
@@ -251,6 +264,9 @@ static void other_transports_are_refused(void **state)
     uint32_t conn;
     assert_int_equal(
         dial_stream_connect(&f->dial, &f->up, TRANSPORT_TLS, CONN_NONE, &conn),
+        ENOTSUP);
+    assert_int_equal(
+        dial_stream_connect(&f->dial, &f->up, TRANSPORT_HTTPS, CONN_NONE, &conn),
         ENOTSUP);
 }
 

@@ -1,8 +1,11 @@
 #include "server/outside.h"
 
+#include "server/http2.h"
 #include "server/lookup.h"
 #include "server/tap.h"
 #include "server/tls.h"
+
+#include <stdio.h>
 
 /* Stands for whatever the name means: the plan is only looked at. */
 static int no_lookup(const struct name *name, uint8_t family,
@@ -14,8 +17,22 @@ static int no_lookup(const struct name *name, uint8_t family,
     return 0;
 }
 
+/* What HTTPS needs beside TLS has to be there before the first question. */
+static void *new_tls(const struct outside_tls *files, char *reason)
+{
+    struct http2 library;
+    if (!files->https)
+        return tls_new(files, reason);
+    if (http2_load(&library) < 0) {
+        snprintf(reason, OUTSIDE_REASON_MAX, "%s", http2_missing);
+        return NULL;
+    }
+    http2_unload(&library);
+    return tls_new(files, reason);
+}
+
 #define TLS                                                                            \
-    .tls_new = tls_new, .tls_renew = tls_renew, .tls_server_new = tls_server_new,      \
+    .tls_new = new_tls, .tls_renew = tls_renew, .tls_server_new = tls_server_new,      \
     .tls_server_renew = tls_server_renew, .tls_server_join = tls_server_join,          \
     .tls_free = tls_free
 

@@ -474,3 +474,16 @@ const char *tls_flaw(const struct tls_stream *s)
 {
     return X509_verify_cert_error_string(SSL_get_verify_result(s->ssl));
 }
+
+bool tls_speaks_http2(const struct tls_stream *s)
+{
+    const unsigned char *chosen;
+    unsigned len;
+    SSL_get0_alpn_selected(s->ssl, &chosen, &len);
+    return len == 2 && memcmp(chosen, "h2", 2) == 0;
+}
+
+const char *tls_servername(const void *tls)
+{
+    return ((const struct tls *)tls)->name;
+}

@@ -72,6 +72,12 @@ bool tls_wants_write(const struct tls_stream *s);
 /* Whether octets that have been received wait to be read. */
 bool tls_has_more(const struct tls_stream *s);
 
+/* Whether the other side has chosen HTTP/2 (ALPN), once the handshake is over. */
+bool tls_speaks_http2(const struct tls_stream *s);
+
+/* The name, or address, that tls_new() was told. */
+const char *tls_servername(const void *tls);
+
 /* Why the certificate was not accepted. */
 const char *tls_flaw(const struct tls_stream *s);
 

@@ -104,7 +104,10 @@ static int set_common(SSL_CTX *context, char *reason)
 {
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         return explain(reason, "TLS 1.2");
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    /* A message has a length of its own: who cuts it off gains nothing, and a server
+     * that ends without a word has only closed a connection. */
+    SSL_CTX_set_options(context,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
@@ -136,8 +139,10 @@ static int use_trust(SSL_CTX *context, const char *ca, char *reason)
 static int configure_client(SSL_CTX *context, const struct outside_tls *files,
                             char *reason)
 {
-    static const unsigned char alpn[] = "\3dot"; /* RFC 7858 section 3.1 */
-    if (SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn - 1) != 0)
+    static const unsigned char dot[] = "\3dot"; /* RFC 7858 section 3.1 */
+    static const unsigned char http[] = "\2h2\10http/1.1";
+    if (SSL_CTX_set_alpn_protos(context, files->https ? http : dot,
+                                files->https ? sizeof http - 1 : sizeof dot - 1) != 0)
         return explain(reason, "ALPN");
     SSL_CTX_set_verify(context, files->unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
                        NULL);
@@ -224,8 +229,6 @@ static int configure_server(SSL_CTX *context, const struct outside_tls_server *f
         return explain(reason, "sessions");
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
-    /* A message has a length of its own: who cuts it off gains nothing. */
-    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
     ERR_clear_error(); /* the end of each file has left one */
     return 0;
 }

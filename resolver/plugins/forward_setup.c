@@ -140,6 +140,8 @@ static int parse_servername(struct reader *rd, void *state)
     return reader_one(rd, &((struct forward *)state)->tls.servername);
 }
 
+static const char *const doh_methods[] = {"POST", "GET", NULL};
+
 #define FIELD(name) offsetof(struct forward, name)
 
 const struct option forward_options[FORWARD_OPTIONS_N] = {
@@ -254,11 +256,16 @@ const struct option forward_options[FORWARD_OPTIONS_N] = {
      .parse = parse_servername,
      .args = "NAME",
      .fallback = "the address",
-     .help = "name the certificates of tls:// upstreams must have"},
+     .help = "name the certificates of tls:// and https:// upstreams must have"},
     {.name = "doh_method",
-     .kind = OPTION_REFUSED,
-     .help = "it is for https:// destinations, which are not offered: use tls:// or "
-             "dns://"},
+     .kind = OPTION_WORD,
+     .offset = FIELD(doh_method),
+     .words = doh_methods,
+     .args = "GET|POST",
+     .fallback = "POST",
+     .help =
+         "how https:// upstreams are asked; what is asked by GET caches of HTTP may "
+         "keep"},
 };
 
 /* ---- one directive ---- */
@@ -346,12 +353,14 @@ static int add_upstream(struct setup *s, struct forward *f,
 {
     struct upstream_group *g = &f->group;
     struct endpoint e = endpoint_of(f, &to->addr);
-    if (to->transport == TRANSPORT_TLS) {
+    if (to->transport != TRANSPORT_UDP) {
         struct forward_tls_claim *claim = forward_tls_claim(s, f->at, &f->tls, to);
         if (claim == NULL)
             return -1;
         f->claims[f->claims_n++] = claim;
         e.tls = claim->settings;
+        if (to->transport == TRANSPORT_HTTPS)
+            e.https = (uint8_t)(HTTPS_POST + f->doh_method);
     }
     struct upstream *up =
         upstream_claim(s->registry, &e, to->transport, TEXT("forward"));

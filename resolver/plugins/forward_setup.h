@@ -18,10 +18,11 @@ struct forward {
     bool next_on_nodata;
     bool attempts_written; /* max_connect_attempts */
     uint32_t idle_max;
+    unsigned doh_method; /* of https:// destinations: its place in the option's words */
     struct addr source;
     struct forward_addrs servers; /* that know the host names among the destinations */
     struct forward_tls tls;
-    struct forward_tls_claim **claims; /* of the TLS destinations */
+    struct forward_tls_claim **claims; /* of the destinations with TLS */
     uint32_t claims_n;
     struct forward_tls_watch watch;
 };

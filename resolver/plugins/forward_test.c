@@ -60,6 +60,17 @@ static void what_is_accepted(void **unused)
     }
 }
 
+static void assert_refused(const char *const rows[][3], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char text[512] = "";
+        if (loads(rows[i][0], rows[i][1], text, sizeof text) ||
+            strstr(text, rows[i][2]) == NULL)
+            fail_msg("forward %s { %s }: %s, not: %s", rows[i][0], rows[i][1], text,
+                     rows[i][2]);
+    }
+}
+
 static void what_is_refused_and_why(void **unused)
 {
     static const char sixteen[] =
@@ -97,7 +108,6 @@ static void what_is_refused_and_why(void **unused)
         {". tls://127.0.0.1%a.test", "tls_servername b.test",
          "both forward ('b.test') and proxy level ('a.test') TLS servernames are set "
          "for upstream proxy 'tls://127.0.0.1:853'"},
-        {". https://1.1.1.1", "", "'https' as a destination protocol is not offered"},
         {". /dev/null", "", "null"},
         {". 127.0.0.1", "policy fastest", "unknown policy 'fastest'"},
         {". 127.0.0.1", "expire -1s", "expire can't be negative: -1s"},
@@ -123,15 +133,27 @@ static void what_is_refused_and_why(void **unused)
         {". 127.0.0.1", "max_idle_conns -1", "invalid number '-1'"},
         {". 127.0.0.1", "source_address nowhere", "invalid IP address: nowhere"},
         {". 127.0.0.1", "resolver nowhere", "resolver: 'nowhere' is no address"},
-        {". 127.0.0.1", "doh_method POST", "it is for https:// destinations"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char text[512] = "";
-        if (loads(rows[i][0], rows[i][1], text, sizeof text) ||
-            strstr(text, rows[i][2]) == NULL)
-            fail_msg("forward %s { %s }: %s, not: %s", rows[i][0], rows[i][1], text,
-                     rows[i][2]);
-    }
+    assert_refused(rows, sizeof rows / sizeof *rows);
+}
+
+static void what_is_refused_of_https(void **unused)
+{
+    static const char *const rows[][3] = {
+        {". https://1.1.1.1/dns-query", "",
+         "paths are not allowed in HTTPS upstream addresses (the /dns-query path is "
+         "used by default): https://1.1.1.1/dns-query"},
+        {". https://", "", "invalid address: \"https://\""},
+        {". https://a..b", "", "not an IP address, file, or valid domain: \"a..b\""},
+        {". https3://127.0.0.1", "", "'https3' is not supported as a destination"},
+        {". https://127.0.0.1%a.test", "tls_servername b.test",
+         "servernames are set for upstream proxy 'https://127.0.0.1:443'"},
+        {". 127.0.0.1", "doh_method", "Wrong argument count"},
+        {". 127.0.0.1", "doh_method PUT",
+         "unknown doh_method 'PUT': expected POST or GET"},
+        {". 127.0.0.1", "doh_method post", "unknown doh_method 'post'"},
+    };
+    assert_refused(rows, sizeof rows / sizeof *rows);
 }
 
 /* A file in the manner of resolv.conf, and the Corefile that names it. */
@@ -561,6 +583,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_accepted),
         cmocka_unit_test(what_is_refused_and_why),
+        cmocka_unit_test(what_is_refused_of_https),
         cmocka_unit_test(a_file_gives_its_nameserver_lines_and_nothing_else),
         cmocka_unit_test(a_file_without_nameserver_or_with_a_bad_one_is_refused),
         cmocka_unit_test(the_first_line_that_matches_takes_the_question),

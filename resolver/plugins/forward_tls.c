@@ -1,6 +1,7 @@
 #include "resolver/plugins/forward_tls.h"
 
 #include "base/hash.h"
+#include "config/key.h"
 #include "resolver/plan.h"
 #include "resolver/registry.h"
 
@@ -74,7 +75,8 @@ static int renew_all(void *watch, const char *const text[TLS_FILES], char *reaso
         struct outside_tls files = {.cert = text[0],
                                     .key = text[1],
                                     .ca = text[2],
-                                    .servername = w->claims[i]->servername};
+                                    .servername = w->claims[i]->servername,
+                                    .https = w->claims[i]->https};
         if (renew_claim(w->claims[i], &files, reason) < 0)
             return -1;
     }
@@ -106,6 +108,7 @@ static int claim_init(void *object, const void *argument)
     struct making *const *m = argument;
     claim->outside = (*m)->outside;
     claim->content = hash_of(&(*m)->files);
+    claim->https = (*m)->files.https;
     snprintf(claim->servername, sizeof claim->servername, "%s", (*m)->files.servername);
     claim->settings = claim->outside->tls_new(&(*m)->files, (*m)->reason);
     return claim->settings == NULL ? -1 : 0;
@@ -134,19 +137,25 @@ static int choose_name(struct setup *s, struct where at, const struct forward_tl
         return error_at(
             s->errs, at,
             "plugin/forward: both forward ('%s') and proxy level ('%s') TLS "
-            "servernames are set for upstream proxy 'tls://%s'",
-            tls->servername, to->servername, addr_print(&to->addr, text));
+            "servernames are set for upstream proxy '%s://%s'",
+            tls->servername, to->servername,
+            scheme_name(to->transport == TRANSPORT_HTTPS ? SCHEME_HTTPS : SCHEME_TLS),
+            addr_print(&to->addr, text));
     *out = to->servername != NULL ? to->servername : tls->servername;
     if (*out == NULL)
         *out = arena_printf(s->arena, "%s", addr_print_ip(&to->addr, text));
     return *out == NULL ? error_at(s->errs, at, "out of memory") : 0;
 }
 
-/* The files that a destination's settings come from, and its name. NULL: no memory. */
+/* The files that a destination's settings come from, its name, and what is said inside.
+ * NULL: no memory. */
 static const char *key_of(struct setup *s, const struct forward_tls *tls,
-                          const char *servername)
+                          const struct outside_tls *files)
 {
-    const char *key = servername, *names[TLS_FILES] = {0};
+    const char *names[TLS_FILES] = {0};
+    const char *key = files->https
+                          ? arena_printf(s->arena, "https\n%s", files->servername)
+                          : files->servername;
     name_files(tls, names);
     for (uint32_t i = 0; i < TLS_FILES && key != NULL; i++) {
         const char *path =
@@ -175,13 +184,14 @@ struct forward_tls_claim *forward_tls_claim(struct setup *s, struct where at,
                                             const struct forward_target *to)
 {
     struct making m = {.outside = s->plan->outside, .files = tls->text};
+    m.files.https = to->transport == TRANSPORT_HTTPS;
     if (choose_name(s, at, tls, to, &m.files.servername) < 0)
         return NULL;
     if (m.outside == NULL) {
         error_at(s->errs, at, "plugin/forward: TLS is not to be had here");
         return NULL;
     }
-    const char *key = key_of(s, tls, m.files.servername);
+    const char *key = key_of(s, tls, &m.files);
     struct forward_tls_claim *claim = key == NULL ? NULL : claim_by_key(s, key, &m);
     if (claim == NULL)
         error_at(s->errs, at, "plugin/forward: tls: %s",

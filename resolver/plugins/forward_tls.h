@@ -1,5 +1,6 @@
-/* `tls`, `tls_servername` and tls://ADDRESS%NAME of `forward`: what a connection to a
- * destination has to know and to show (coredns-reference 2.1). */
+/* `tls`, `tls_servername` and the NAME of tls:// and https://ADDRESS%NAME of `forward`:
+ * what a connection to a destination has to know and to show (coredns-reference 2.1).
+ */
 #ifndef ISTHMUS_RESOLVER_PLUGINS_FORWARD_TLS_H
 #define ISTHMUS_RESOLVER_PLUGINS_FORWARD_TLS_H
 
@@ -20,6 +21,7 @@ struct forward_tls_claim {
     const struct outside *outside;
     void *settings;   /* for struct endpoint */
     uint64_t content; /* a hash of what the files held */
+    bool https;       /* for TRANSPORT_HTTPS */
     char servername[256];
 };
 

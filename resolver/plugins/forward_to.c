@@ -236,11 +236,20 @@ static int cut_servername(struct reader *rd, const char **host, const char **nam
     return *name == NULL || *host == NULL ? reader_error(rd, "out of memory") : 0;
 }
 
-static int add_tls(struct reader *rd, struct forward_targets *to, const char *word)
+/* Of tls:// or https://. */
+static int add_secure(struct reader *rd, struct forward_targets *to, enum scheme scheme,
+                      const char *word)
 {
     struct forward_target target = {.transport = TRANSPORT_TLS};
-    uint16_t port = scheme_port(SCHEME_TLS);
+    uint16_t port = scheme_port(scheme);
     const char *host = word;
+    if (scheme == SCHEME_HTTPS && strchr(word, '/') != NULL)
+        return reader_error(rd,
+                            "paths are not allowed in HTTPS upstream addresses (the "
+                            "/dns-query path is used by default): https://%s",
+                            word);
+    if (scheme == SCHEME_HTTPS)
+        target.transport = TRANSPORT_HTTPS;
     if (cut_servername(rd, &host, &target.servername) < 0)
         return -1;
     if (addr_parse(&target.addr, text_of(host), port) == 0)
@@ -256,11 +265,6 @@ static int refuse_scheme(struct reader *rd, enum scheme scheme, const char *host
     const char *name = scheme_name(scheme);
     if (addr_parse(&addr, text_of(host), scheme_port(scheme)) == 0)
         host = addr_print(&addr, text);
-    if (scheme == SCHEME_HTTPS)
-        return reader_error(rd,
-                            "'%s' as a destination protocol is not offered: %s://%s: "
-                            "use tls:// or dns://",
-                            name, name, host);
     return reader_error(
         rd, "'%s' is not supported as a destination protocol in forward: %s://%s", name,
         name, host);
@@ -286,8 +290,9 @@ static int add_to(struct reader *rd, struct forward_targets *to, const char *wor
                             word);
     if (scheme == SCHEME_DNS)
         return add_dns(rd, to, host);
-    return scheme == SCHEME_TLS ? add_tls(rd, to, host)
-                                : refuse_scheme(rd, scheme, host);
+    return scheme == SCHEME_TLS || scheme == SCHEME_HTTPS
+               ? add_secure(rd, to, scheme, host)
+               : refuse_scheme(rd, scheme, host);
 }
 
 int forward_to_read(struct reader *rd, struct forward_targets *out)

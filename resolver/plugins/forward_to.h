@@ -8,8 +8,8 @@
 struct forward_target {
     struct addr addr;       /* of a host name only the port is known at first */
     const char *host;       /* a host name to be looked up; NULL: an address */
-    const char *servername; /* tls://ADDRESS%NAME; NULL: none written */
-    uint8_t transport;      /* TRANSPORT_UDP or TRANSPORT_TLS */
+    const char *servername; /* ADDRESS%NAME; NULL: none written */
+    uint8_t transport;      /* TRANSPORT_UDP, _TLS or _HTTPS */
 };
 
 struct forward_targets {

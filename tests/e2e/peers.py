@@ -11,7 +11,7 @@ import shutil
 from collections import namedtuple
 
 import wire
-from harness import Process, exchange_tcp, exchange_udp, folder, is_free, need, wait_until, write
+from harness import Process, exchange_tcp, exchange_udp, folder, free_port, is_free, need, wait_until, write
 
 Asked = namedtuple('Asked', 'name rdtype flags port')
 PEERS_ROOT = os.path.dirname(os.path.dirname(shutil.which('nsd') or '/x/x')) + '/root'
@@ -296,6 +296,38 @@ class UnboundTcp(Server):
 remote-control:
     control-enable: no
 '''
+
+
+class BindDoh(Bind):
+    """BIND that is asked over HTTPS as well, on `https_port`."""
+
+    def __init__(self, zones, identity, https_port):
+        self.identity, self.https_port = identity, https_port
+        super().__init__(zones, ['127.0.0.1'], free_port())
+
+    def options(self):
+        return f'{super().options()} listen-on port {self.https_port} tls e2e http e2e {{ 127.0.0.1; }};'
+
+    def configuration(self, **_):
+        return super().configuration(extra=f'''tls e2e {{ cert-file "{self.identity.cert}"; key-file "{self.identity.key}"; }};
+http e2e {{ endpoints {{ "/dns-query"; }}; }};
+''')
+
+
+class UnboundDoh(UnboundTcp):
+    """Unbound that is asked over HTTPS as well, on `https_port`, with what `records` say."""
+
+    def __init__(self, records, identity, https_port):
+        self.identity, self.https_port = identity, https_port
+        super().__init__(records, ['127.0.0.1'], free_port())
+
+    def configuration(self, **_):
+        return super().configuration().replace('remote-control:', f'''    interface: 127.0.0.1@{self.https_port}
+    https-port: {self.https_port}
+    tls-service-pem: "{self.identity.cert}"
+    tls-service-key: "{self.identity.key}"
+    http-endpoint: "/dns-query"
+remote-control:''')
 
 
 def peer_tool(name):
