@@ -12,15 +12,15 @@ struct arena_block {
 };
 
 /* Starts handing out from `at`, from its first aligned octet on. */
-static void use(struct arena *a, void *at, size_t len)
+static void use(struct arena *a, void *at, uint32_t len)
 {
     size_t skip = at == NULL ? 0 : (ALIGN - (uintptr_t)at % ALIGN) % ALIGN;
 
     a->at = skip < len ? (uint8_t *)at + skip : NULL;
-    a->left = skip < len ? (len - skip) / ALIGN * ALIGN : 0;
+    a->left = skip < len ? (uint32_t)((len - skip) / ALIGN * ALIGN) : 0;
 }
 
-void arena_init(struct arena *a, void *first, size_t first_len)
+void arena_init(struct arena *a, void *first, uint32_t first_len)
 {
     *a = (struct arena){.first = first, .first_len = first == NULL ? 0 : first_len};
     use(a, a->first, a->first_len);
@@ -41,14 +41,14 @@ static uint8_t *add_block(struct arena *a, size_t len)
 /* Each block is as large as all before it together, within bounds: few blocks for a
  * large arena, little waste in a small one. Behind the caller's, what is needed is
  * mostly little. */
-static size_t next_block_len(const struct arena *a)
+static uint32_t next_block_len(const struct arena *a)
 {
     size_t least = a->first_len > 0 && a->total == 0 ? ARENA_BLOCK_SMALL : ARENA_BLOCK;
     size_t len = a->total < least ? least : a->total;
 
     if (len > ARENA_BLOCK_MAX)
         len = ARENA_BLOCK_MAX;
-    return (len - sizeof(struct arena_block)) / ALIGN * ALIGN;
+    return (uint32_t)((len - sizeof(struct arena_block)) / ALIGN * ALIGN);
 }
 
 void *arena_alloc(struct arena *a, size_t len)
@@ -57,7 +57,7 @@ void *arena_alloc(struct arena *a, size_t len)
         return NULL;
     len = len == 0 ? ALIGN : (len + ALIGN - 1) / ALIGN * ALIGN;
     if (len > a->left) {
-        size_t block_len = next_block_len(a);
+        uint32_t block_len = next_block_len(a);
         if (len > block_len) { /* one of its own; the current block goes on */
             void *own = add_block(a, len);
             return own == NULL ? NULL : memset(own, 0, len);
@@ -69,7 +69,7 @@ void *arena_alloc(struct arena *a, size_t len)
     }
     void *p = memset(a->at, 0, len);
     a->at += len;
-    a->left -= len;
+    a->left -= (uint32_t)len;
     return p;
 }
 

@@ -26,14 +26,14 @@ struct arena_block;
 struct arena {
     struct arena_block *blocks; /* heap blocks, newest first */
     uint8_t *at;                /* next free octet of the current block */
-    size_t left;
-    uint8_t *first; /* the caller's first block, may be NULL */
-    size_t first_len;
-    size_t total; /* octets taken from the heap, for budgets */
+    uint8_t *first;             /* the caller's first block, may be NULL */
+    uint32_t first_len;
+    uint32_t left; /* octets of the current block, ARENA_BLOCK_MAX at most */
+    size_t total;  /* octets taken from the heap, for budgets */
 };
 
 /* `first` (may be NULL) stays the caller's and must outlive the arena. */
-void arena_init(struct arena *a, void *first, size_t first_len);
+void arena_init(struct arena *a, void *first, uint32_t first_len);
 
 /* `len` zeroed octets aligned for any type, or NULL when memory is short. No octets are
  * a pointer too. */

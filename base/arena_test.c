@@ -73,8 +73,8 @@ static void first_block_may_be_unaligned_or_tiny(void **unused)
 {
     _Alignas(max_align_t) uint8_t first[64];
     struct arena a;
-    for (size_t skip = 0; skip < 32; skip++) {
-        for (size_t len = 0; len + skip <= sizeof first; len++) {
+    for (uint32_t skip = 0; skip < 32; skip++) {
+        for (uint32_t len = 0; len + skip <= sizeof first; len++) {
             arena_init(&a, first + skip, len);
             uint8_t *p = arena_alloc(&a, 16);
             assert_non_null(p);

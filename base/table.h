@@ -43,8 +43,10 @@ void *table_next(const struct table *t, uint32_t *at);
 /* Has the processor fetch what the next look-up with this hash will read first. */
 static inline void table_foresee(const struct table *t, uint32_t hash)
 {
-    if (t->entries != NULL)
-        __builtin_prefetch(&t->hashes[hash & t->mask]);
+    if (t->entries == NULL)
+        return;
+    __builtin_prefetch(&t->hashes[hash & t->mask]);
+    __builtin_prefetch(&t->entries[hash & t->mask]);
 }
 
 /* Frees the slots, not the entries. */

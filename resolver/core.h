@@ -19,7 +19,7 @@ struct upstreams;
 
 /* A query and the first block of its arena, which is enough for `cache` and `cluster`
  * and names of usual length. */
-#define QUERY_SLOT_LEN 736
+#define QUERY_SLOT_LEN 600
 
 struct query_pool {
     uint8_t **slabs;
@@ -46,6 +46,8 @@ struct resolver {
     struct timers timers;
     struct timer starter; /* runs on_start of the newest plan */
     struct query_pool pool;
+    struct response
+        response; /* of the query that runs: who waits has none, or a copy */
     struct query *ready, **ready_tail; /* woken, to be run */
     struct query *writers; /* wait for their clients to take what was sent */
     uint32_t detached_n;   /* refreshing children that nobody waits for */
@@ -86,6 +88,13 @@ void query_deadline_passed(struct timer *t, void *context);
 
 /* Puts a query in line to be run. */
 void query_enqueue(struct query *q);
+
+/* Gives a query that is going to run an empty response, in the worker's room. */
+static inline void query_take_room(struct query *q)
+{
+    q->r->response = (struct response){0};
+    q->response = &q->r->response;
+}
 
 /* Drives a query with a block as far as it goes. */
 void query_run(struct query *q);

@@ -157,7 +157,7 @@ void dnstap_query(struct query *q, const struct dnstap_tap *taps)
 static struct span written(struct query *q)
 {
     struct resolver *r = q->r;
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     uint16_t passed = DNS_AA | DNS_TC | DNS_RA | DNS_AD | DNS_CD;
     struct encode_job job = {
         .msg = m,

@@ -40,17 +40,34 @@ static int keep_request(struct query *q)
     return 0;
 }
 
+/* The response leaves the worker's room, and the buffers that its records point into.
+ */
 static int keep_response(struct query *q)
 {
+    bool leaves = q->response == &q->r->response;
+    struct response *kept =
+        leaves ? arena_copy(&q->arena, q->response, sizeof *q->response) : q->response;
     struct msg copy;
-    if (msg_copy(&copy, &q->response.msg, &q->arena) < 0)
+    if (kept == NULL || msg_copy(&copy, &kept->msg, &q->arena) < 0)
         return -1;
-    q->response.msg = copy;
-    struct span *options = &q->response.options;
+    kept->msg = copy;
+    q->response = kept;
+    struct span *options = &kept->options;
     if (options->len == 0)
         return 0;
     options->at = arena_copy(&q->arena, options->at, options->len);
     return options->at == NULL ? -1 : 0;
+}
+
+/* On the way down there is a response when the plugin that waits has begun one. */
+static int keep(struct query *q)
+{
+    if (!q->kept && keep_request(q) < 0)
+        return -1;
+    if (q->direction == UP || q->response->msg.rr != NULL)
+        return keep_response(q);
+    q->response = NULL;
+    return 0;
 }
 
 void query_deadline_passed(struct timer *t, void *context)
@@ -63,7 +80,6 @@ void query_deadline_passed(struct timer *t, void *context)
         query_wake(r, query_ticket(q));
         return;
     }
-    query_fail_ede(q, DNS_SERVFAIL, "query deadline exceeded", EDE_OTHER, "deadline");
     q->direction = UP;
     q->gave_up = true;
     query_wake(r, query_ticket(q));
@@ -81,8 +97,7 @@ static uint64_t wait_until_us(const struct query *q)
 /* Returns false when the query cannot wait (no memory): it has failed instead. */
 static bool fall_asleep(struct query *q)
 {
-    if ((!q->kept && keep_request(q) < 0) ||
-        (q->direction == UP && keep_response(q) < 0)) {
+    if (keep(q) < 0) {
         query_fail(q, DNS_SERVFAIL, "out of memory");
         return false;
     }
@@ -103,7 +118,7 @@ static bool fall_asleep(struct query *q)
  * a hit `cache` asks nobody about the child's name. */
 static bool is_for_client(const struct query *child, const struct query *parent)
 {
-    return child->led || child->response.unshared || child->judged == JUDGED_BY_NAME ||
+    return child->led || child->response->unshared || child->judged == JUDGED_BY_NAME ||
            (child->judged == JUDGED_IN_BLOCK && child->block != parent->block);
 }
 
@@ -114,12 +129,12 @@ static void finish_child(struct query *q)
     if (parent == NULL || memcmp(&parent->child->of, &us, sizeof us) != 0)
         return;
     struct child_result *result = parent->child;
-    result->failed = q->response.failed ||
-                     msg_copy(&result->msg, &q->response.msg, &parent->arena) < 0;
-    result->rcode = q->response.msg.rcode;
-    result->plain = q->response.failed && q->response.error == NULL;
-    if (result->failed && q->response.ede_text != NULL)
-        result->ede_text = arena_text(&parent->arena, text_of(q->response.ede_text));
+    result->failed = q->response->failed ||
+                     msg_copy(&result->msg, &q->response->msg, &parent->arena) < 0;
+    result->rcode = q->response->msg.rcode;
+    result->plain = q->response->failed && q->response->error == NULL;
+    if (result->failed && q->response->ede_text != NULL)
+        result->ede_text = arena_text(&parent->arena, text_of(q->response->ede_text));
     result->done = true;
     parent->led = parent->led || is_for_client(q, parent);
     if (--parent->children == 0)
@@ -166,7 +181,7 @@ static enum verdict call(struct query *q, bool woken)
 /* Those above may have something to tell of a question that nobody answers. */
 static void drop(struct query *q)
 {
-    q->response = (struct response){0};
+    *q->response = (struct response){0};
     q->dropped = true;
     while (q->at > q->top) {
         const struct slot *slot = &q->block->chain[--q->at];
@@ -246,11 +261,14 @@ static void resume(struct query *q)
 {
     timers_disarm(&q->r->timers, &q->timer);
     q->alarm_us = 0;
+    if (q->response == NULL)
+        query_take_room(q);
     if (!q->gave_up) {
         drive(q, q->steps > 0);
         return;
     }
     q->gave_up = false;
+    query_fail_ede(q, DNS_SERVFAIL, "query deadline exceeded", EDE_OTHER, "deadline");
     if (q->at == q->top) {
         finish(q, false);
         return;

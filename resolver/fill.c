@@ -129,13 +129,13 @@ static void put_bufsize(struct sink *to, const struct query *q)
 static void put_rcode(struct sink *to, const struct query *q)
 {
     char text[16];
-    put_text(to, q->dropped ? "-" : rcode_print(q->response.msg.rcode, text));
+    put_text(to, q->dropped ? "-" : rcode_print(q->response->msg.rcode, text));
 }
 
 static void put_rsize(struct sink *to, const struct query *q)
 {
-    size_t len = msg_len_plain(&q->response.msg, q->request.name_len);
-    put_number(to, q->dropped ? 0 : len + q->response.opt_len);
+    size_t len = msg_len_plain(&q->response->msg, q->request.name_len);
+    put_number(to, q->dropped ? 0 : len + q->response->opt_len);
 }
 
 /* The resolver's clock stands still within a turn: an answer found at once took 0 s. */
@@ -155,7 +155,7 @@ static void put_rflags(struct sink *to, const struct query *q)
         const char *name;
     } names[] = {{DNS_AA, ",aa"}, {DNS_TC, ",tc"}, {DNS_RD, ",rd"}, {DNS_RA, ",ra"},
                  {DNS_Z, ",z"},   {DNS_AD, ",ad"}, {DNS_CD, ",cd"}};
-    uint16_t flags = q->response.msg.flags & (uint16_t)~DNS_RD;
+    uint16_t flags = q->response->msg.flags & (uint16_t)~DNS_RD;
     flags |= q->request.flags & DNS_RD;
     if (q->dropped) {
         put_text(to, "-");

@@ -39,8 +39,9 @@ static void make_query(struct query *q, struct resolver *r)
                                   .type = DNS_AAAA,
                                   .class = DNS_IN};
     q->block = &block;
-    q->response.msg.flags = DNS_AA | DNS_RA;
-    q->response.msg.rcode = DNS_NXDOMAIN;
+    q->response = &r->response;
+    q->response->msg.flags = DNS_AA | DNS_RA;
+    q->response->msg.rcode = DNS_NXDOMAIN;
 }
 
 /* `change` may be NULL. */
@@ -203,7 +204,7 @@ static void a_rewritten_question_is_told_as_it_became(void **unused)
 
 static void with_opt(struct query *q)
 {
-    q->response.opt_len = 17;
+    q->response->opt_len = 17;
 }
 
 static void opt_of_the_answer_counts(void **unused)
@@ -226,14 +227,14 @@ static void what_was_dropped_has_no_answer(void **unused)
 
 static void all_flags(struct query *q)
 {
-    q->response.msg.flags = DNS_AA | DNS_TC | DNS_RA | DNS_Z | DNS_AD | DNS_CD;
+    q->response->msg.flags = DNS_AA | DNS_TC | DNS_RA | DNS_Z | DNS_AD | DNS_CD;
 }
 
 /* RD is the question's, whatever an upstream made of it. */
 static void no_rd(struct query *q)
 {
     q->request.flags = 0;
-    q->response.msg.flags = DNS_RD;
+    q->response->msg.flags = DNS_RD;
 }
 
 static void flags_stand_in_the_order_of_the_header(void **unused)

@@ -87,23 +87,23 @@ struct inquiry {
     uint32_t first, stride; /* the i-th is list[(first + i * stride) % n] */
     uint32_t position;      /* attempts given out, those passed over too */
     uint32_t position_max;
-    uint32_t sent_n;   /* attempts sent */
-    uint32_t errors_n; /* network errors and garbage */
-    bool joinable;     /* in the table of its worker */
-    bool spares;       /* drained addresses: another is up */
-    bool last_resort;  /* all were down: one is tried, and its error is the end */
-    bool traced;       /* somebody who waits wants to know the way */
-    bool silent;       /* some attempt met with silence */
-    bool reached;      /* some error was not our own lack of sockets */
-    bool oversize;     /* the answer in hand is longer than the question allowed */
-    uint8_t transport; /* TRANSPORT_UDP or TRANSPORT_TCP */
-    int error;         /* of the last that failed */
+    uint32_t sent_n;      /* attempts sent */
+    uint32_t errors_n;    /* network errors and garbage */
+    int error;            /* of the last that failed */
+    bool joinable : 1;    /* in the table of its worker */
+    bool spares : 1;      /* drained addresses: another is up */
+    bool last_resort : 1; /* all were down: one is tried, and its error is the end */
+    bool traced : 1;      /* somebody who waits wants to know the way */
+    bool silent : 1;      /* some attempt met with silence */
+    bool reached : 1;     /* some error was not our own lack of sockets */
+    bool oversize : 1;    /* the answer in hand is longer than the question allowed */
+    uint8_t transport;    /* TRANSPORT_UDP or TRANSPORT_TCP */
+
+    uint16_t wire_len;
+    uint32_t hash; /* of the question and whom it is for */
     const struct upstream *failed;
     struct spare *spare; /* heap; NULL: none */
-
-    uint32_t hash;
-    uint32_t wire_len;
-    uint8_t *wire; /* `room`, or heap; the ID is written over for each attempt */
+    uint8_t *wire;       /* `room`, or heap; the ID is written over for each attempt */
     uint8_t room[INQUIRY_WIRE];
 };
 

@@ -247,8 +247,8 @@ struct request_below query_asked_below(const struct query *q)
 enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,
                            uint32_t records)
 {
-    q->response = (struct response){0};
-    struct msg *m = &q->response.msg;
+    *q->response = (struct response){0};
+    struct msg *m = &q->response->msg;
     if (msg_init(m, &q->arena, records) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     m->rcode = rcode;
@@ -258,9 +258,9 @@ enum verdict query_respond(struct query *q, uint16_t rcode, bool authoritative,
 
 enum verdict query_fail(struct query *q, uint16_t rcode, const char *error)
 {
-    q->response = (struct response){.failed = true, .error = error};
-    q->response.msg.rcode = rcode;
-    q->response.msg.flags = q->request.flags & DNS_CD;
+    *q->response = (struct response){.failed = true, .error = error};
+    q->response->msg.rcode = rcode;
+    q->response->msg.flags = q->request.flags & DNS_CD;
     return DONE;
 }
 
@@ -274,16 +274,16 @@ enum verdict query_fail_ede(struct query *q, uint16_t rcode, const char *error,
 
 void query_set_ede(struct query *q, uint16_t ede, const char *ede_text)
 {
-    q->response.ede = true;
-    q->response.ede_code = ede;
-    q->response.ede_text = ede_text;
+    q->response->ede = true;
+    q->response->ede_code = ede;
+    q->response->ede_text = ede_text;
 }
 
 void query_set_told_ede(struct query *q, uint16_t ede, const char *ede_text)
 {
     size_t len = ede_text == NULL ? 0 : strlen(ede_text);
     query_set_ede(q, ede, ede_text);
-    q->response.opt_len = (uint16_t)(EDNS_OPT_LEN + 6 + len);
+    q->response->opt_len = (uint16_t)(EDNS_OPT_LEN + 6 + len);
 }
 
 void query_count(struct query *q, uint32_t n, uint32_t cell)

@@ -14,7 +14,9 @@
  *
  * Memory: `arena` lives as long as the query; its first block lies in the pool slot, so
  * a query that answers at once allocates nothing. Until the first WAIT the request
- * points into the receive slot; at the WAIT the driver copies it. */
+ * points into the receive slot; at the WAIT the driver copies it. A response lies with
+ * the worker, of which one query runs at a time; who waits and has begun one takes a
+ * copy along. */
 #ifndef ISTHMUS_RESOLVER_QUERY_H
 #define ISTHMUS_RESOLVER_QUERY_H
 
@@ -46,16 +48,16 @@ struct ticket {
 };
 
 struct request {
-    struct span wire;   /* the client's message */
-    uint16_t id, flags; /* as they came */
+    struct span wire; /* the client's message */
     struct span
         asked; /* the question section: name in the client's spelling, type, class */
     const uint8_t
         *name; /* the current name: the client's spelling unless a plugin changed it */
     const uint8_t *lower; /* the current name in lower case */
-    uint8_t name_len;
+    uint16_t id, flags;   /* as they came */
     uint16_t type, class; /* current */
     uint32_t signature;   /* where its TSIG begins in `wire`; 0 = none */
+    uint8_t name_len;     /* of `name` */
     struct opt opt;       /* the client's; a plugin may lower udp_size */
     const uint8_t *mark;  /* goes along to upstreams (trail.h); NULL = none */
 };
@@ -112,7 +114,8 @@ struct query {
     struct resolver *r;
     const struct plan_zone *zone; /* of the server, that the block was chosen by */
     const struct plan_block *block;
-    struct response response;
+    struct response
+        *response; /* the worker's room; NULL while it waits on the way down */
     /* While going up above a `rewrite` that changed something, for plugins that tell of
      * it; else NULL. */
     const struct request_below *below;
@@ -222,7 +225,8 @@ struct query *query_of(struct resolver *r, struct ticket t);
 
 /* Starts a child that enters the listener from the top with this question ("upstream
  * look-up" of CoreDNS), sharing the deadline. Return WAIT afterwards; on_wake finds
- * q->child. 0, or -1: too deep or no memory. The question is copied. */
+ * q->child. 0, or -1: too deep or no memory. The question is copied,
+ * and so is a response that has been begun. */
 int query_spawn(struct query *q, const uint8_t *name, uint16_t type, uint16_t class);
 
 /* Starts a child that asks the plugins below the present one the current question anew;

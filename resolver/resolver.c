@@ -240,6 +240,7 @@ void resolver_start(struct query *q)
 {
     const struct plan_server *server = server_of(q);
     q->started = true;
+    query_take_room(q);
     if (server == NULL) {
         refuse(q, "no longer served here");
         return;

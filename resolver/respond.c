@@ -19,7 +19,7 @@ static size_t reply_limit(const struct client *c, const struct opt *opt, size_t 
 static struct span reply_options(const struct query *q, uint8_t *room, size_t cap)
 {
     struct wr wr = wr_init(room, cap);
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     if (res->options.len <= cap)
         wr_bytes(&wr, res->options.at, res->options.len);
     if (res->ede) {
@@ -31,7 +31,7 @@ static struct span reply_options(const struct query *q, uint8_t *room, size_t ca
 
 static uint16_t reply_flags(const struct query *q)
 {
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     uint16_t asked = q->request.flags & (15u << 11 | DNS_RD);
     uint16_t flags = (uint16_t)(DNS_QR | asked | (m->rcode & 15u));
     uint16_t passed = DNS_AA | DNS_TC | DNS_RA | DNS_AD | DNS_CD;
@@ -63,7 +63,7 @@ static size_t sign(struct query *q, uint8_t *out, size_t len)
 static size_t encode(struct query *q, struct encoder *e, uint8_t *out, size_t cap)
 {
     uint8_t options[OPTIONS_MAX] UNSET;
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     const struct opt *asked = &q->request.opt;
     if (m->rcode > 15 && !asked->present)
         m->rcode = DNS_SERVFAIL; /* an extended code cannot be said without OPT */

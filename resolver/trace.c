@@ -219,7 +219,7 @@ static void put_question(const struct query *q, struct trace_step *s,
 
 static void put_answer(const struct query *q, struct trace_step *s)
 {
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     char code[RDATA_MNEMONIC_MAX];
     trace_text(q, s, "rcode", "%s", rcode_print(res->msg.rcode, code));
     if (res->error != NULL)

@@ -384,7 +384,7 @@ static int copy_wire(struct inquiry *in, struct span wire)
         return -1;
     }
     memcpy(in->wire, wire.at, wire.len);
-    in->wire_len = (uint32_t)wire.len;
+    in->wire_len = (uint16_t)wire.len;
     return 0;
 }
 

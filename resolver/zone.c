@@ -130,7 +130,7 @@ static const struct rr *open_end(const struct query *q)
     const struct rr *last = NULL;
     if (q->request.type == DNS_CNAME || q->request.type == DNS_ANY)
         return NULL;
-    msg_each_rr (rr, &q->response.msg) {
+    msg_each_rr (rr, &q->response->msg) {
         if (rr->section == SECTION_ANSWER && rr->type != DNS_RRSIG)
             last = rr;
     }
@@ -143,39 +143,34 @@ static enum verdict follow(struct query *q, const struct zone *z)
 {
     const struct rr *cname = open_end(q);
     struct name target;
-    struct msg copy;
     if (cname == NULL)
         return DONE;
     msg_name(cname, cname->rdata, &target);
     bool outside = !name_under(target.wire, z->apex.wire, NULL);
-    if ((!outside && q->response.msg.rcode != DNS_NXDOMAIN) ||
+    if ((!outside && q->response->msg.rcode != DNS_NXDOMAIN) ||
         name_equal(target.wire, q->request.lower))
         return DONE;
-    /* The zone may be another one when the answer comes. */
-    if (msg_copy(&copy, &q->response.msg, &q->arena) < 0)
-        return query_fail(q, DNS_SERVFAIL, "out of memory");
-    q->response.msg = copy;
     return query_spawn(q, target.wire, q->request.type, q->request.class) == 0 ? WAIT
                                                                                : DONE;
 }
 
 enum verdict zone_answer(struct query *q, const struct zone *z, const struct fall *fall)
 {
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     const struct opt *opt = &q->request.opt;
     struct zone_question question = {.key = query_key(q),
                                      .type = q->request.type,
                                      .dnssec = opt->present && opt->dnssec_ok};
     query_respond(q, DNS_NOERROR, true, 8);
     int rc =
-        q->response.failed ? -1 : zonedata_answer(z->data, &question, &q->arena, m);
+        q->response->failed ? -1 : zonedata_answer(z->data, &question, &q->arena, m);
     if (rc < 0)
         return query_fail(q, DNS_SERVFAIL,
                           "out of memory, or more records than a message can hold");
     bool missing =
         rc > 0 || (m->rcode == DNS_NXDOMAIN && msg_count(m, SECTION_ANSWER) == 0);
     if (missing && fall_through(fall, q->request.lower)) {
-        q->response = (struct response){0};
+        *q->response = (struct response){0};
         return PASS;
     }
     return follow(q, z);
@@ -184,7 +179,7 @@ enum verdict zone_answer(struct query *q, const struct zone *z, const struct fal
 /* Records of the child's that belong behind the CNAME. */
 static int adopt(struct query *q, const struct child_result *child, bool negative)
 {
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     msg_each_rr (rr, m) {
         if (rr->section == SECTION_AUTHORITY && (negative || rr->type == DNS_SOA))
             msg_drop(m, rr);
@@ -206,7 +201,7 @@ static int adopt(struct query *q, const struct child_result *child, bool negativ
 enum verdict zone_woken(struct query *q, const void *state)
 {
     const struct child_result *child = q->child;
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     if (!child->done || (child->failed && child->rcode == DNS_SERVFAIL))
         m->rcode = DNS_SERVFAIL;
     if (!child->done || child->failed ||

@@ -4,7 +4,7 @@
  *     z = zonedata_new(arena, &scratch, &apex);
  *     zonedata_add(z, &record) ...
  *     zonedata_seal(z);
- *     zonedata_answer(z, &question, &q->arena, &q->response.msg);
+ *     zonedata_answer(z, &question, &q->arena, &q->response->msg);
  *
  * A name is found by its hash, whatever the size of the zone; names without records of
  * their own that have some below them (empty non-terminals) are there too. Records lie

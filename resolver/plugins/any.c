@@ -24,7 +24,7 @@ static enum verdict on_query(struct query *q, const void *state)
                         .class = q->request.class,
                         .ttl = TTL_S,
                         .rdata = {.at = rdata, .len = sizeof rdata - 1}};
-    if (q->response.failed || msg_add(&q->response.msg, &q->arena, &rr) < 0)
+    if (q->response->failed || msg_add(&q->response->msg, &q->arena, &rr) < 0)
         return query_fail(q, DNS_SERVFAIL, "plugin/any: out of memory");
     return DONE;
 }

@@ -140,7 +140,7 @@ static int setup(struct setup *s, const struct directive *d)
 
 static bool found_nothing(const struct query *q)
 {
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     if (res->failed)
         return res->error == NULL && res->msg.rcode == DNS_SERVFAIL;
     return res->msg.rcode == DNS_NXDOMAIN;
@@ -194,7 +194,7 @@ static int add_cname(struct query *q, const struct frame *f, const struct msg *f
                                .class = q->request.class,
                                .ttl = rr->ttl,
                                .rdata = {.at = f->name, .len = f->name_len}};
-        return msg_add(&q->response.msg, &q->arena, &cname);
+        return msg_add(&q->response->msg, &q->arena, &cname);
     }
     return 0;
 }
@@ -202,13 +202,13 @@ static int add_cname(struct query *q, const struct frame *f, const struct msg *f
 static enum verdict give(struct query *q, const struct frame *f, const struct msg *from)
 {
     query_respond(q, from->rcode, false, from->rr_n + 1);
-    if (q->response.failed)
+    if (q->response->failed)
         return DONE;
-    q->response.msg.flags = from->flags;
+    q->response->msg.flags = from->flags;
     if (add_cname(q, f, from) < 0)
         return query_fail(q, DNS_SERVFAIL, "plugin/autopath: out of memory");
     msg_each_rr (rr, from) {
-        if (msg_add_rr(&q->response.msg, &q->arena, rr) < 0)
+        if (msg_add_rr(&q->response->msg, &q->arena, rr) < 0)
             return query_fail(q, DNS_SERVFAIL, "plugin/autopath: out of memory");
     }
     return DONE;

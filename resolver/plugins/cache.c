@@ -111,8 +111,8 @@ static enum verdict give(struct query *q, const struct cache_hit *hit)
         trace_note(q, "cache", "hit, %s", left(q, hit, text));
     if (wants_ad(&q->request, q->request.flags))
         kept |= DNS_AD;
-    q->response = (struct response){.msg = hit->msg};
-    q->response.msg.flags =
+    *q->response = (struct response){.msg = hit->msg};
+    q->response->msg.flags =
         (uint16_t)(DNS_AA | (hit->facts.flags & kept) | (q->request.flags & DNS_CD));
     return DONE;
 }
@@ -260,9 +260,9 @@ static enum verdict on_wake(struct query *q, const void *state)
     bool good = child->done && !child->failed && (child->msg.flags & DNS_TC) == 0 &&
                 (child->msg.rcode == DNS_NOERROR || child->msg.rcode == DNS_NXDOMAIN);
     if (good) {
-        q->response = (struct response){.msg = child->msg};
+        *q->response = (struct response){.msg = child->msg};
         if (!wants_ad(&q->request, f->flags))
-            q->response.msg.flags &= (uint16_t)~DNS_AD;
+            q->response->msg.flags &= (uint16_t)~DNS_AD;
         return DONE;
     }
     if (!look_up(q, c, f->cluster, &hit))
@@ -415,7 +415,7 @@ static bool keep(struct query *q, const struct cache_plugin *c,
                  const struct cluster_zone *cluster, enum worth worth, uint32_t life_s)
 {
     struct resolver *r = q->r;
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     enum cache_kind kind = worth == WORTH_SUCCESS ? CACHE_SUCCESS : CACHE_DENIAL;
     if (life_s == 0 || is_disabled(&c->bounds[kind], &q->request))
         return false;
@@ -474,13 +474,13 @@ static void refresh_failed(struct query *q, const struct cache_plugin *c,
 static bool settle(struct query *q, const struct cache_plugin *c,
                    const struct cluster_zone *cluster)
 {
-    if (q->response.failed || q->response.unshared || q->led)
+    if (q->response->failed || q->response->unshared || q->led)
         return false;
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     struct content content = look_at(q, m);
     enum worth worth = worth_of(m, &content);
-    q->response.options = (struct span){0};
-    q->response.opt_len = 0;
+    q->response->options = (struct span){0};
+    q->response->opt_len = 0;
     uint32_t life_s = life_of(c, cluster, worth, &content);
     level_ttls(m, life_s);
     return is_kept(m, &content, worth) && keep(q, c, cluster, worth, life_s);
@@ -501,8 +501,8 @@ static enum verdict on_response(struct query *q, const void *state)
     /* RD stays what `header` made of it. */
     q->request.flags &= (uint16_t)(~DNS_AD | f->flags);
     settle(q, c, f->cluster);
-    if (!q->response.failed && !wants_ad(&q->request, f->flags))
-        q->response.msg.flags &= (uint16_t)~DNS_AD;
+    if (!q->response->failed && !wants_ad(&q->request, f->flags))
+        q->response->msg.flags &= (uint16_t)~DNS_AD;
     return PASS;
 }
 

@@ -68,7 +68,7 @@ static int add_text(struct query *q, const char *text)
                         .type = DNS_TXT,
                         .class = DNS_CH,
                         .rdata = {.at = rdata, .len = len + 1}};
-    return msg_add(&q->response.msg, &q->arena, &rr);
+    return msg_add(&q->response->msg, &q->arena, &rr);
 }
 
 static int answer(struct query *q, const struct chaos *c, const uint8_t *name)
@@ -106,7 +106,7 @@ static enum verdict on_query(struct query *q, const void *state)
     if (req->class != DNS_CH || req->type != DNS_TXT || !is_ours(req->lower))
         return PASS;
     query_respond(q, DNS_NOERROR, false, 2);
-    if (q->response.failed || answer(q, state, req->lower) < 0)
+    if (q->response->failed || answer(q, state, req->lower) < 0)
         return query_fail(q, DNS_SERVFAIL, "plugin/chaos: out of memory");
     return DONE;
 }

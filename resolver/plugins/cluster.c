@@ -60,14 +60,14 @@ static int add_soa(struct query *q, const struct name_ref *zone)
                          .class = DNS_IN,
                          .ttl = 5,
                          .rdata = {.at = rdata, .len = wr.at}};
-    return msg_add(&q->response.msg, &q->arena, &soa);
+    return msg_add(&q->response->msg, &q->arena, &soa);
 }
 
 static enum verdict negative(struct query *q, const struct name_ref *zone,
                              uint16_t rcode, uint16_t ede, const char *why)
 {
     query_respond(q, rcode, true, 1);
-    if (q->response.failed || add_soa(q, zone) < 0)
+    if (q->response->failed || add_soa(q, zone) < 0)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     query_set_ede(q, ede, why);
     return DONE;
@@ -210,7 +210,7 @@ static enum verdict miss(struct query *q, const struct cluster_zone *z, unsigned
     enum verdict v = negative(
         q, &zone, DNS_NXDOMAIN, EDE_SYNTHESIZED,
         arena_printf(&q->arena, "a search suffix behind a name of %.27s", label));
-    q->response.unshared = true;
+    q->response->unshared = true;
     return v;
 }
 
@@ -252,7 +252,7 @@ enum verdict cluster_on_query(struct query *q, const void *state)
  * chain, or when it ends in data of the type that was asked. */
 static bool dangling(const struct query *q, struct name *target)
 {
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     bool found = false;
     memcpy(target->wire, q->request.lower, q->request.name_len);
     msg_each_rr (rr, m) {
@@ -272,7 +272,7 @@ static bool dangling(const struct query *q, struct name *target)
  * may lie in another cluster, so it is asked of the whole listener (features.md R5). */
 static bool must_chase(const struct query *q, struct name *target)
 {
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     bool plain = q->request.type != DNS_CNAME && q->request.type != DNS_ANY;
     /* What `cache` asks anew stands for a client's question, a level below it. */
     bool first = q->depth == (q->refresh ? 1 : 0);
@@ -282,14 +282,10 @@ static bool must_chase(const struct query *q, struct name *target)
 
 static enum verdict chase(struct query *q, struct frame *f, const struct name *target)
 {
-    struct msg copy;
     const struct upstream_group *g = group_of(f->zone);
     uint64_t deadline_us = q->start_us + (uint64_t)g->rules->deadline_us;
     if (deadline_us < q->deadline_us)
         q->deadline_us = deadline_us;
-    if (msg_copy(&copy, &q->response.msg, &q->arena) < 0)
-        return query_fail(q, DNS_SERVFAIL, "out of memory");
-    q->response.msg = copy;
     if (query_spawn(q, target->wire, q->request.type, q->request.class) < 0)
         return DONE; /* the bare CNAME is still a right answer */
     f->stage = STAGE_CHASING;
@@ -304,16 +300,16 @@ static enum verdict chased(struct query *q)
         return DONE;
     if ((child->msg.flags & DNS_TC) != 0) {
         /* The client has to come over TCP for what was cut. */
-        q->response.msg.flags |= DNS_TC;
-        q->response.msg.rr_n = 0;
-        q->response.msg.edited = true;
+        q->response->msg.flags |= DNS_TC;
+        q->response->msg.rr_n = 0;
+        q->response->msg.edited = true;
         return DONE;
     }
     /* AD speaks of every record (RFC 4035 section 3.2.3); nobody validated them all. */
-    q->response.msg.flags &= (uint16_t)~DNS_AD;
+    q->response->msg.flags &= (uint16_t)~DNS_AD;
     msg_each_rr (rr, &child->msg) {
         if (rr->section == SECTION_ANSWER &&
-            msg_add_rr(&q->response.msg, &q->arena, rr) < 0)
+            msg_add_rr(&q->response->msg, &q->arena, rr) < 0)
             return query_fail(q, DNS_SERVFAIL, "out of memory");
     }
     return DONE;
@@ -330,7 +326,7 @@ static int take_renamed(struct query *q, const struct cluster_zone *z,
         .map = &outward, .question = q->request.asked, .buffer = r->buffer};
     if (rename_response(r->encoder, from, &how, &out) < 0)
         return -1;
-    q->response.msg = out;
+    q->response->msg = out;
     metrics_add(&r->desk, group_of(z)->meter, CLUSTER_RENAMES, 1);
     return 0;
 }
@@ -338,9 +334,9 @@ static int take_renamed(struct query *q, const struct cluster_zone *z,
 static enum verdict answered(struct query *q, struct frame *f, const struct msg *m)
 {
     const struct cluster_zone *z = f->zone;
-    q->response = (struct response){0};
+    *q->response = (struct response){0};
     if (!z->renamed)
-        q->response.msg = *m;
+        q->response->msg = *m;
     else if (take_renamed(q, z, m) < 0)
         return query_fail_ede(q, DNS_SERVFAIL, "renamed answer too long", EDE_OTHER,
                               "a name of the answer is too long under this zone");

@@ -74,7 +74,7 @@ static void add(struct page *p, const struct wr *wr)
                         .class = DNS_CH,
                         .rdata = {.at = wr->start, .len = wr->at}};
     p->failed =
-        p->failed || wr->failed || msg_add(&p->q->response.msg, &p->q->arena, &rr) < 0;
+        p->failed || wr->failed || msg_add(&p->q->response->msg, &p->q->arena, &rr) < 0;
 }
 
 static bool add_cluster(const struct cluster *c, void *context)
@@ -104,7 +104,7 @@ enum verdict cluster_list(struct query *q, const struct clusters *all)
                               "the clusters are told to this host only");
     struct page p = {.q = q, .room = arena_alloc(&q->arena, RDATA_MAX)};
     query_respond(q, DNS_NOERROR, false, 16);
-    if (q->response.failed || p.room == NULL)
+    if (q->response->failed || p.room == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
     cluster_map_look(&all->map, add_cluster, &p);
     if (p.more > 0) {
@@ -114,6 +114,6 @@ enum verdict cluster_list(struct query *q, const struct clusters *all)
     }
     if (p.failed)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
-    q->response.unshared = true;
+    q->response->unshared = true;
     return DONE;
 }

@@ -104,8 +104,8 @@ static bool has_answer(const struct msg *m, uint16_t type)
 static enum verdict on_response(struct query *q, const void *state)
 {
     const struct dns64 *n = state;
-    const struct msg *m = &q->response.msg;
-    if (!is_for(n, q) || q->response.failed || m->rcode == DNS_NXDOMAIN ||
+    const struct msg *m = &q->response->msg;
+    if (!is_for(n, q) || q->response->failed || m->rcode == DNS_NXDOMAIN ||
         (m->flags & DNS_TC) != 0 || (has_answer(m, DNS_AAAA) && !n->translate_all))
         return PASS;
     if (query_spawn(q, q->request.name, DNS_A, DNS_IN) < 0)
@@ -149,22 +149,22 @@ static int add_embedded(struct query *q, const struct dns64 *n, const struct rr 
                         .class = DNS_IN,
                         .ttl = a->ttl < ttl ? a->ttl : ttl,
                         .rdata = {.at = v6, .len = sizeof v6}};
-    return msg_add(&q->response.msg, &q->arena, &rr);
+    return msg_add(&q->response->msg, &q->arena, &rr);
 }
 
 static enum verdict synthesize(struct query *q, const struct dns64 *n,
                                const struct msg *from)
 {
-    uint32_t ttl = ttl_most(&q->response.msg);
+    uint32_t ttl = ttl_most(&q->response->msg);
     query_respond(q, from->rcode, false, from->rr_n);
-    if (q->response.failed)
+    if (q->response->failed)
         return DONE;
-    q->response.msg.flags |= from->flags & (DNS_TC | DNS_RA);
+    q->response->msg.flags |= from->flags & (DNS_TC | DNS_RA);
     msg_each_rr (rr, from) {
         bool address = rr->section == SECTION_ANSWER && rr->type == DNS_A;
         int rc = address && rr->rdlen == 4
                      ? add_embedded(q, n, rr, ttl)
-                     : msg_add_rr(&q->response.msg, &q->arena, rr);
+                     : msg_add_rr(&q->response->msg, &q->arena, rr);
         if (rc < 0)
             return query_fail(q, DNS_SERVFAIL, "plugin/dns64: out of memory");
     }
@@ -176,7 +176,7 @@ static enum verdict on_wake(struct query *q, const void *state)
 {
     const struct child_result *child = q->child;
     bool answered = child->done && !child->failed;
-    bool has_own = has_answer(&q->response.msg, DNS_AAAA);
+    bool has_own = has_answer(&q->response->msg, DNS_AAAA);
     if (has_own && !(answered && has_answer(&child->msg, DNS_A)))
         return DONE;
     if (!answered)

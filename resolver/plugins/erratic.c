@@ -111,7 +111,7 @@ static enum verdict answer(struct query *q, const struct erratic *e)
                         .class = DNS_IN,
                         .rdata = {.at = a ? v4 : v6, .len = a ? 4 : 16}};
     for (unsigned n = e->large ? 30 : 1; n > 0; n--) {
-        if (msg_add(&q->response.msg, &q->arena, &rr) < 0)
+        if (msg_add(&q->response->msg, &q->arena, &rr) < 0)
             return query_fail(q, DNS_SERVFAIL, "plugin/erratic: out of memory");
     }
     return DONE;
@@ -124,10 +124,10 @@ static enum verdict on_query(struct query *q, const void *state)
     if (is_nth(number, e->drop))
         return DROP;
     query_respond(q, DNS_NOERROR, true, 1);
-    if (q->response.failed || answer(q, e) != DONE)
+    if (q->response->failed || answer(q, e) != DONE)
         return DONE;
     if (is_nth(number, e->truncate))
-        q->response.msg.flags |= DNS_TC;
+        q->response->msg.flags |= DNS_TC;
     if (!is_nth(number, e->delay))
         return DONE;
     query_alarm(q, query_now_us(q) + (uint64_t)e->delay_us);

@@ -180,7 +180,7 @@ static void release(struct registry *reg, void *state)
 static struct alike *alike_of(const struct query *q, const struct errors_plugin *e)
 {
     struct pattern_found found;
-    struct text text = text_of(q->response.error);
+    struct text text = text_of(q->response->error);
     struct alike *a = e->first;
     while (a != NULL &&
            pattern_match(a->pattern, &q->r->patterns, text, &found) != PATTERN_MATCH)
@@ -190,7 +190,7 @@ static struct alike *alike_of(const struct query *q, const struct errors_plugin 
 
 static enum verdict on_response(struct query *q, const void *state)
 {
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     char name[NAME_TEXT_MAX], type[16];
     enum log_level level = LOG_ERROR;
     if (!res->failed || res->error == NULL)

@@ -120,13 +120,13 @@ static enum verdict on_query(struct query *q, const void *state)
 static enum verdict answered(struct query *q, const struct msg *m)
 {
     size_t opt_len = m->opt.present ? EDNS_OPT_LEN + m->opt.options.len : 0;
-    q->response = (struct response){.msg = *m, .opt_len = (uint16_t)opt_len};
+    *q->response = (struct response){.msg = *m, .opt_len = (uint16_t)opt_len};
     if (!q->request.opt.present || m->opt.options.len == 0)
         return DONE;
     uint8_t *room = arena_alloc(&q->arena, m->opt.options.len);
     if (room == NULL)
         return query_fail(q, DNS_SERVFAIL, "out of memory");
-    q->response.options = end_to_end(m->opt.options, room, m->opt.options.len);
+    q->response->options = end_to_end(m->opt.options, room, m->opt.options.len);
     return DONE;
 }
 

@@ -119,7 +119,7 @@ static enum verdict on_query(struct query *q, const void *state)
 static enum verdict on_response(struct query *q, const void *state)
 {
     const struct header *h = state;
-    q->response.msg.flags = change(q->response.msg.flags, &h->response);
+    q->response->msg.flags = change(q->response->msg.flags, &h->response);
     struct bits rd = {h->response.set & DNS_RD, h->response.clear & DNS_RD};
     q->request.flags = change(q->request.flags, &rd);
     return PASS;

@@ -273,7 +273,7 @@ static int add_record(struct query *q, const struct hosts *h,
                         .rdata = {e->ip, e->family == 4 ? 4 : 16}};
     if (reverse)
         rr.rdata = (struct span){e->name, name_len(e->name)};
-    return msg_add(&q->response.msg, &q->arena, &rr);
+    return msg_add(&q->response->msg, &q->arena, &rr);
 }
 
 /* More records than a message can hold are not gathered: a list of blocked names has
@@ -281,10 +281,10 @@ static int add_record(struct query *q, const struct hosts *h,
 static enum verdict answer(struct query *q, const struct hosts *h,
                            const struct found *found)
 {
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     bool reverse = q->request.type == DNS_PTR;
     query_respond(q, DNS_NOERROR, true, 4);
-    for (unsigned i = 0; i < PLACES && !q->response.failed; i++) {
+    for (unsigned i = 0; i < PLACES && !q->response->failed; i++) {
         const struct hosts_entry *e = found->first[i];
         while (e != NULL && m->rr_n < WIRE_RR_MAX) {
             if (add_record(q, h, e) < 0)

@@ -393,7 +393,7 @@ static uint32_t arrange(struct query *q, const struct loadbalance *lb,
                                            RANK_MX};
     static const enum rank forward[RANKS] = {RANK_CNAME, RANK_ADDRESS, RANK_MX,
                                              RANK_OTHER};
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     bool outer = section == SECTION_AUTHORITY;
     bool prefer = lb->prefer_n > 0 && !outer;
     bool weighted = lb->policy == POLICY_WEIGHTED;
@@ -416,7 +416,7 @@ static uint32_t arrange(struct query *q, const struct loadbalance *lb,
 
 static bool is_to_be_balanced(const struct query *q)
 {
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     return !res->failed && res->msg.rcode == DNS_NOERROR && res->msg.rr_n > 1 &&
            q->request.type != DNS_AXFR && q->request.type != DNS_IXFR;
 }
@@ -424,7 +424,7 @@ static bool is_to_be_balanced(const struct query *q)
 static enum verdict on_response(struct query *q, const void *state)
 {
     const struct loadbalance *lb = state;
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     uint32_t n = 0;
     if (!is_to_be_balanced(q))
         return PASS;

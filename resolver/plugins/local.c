@@ -69,7 +69,7 @@ static int add(struct query *q, enum section section, const uint8_t *owner,
                         .class = DNS_IN,
                         .ttl = TTL_S,
                         .rdata = rdata};
-    return msg_add(&q->response.msg, &q->arena, &rr);
+    return msg_add(&q->response->msg, &q->arena, &rr);
 }
 
 static int add_soa(struct query *q, enum section section, const uint8_t *zone)
@@ -127,7 +127,7 @@ static int answer(struct query *q, const uint8_t *zone)
     if (name_equal(name, one) && q->request.type == DNS_PTR)
         return add(q, SECTION_ANSWER, name, DNS_PTR, target);
     if (!name_equal(name, one))
-        q->response.msg.rcode = DNS_NXDOMAIN;
+        q->response->msg.rcode = DNS_NXDOMAIN;
     return add_soa(q, SECTION_AUTHORITY, zone);
 }
 
@@ -153,7 +153,7 @@ static enum verdict on_query(struct query *q, const void *state)
     if (zone == localhost && !name_equal(q->request.lower, localhost))
         query_count(q, 0, 0);
     query_respond(q, DNS_NOERROR, false, 1);
-    if (q->response.failed || answer(q, zone) < 0)
+    if (q->response->failed || answer(q, zone) < 0)
         return query_fail(q, DNS_SERVFAIL, "plugin/local: out of memory");
     return DONE;
 }

@@ -199,7 +199,7 @@ static void tell(struct query *q, const void *state, enum log_class class)
 
 static enum verdict on_response(struct query *q, const void *state)
 {
-    tell(q, state, class_of(&q->response));
+    tell(q, state, class_of(q->response));
     return PASS;
 }
 

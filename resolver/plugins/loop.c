@@ -278,7 +278,7 @@ static enum verdict on_query(struct query *q, const void *state)
 static enum verdict on_response(struct query *q, const void *state)
 {
     const struct loop *l = state;
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     const uint8_t *mark = q->request.mark;
     struct edns_option told;
     if (mark == NULL)

@@ -24,11 +24,11 @@ static bool is_negative(const struct msg *m)
 
 static enum verdict on_response(struct query *q, const void *state)
 {
-    struct msg *m = &q->response.msg;
-    if (q->response.failed || m->rcode != DNS_NOERROR || is_negative(m))
+    struct msg *m = &q->response->msg;
+    if (q->response->failed || m->rcode != DNS_NOERROR || is_negative(m))
         return PASS;
-    q->response.options = (struct span){0};
-    q->response.opt_len = 0;
+    q->response->options = (struct span){0};
+    q->response->opt_len = 0;
     msg_each_rr (rr, m) {
         if (rr->section != SECTION_ANSWER)
             msg_drop(m, rr);

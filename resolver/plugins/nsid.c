@@ -48,7 +48,7 @@ static enum verdict on_response(struct query *q, const void *state)
     struct edns_option o;
     if (!q->request.opt.present || !edns_find(q->request.opt.options, EDNS_NSID, &o))
         return PASS;
-    struct span old = q->response.options;
+    struct span old = q->response->options;
     size_t cap = old.len + 4 + n->id.len;
     uint8_t *room = arena_alloc(&q->arena, cap);
     if (room == NULL)
@@ -59,7 +59,7 @@ static enum verdict on_response(struct query *q, const void *state)
             edns_put(&wr, o.code, o.data);
     }
     edns_put(&wr, EDNS_NSID, n->id);
-    q->response.options = (struct span){.at = room, .len = wr.at};
+    q->response->options = (struct span){.at = room, .len = wr.at};
     return PASS;
 }
 

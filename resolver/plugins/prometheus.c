@@ -60,14 +60,14 @@ static void count(struct query *q, uint32_t cell, size_t size)
     const struct meter *m = q->zone->meter;
     uint32_t proto = q->client.transport != TRANSPORT_UDP;
     count_request(q, m);
-    metrics_add(desk, m, cell + metrics_rcode(q->response.msg.rcode), 1);
+    metrics_add(desk, m, cell + metrics_rcode(q->response->msg.rcode), 1);
     metrics_add_time(desk, m, SERVED_DURATION, query_now_us(q) - q->start_us);
     metrics_add_size(desk, m, SERVED_RESPONSE_SIZE + proto * METRICS_SIZE_CELLS, size);
 }
 
 static enum verdict on_response(struct query *q, const void *state)
 {
-    const struct response *res = &q->response;
+    const struct response *res = q->response;
     /* `acl` writes its refusals there, and `rewrite` what it changes. */
     bool written =
         !res->failed || res->opt_len > 0 || (q->below != NULL && q->below->reverted);

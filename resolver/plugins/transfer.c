@@ -176,7 +176,7 @@ static int put(struct query *q, const struct rr *rr)
 {
     struct rr copy = *rr;
     copy.section = SECTION_ANSWER;
-    return msg_add_rr(&q->response.msg, &q->arena, &copy);
+    return msg_add_rr(&q->response->msg, &q->arena, &copy);
 }
 
 /* Fills a message: 1 when the zone goes on behind it, 0 when this is the last, -1: no
@@ -186,14 +186,14 @@ static int fill(struct query *q, struct sending *s)
     const struct zonedata *data = q->zone_held->data;
     const struct rr *soa = zonedata_soa(data), *rr;
     size_t len = plain_len(soa);
-    q->response.msg.rr_n = 0;
+    q->response->msg.rr_n = 0;
     if (s->records++ == 0 && put(q, soa) < 0)
         return -1;
     for (;;) {
         struct zonedata_place before = s->place;
         rr = zonedata_next(data, &s->place);
         len += plain_len(rr == NULL ? soa : rr);
-        if (len > PART_MAX && q->response.msg.rr_n > 0) {
+        if (len > PART_MAX && q->response->msg.rr_n > 0) {
             s->place = before;
             return 1;
         }
@@ -242,7 +242,7 @@ static enum verdict send_zone(struct query *q, const void *state, const struct z
         return query_fail(q, DNS_SERVFAIL, "plugin/transfer: out of memory");
     query_hold_zone(q, (struct zone *)(uintptr_t)z);
     query_respond(q, DNS_NOERROR, true, 64);
-    return q->response.failed ? DONE : go_on(q, s);
+    return q->response->failed ? DONE : go_on(q, s);
 }
 
 static enum verdict refuse(struct query *q, const char *why)

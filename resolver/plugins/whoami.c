@@ -29,7 +29,7 @@ static int add_address(struct query *q)
                         .type = v4 ? DNS_A : DNS_AAAA,
                         .class = q->request.class,
                         .rdata = {.at = peer->ip, .len = v4 ? 4 : 16}};
-    return msg_add(&q->response.msg, &q->arena, &rr);
+    return msg_add(&q->response->msg, &q->arena, &rr);
 }
 
 /* `_udp.NAME SRV 0 0 PORT .` */
@@ -47,7 +47,7 @@ static int add_port(struct query *q)
                         .type = DNS_SRV,
                         .class = q->request.class,
                         .rdata = {.at = rdata, .len = sizeof rdata}};
-    return msg_add(&q->response.msg, &q->arena, &rr);
+    return msg_add(&q->response->msg, &q->arena, &rr);
 }
 
 /* Runs on a worker, for every query that comes as far as this in the chain. `state` is
@@ -55,7 +55,7 @@ static int add_port(struct query *q)
 static enum verdict on_query(struct query *q, const void *state)
 {
     query_respond(q, DNS_NOERROR, true, 2);
-    if (q->response.failed || add_address(q) < 0 || add_port(q) < 0)
+    if (q->response->failed || add_address(q) < 0 || add_port(q) < 0)
         return query_fail(q, DNS_SERVFAIL, "plugin/whoami: out of memory");
     return DONE;
 }

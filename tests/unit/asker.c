@@ -65,10 +65,10 @@ static enum verdict on_wake(struct query *q, const void *state)
     snprintf(a->error, sizeof a->error, "%s", res->error == NULL ? "" : res->error);
     if (res->outcome != UPSTREAM_ANSWER)
         return query_fail(q, DNS_SERVFAIL, res->error);
-    q->response = (struct response){.msg = *res->msg};
+    *q->response = (struct response){.msg = *res->msg};
     /* As plugins above may: nobody else must see it. */
     msg_each_rr (rr, res->msg)
-        msg_set_ttl(&q->response.msg, rr, rr->ttl - 1);
+        msg_set_ttl(&q->response->msg, rr, rr->ttl - 1);
     return DONE;
 }
 

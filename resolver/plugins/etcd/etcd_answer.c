@@ -120,7 +120,7 @@ static enum verdict fail(struct etcd_making *a, const char *why)
 static enum verdict negative(struct etcd_making *a, uint16_t rcode)
 {
     query_respond(a->q, rcode, true, 1);
-    if (!a->q->response.failed && add_soa(a, SECTION_AUTHORITY) < 0)
+    if (!a->q->response->failed && add_soa(a, SECTION_AUTHORITY) < 0)
         return fail(a, a->why);
     return DONE;
 }
@@ -129,7 +129,7 @@ static enum verdict negative(struct etcd_making *a, uint16_t rcode)
 static enum verdict missing(struct etcd_making *a)
 {
     if (fall_through(&a->search.etcd->fall, a->q->request.lower)) {
-        a->q->response = (struct response){0};
+        *a->q->response = (struct response){0};
         return PASS;
     }
     return negative(a, is_apex(a) ? DNS_NOERROR : DNS_NXDOMAIN);
@@ -164,7 +164,7 @@ static int add_rr(struct etcd_making *a, const struct rr *rr)
     }
     if ((plain || rr->type == DNS_CNAME) && etcd_once(a, &item, &fresh) < 0)
         return -1;
-    return fresh ? msg_add_rr(&a->q->response.msg, &a->q->arena, rr) : 0;
+    return fresh ? msg_add_rr(&a->q->response->msg, &a->q->arena, rr) : 0;
 }
 
 static int add_found(struct etcd_making *a, const struct etcd_lookup *l)
@@ -182,8 +182,8 @@ static int add_found(struct etcd_making *a, const struct etcd_lookup *l)
 /* The records, with those that were looked up in their places. */
 static int put_together(struct query *q, const struct etcd_lookup *l)
 {
-    const struct msg old = q->response.msg;
-    struct msg *m = &q->response.msg;
+    const struct msg old = q->response->msg;
+    struct msg *m = &q->response->msg;
     struct etcd_making a = {.q = q};
     m->rr = NULL;
     m->rr_n = m->rr_cap = 0;
@@ -202,7 +202,7 @@ static int put_together(struct query *q, const struct etcd_lookup *l)
 
 static bool has_type(const struct query *q)
 {
-    msg_each_rr (rr, &q->response.msg) {
+    msg_each_rr (rr, &q->response->msg) {
         if (rr->section == SECTION_ANSWER && rr->type == q->request.type)
             return true;
     }
@@ -269,7 +269,7 @@ enum verdict etcd_answer(struct query *q, const void *state, const struct etcd_z
         .search = {.q = q, .etcd = z->etcd, .view = view, .keys_left = ETCD_SCAN_MAX}};
     a.lookups_end = &a.lookups;
     query_respond(q, DNS_NOERROR, true, 8);
-    if (q->response.failed)
+    if (q->response->failed)
         return DONE;
     switch (add_records(&a)) {
     case ETCD_FOUND:
@@ -279,7 +279,7 @@ enum verdict etcd_answer(struct query *q, const void *state, const struct etcd_z
     case ETCD_TOO_MUCH:
         return fail(&a, a.why);
     }
-    if (msg_count(&q->response.msg, SECTION_ANSWER) == 0)
+    if (msg_count(&q->response->msg, SECTION_ANSWER) == 0)
         return empty(&a);
     return complete(&a, state);
 }

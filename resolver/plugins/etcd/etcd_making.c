@@ -113,9 +113,9 @@ int etcd_add(struct etcd_making *a, const struct rr_new *rr)
 {
     struct rr_new whole = *rr;
     whole.class = DNS_IN;
-    if (a->q->response.msg.rr_n >= WIRE_RR_MAX)
+    if (a->q->response->msg.rr_n >= WIRE_RR_MAX)
         return 0;
-    return msg_add(&a->q->response.msg, &a->q->arena, &whole) < 0 ? no_memory(a) : 0;
+    return msg_add(&a->q->response->msg, &a->q->arena, &whole) < 0 ? no_memory(a) : 0;
 }
 
 /* One whose data is compared as octets. */
@@ -155,7 +155,7 @@ int etcd_look_up(struct etcd_making *a, const struct etcd_lookup *l)
         new->name = arena_copy(&a->q->arena, l->name, name_len(l->name));
     if (new == NULL || new->name == NULL)
         return no_memory(a);
-    new->before = a->q->response.msg.rr_n;
+    new->before = a->q->response->msg.rr_n;
     *a->lookups_end = new;
     a->lookups_end = &new->next;
     a->lookups_n++;
@@ -239,7 +239,7 @@ static int go_up(struct walk *w)
     if (is == NULL)
         return -1;
     *is = false;
-    w->a->q->response.msg.rr_n--; /* nothing has come behind it */
+    w->a->q->response->msg.rr_n--; /* nothing has come behind it */
     return 0;
 }
 
@@ -306,7 +306,7 @@ enum etcd_found etcd_walk(struct etcd_making *a, const uint8_t *name,
     enum etcd_found found = find(&w, name, &w.levels[0].records);
     if (found != ETCD_FOUND)
         return found;
-    while (w.depth > 0 && a->q->response.msg.rr_n < WIRE_RR_MAX) {
+    while (w.depth > 0 && a->q->response->msg.rr_n < WIRE_RR_MAX) {
         struct level *l = &w.levels[w.depth - 1];
         int rc =
             l->at == l->records.n ? go_up(&w) : add_any(&w, l->records.list[l->at++]);

@@ -248,7 +248,7 @@ static void clamp_ttls(struct msg *m, const struct rewrite_rule *rule)
 static enum rewrite_result undo(struct query *q, struct rewrite_frame *f,
                                 const struct rewrite_applied *a)
 {
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     enum rewrite_result result;
     switch (a->rule->kind) {
     case REWRITE_NAME:
@@ -296,7 +296,7 @@ static enum verdict undo_rest(struct query *q, struct rewrite_frame *f)
         if (result != REWRITE_NO)
             return fail(q, result);
     }
-    forget_question(q, &q->response.msg);
+    forget_question(q, &q->response->msg);
     return PASS;
 }
 
@@ -336,11 +336,11 @@ static enum verdict on_response(struct query *q, const void *state)
     f->name = q->request.lower;
     f->type = q->request.type;
     f->next = f->applied;
-    f->own_n = q->response.msg.rr_n;
+    f->own_n = q->response->msg.rr_n;
     if (restore(q, f) < 0)
         return no_memory(q);
-    if (q->response.failed && q->below->reverted && q->request.opt.present)
-        q->response.opt_len = EDNS_OPT_LEN; /* CoreDNS writes that answer here */
+    if (q->response->failed && q->below->reverted && q->request.opt.present)
+        q->response->opt_len = EDNS_OPT_LEN; /* CoreDNS writes that answer here */
     return reverse > REWRITE_YES ? fail(q, reverse) : undo_rest(q, f);
 }
 

@@ -131,7 +131,7 @@ static int write_record(struct query *q, struct rr *rr, const struct names *name
     rr->owner = 0;
     rr->rdata = names->owner.len;
     rr->rdlen = (uint16_t)(wr.at - names->owner.len);
-    q->response.msg.edited = true;
+    q->response->msg.edited = true;
     return 0;
 }
 
@@ -172,7 +172,7 @@ static enum rewrite_result undo_record(const struct undoing *u, struct rr *rr,
 
 static enum rewrite_result undo_records(const struct undoing *u, uint32_t n)
 {
-    struct msg *m = &u->q->response.msg;
+    struct msg *m = &u->q->response->msg;
     struct names names = {0};
     for (uint32_t i = 0; i < n && i < m->rr_n; i++) {
         struct rr *rr = &m->rr[i];
@@ -205,7 +205,7 @@ int rewrite_answer_set(struct query *q, struct rr *rr, unsigned n,
 static bool maps_whole(const struct query *q, const struct rewrite_frame *f,
                        const struct rewrite_applied *a)
 {
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     size_t prefix_len;
     struct name asked;
     if (f->own_n != m->rr_n || a->rule->answers_n > 0 || a->back.from == NULL ||
@@ -228,7 +228,7 @@ static enum rewrite_result map_whole(struct query *q, struct rewrite_frame *f,
                                      const struct rewrite_applied *a)
 {
     struct resolver *r = q->r;
-    struct msg *in = &q->response.msg;
+    struct msg *in = &q->response->msg;
     struct encode_job job = {
         .msg = in,
         .id = in->id,
@@ -269,7 +269,7 @@ enum rewrite_result rewrite_answer_reverse(struct query *q,
         .to = zone->match.from_end.rest.wire,
     };
     struct undoing u = {.q = q, .rule = zone, .back = &back};
-    msg_each_rr (rr, &q->response.msg) {
+    msg_each_rr (rr, &q->response->msg) {
         struct name target;
         if (rr->type != DNS_PTR)
             continue;

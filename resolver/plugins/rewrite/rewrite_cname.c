@@ -23,7 +23,7 @@ static enum rewrite_result new_target(struct query *q, const struct rewrite_rule
 enum rewrite_result rewrite_cname_begin(struct query *q, struct rewrite_frame *f,
                                         const struct rewrite_rule *rule)
 {
-    const struct msg *m = &q->response.msg;
+    const struct msg *m = &q->response->msg;
     struct name target;
     for (uint32_t i = 0; i < m->rr_n; i++) {
         if (!is_cname(&m->rr[i]))
@@ -56,7 +56,7 @@ static void drop_others(struct msg *m, uint32_t last)
 
 int rewrite_cname_end(struct query *q, struct rewrite_frame *f)
 {
-    struct msg *m = &q->response.msg;
+    struct msg *m = &q->response->msg;
     const struct child_result *child = q->child;
     if (!child->done)
         return 0; /* the listener dropped it: nothing is known about the new target */

@@ -196,7 +196,7 @@ int rewrite_edns0_revert(const struct rewrite_edns0 *e, struct query *q,
                          const struct rewrite_edns0_old *old)
 {
     struct edns_option there;
-    struct span *options = &q->response.options;
+    struct span *options = &q->response->options;
     struct edit edit = {.code = e->code, .unset = old->added, .data = old->data};
     if (!e->revert || !edns_find(*options, e->code, &there))
         return 0;

@@ -47,7 +47,7 @@ struct rewrite_edns0_old {
 enum rewrite_result rewrite_edns0_apply(const struct rewrite_edns0 *e, struct query *q,
                                         struct rewrite_edns0_old *old);
 
-/* Undoes it in q->response.options. 0, or -1: no memory. */
+/* Undoes it in q->response->options. 0, or -1: no memory. */
 int rewrite_edns0_revert(const struct rewrite_edns0 *e, struct query *q,
                          const struct rewrite_edns0_old *old);
 

@@ -145,7 +145,7 @@ static enum verdict add_text(struct query *q, const struct template_record *r,
                         .rdata = found.rdata};
     if (read < 0)
         v = fail(q, r, errs.list == NULL ? "no record" : errs.list[0].text);
-    else if (read > 0 && msg_add(&q->response.msg, &q->arena, &rr) < 0)
+    else if (read > 0 && msg_add(&q->response->msg, &q->arena, &rr) < 0)
         v = fail(q, r, "out of memory");
     errors_release(&errs);
     return v;
@@ -155,7 +155,7 @@ static enum verdict add_record(struct attempt *a, const struct template_record *
 {
     struct query *q = a->q;
     if (r->constant.owner != NULL) {
-        if (msg_add(&q->response.msg, &q->arena, &r->constant) < 0)
+        if (msg_add(&q->response->msg, &q->arena, &r->constant) < 0)
             return fail(q, r, "out of memory");
         return DONE;
     }
@@ -177,7 +177,7 @@ static bool wants_addresses(const struct query *q)
 static enum verdict follow(struct query *q, struct frame *f)
 {
     while (f->next < f->end) {
-        const struct rr *rr = &q->response.msg.rr[f->next++];
+        const struct rr *rr = &q->response->msg.rr[f->next++];
         struct name target;
         if (rr->type != DNS_CNAME || rr->section != SECTION_ANSWER)
             continue;
@@ -198,10 +198,10 @@ static enum verdict on_wake(struct query *q, const void *state)
         return follow(q, f);
     msg_each_rr (rr, &child->msg) {
         if (rr->section == SECTION_ANSWER &&
-            msg_add_rr(&q->response.msg, &q->arena, rr) < 0)
+            msg_add_rr(&q->response->msg, &q->arena, rr) < 0)
             return query_fail(q, DNS_SERVFAIL, "plugin/template: out of memory");
     }
-    q->response.msg.flags |= child->msg.flags & DNS_TC;
+    q->response->msg.flags |= child->msg.flags & DNS_TC;
     return follow(q, f);
 }
 
@@ -217,16 +217,16 @@ static enum verdict answer(struct attempt *a, const void *state)
     else
         query_respond(q, t->rcode, true, t->records_n);
     fill_data(a);
-    for (uint32_t i = 0; i < t->records_n && !q->response.failed; i++)
+    for (uint32_t i = 0; i < t->records_n && !q->response->failed; i++)
         v = add_record(a, &t->records[i]);
-    if (t->ede && !q->response.ede)
+    if (t->ede && !q->response->ede)
         query_set_told_ede(q, t->ede_code, t->ede_text);
-    if (q->response.failed || !wants_addresses(q))
+    if (q->response->failed || !wants_addresses(q))
         return v;
     struct frame *f = query_frame(q, state, sizeof *f);
     if (f == NULL)
         return query_fail(q, DNS_SERVFAIL, "plugin/template: out of memory");
-    f->end = q->response.msg.rr_n;
+    f->end = q->response->msg.rr_n;
     return follow(q, f);
 }
 
