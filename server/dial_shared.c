@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SUSPICION_US (60 * 1000000ull)
+#define SEND_TRIES   4          /* of a socket that reports an error */
 #define SENT_ROOM    (12 + 512) /* the beginning of a question that comes back */
 
 static struct dial_shared *of_family(struct dial_udp *d, uint8_t family)
@@ -212,6 +213,16 @@ static void on_error(struct intake *in)
 
 /* ---- opening ---- */
 
+/* A datagram of a socket without a peer costs the kernel an identifier for its
+ * fragments, from a table of destinations, unless there will be none (RFC 6864 section
+ * 4.1). Our questions fit one packet (EDNS_OPTIONS_MAX); what others say of the path
+ * goes on to count for nothing. */
+static int whole_only(int fd)
+{
+    const int probe = IP_PMTUDISC_PROBE;
+    return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
+}
+
 static int bound_fd(struct dial_udp *d, uint8_t family)
 {
     const int on = 1;
@@ -222,6 +233,8 @@ static int bound_fd(struct dial_udp *d, uint8_t family)
         return fd;
     int rc = family == 4 ? setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on)
                          : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+    if (rc == 0 && family == 4)
+        rc = whole_only(fd);
     if (rc == 0)
         rc = bind(fd, &sa.any, pktinfo_address(&sa, &any, family));
     if (rc == 0)
@@ -252,7 +265,7 @@ static int open_shared(struct dial_udp *d, uint8_t family, struct dial_udp_socke
 
 /* ---- what did not arrive ---- */
 
-void dial_shared_unsent(struct dial_udp_socket *s, unsigned question, int error)
+static void note_unsent(struct dial_udp_socket *s, unsigned question, int error)
 {
     struct dial_udp *d = s->dial;
     const struct dial_question *q = &d->out->questions[question];
@@ -262,6 +275,21 @@ void dial_shared_unsent(struct dial_udp_socket *s, unsigned question, int error)
     *u = (struct dial_unsent){
         .conn = s->conn, .error = error, .peer = d->out->peers[question]};
     memcpy(u->head, d->out->octets + q->at, sizeof u->head);
+}
+
+/* An error that a shared socket reports is of another that was sent before, unless it
+ * reports it time and again: then this one cannot be sent. That a port is closed is
+ * never said of what was not sent: then it is as if the network had lost it. */
+bool dial_shared_pass_over(struct dial_udp_socket *s, unsigned at, unsigned tries,
+                           int error)
+{
+    if (tries < SEND_TRIES)
+        dial_udp_tell_later(s, error);
+    else if (error == ECONNREFUSED)
+        s->dial->counters.full++;
+    else
+        note_unsent(s, s->dial->out->which[at], error);
+    return tries >= SEND_TRIES;
 }
 
 void dial_shared_tell_unsent(struct dial_udp *d)

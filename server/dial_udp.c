@@ -13,7 +13,6 @@
 #define IN_LEN        ((size_t)UDP_BATCH * SLOT_IN)
 #define DRAWS_A_PLACE 16
 #define SWEEP_MS      1000
-#define SEND_TRIES    4 /* of a shared socket that reports an error */
 /* For answers that come while the worker has lost its processor. Asked for; without the
  * privilege the system's default stays. */
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
@@ -613,21 +612,6 @@ static int send_some(const struct dial_udp_socket *s, struct dial_udp_out *out,
     return send(s->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
 }
 
-/* An error that a shared socket reports is of another that was sent before, unless it
- * reports it time and again: then this one cannot be sent. That a port is closed is
- * never said of what was not sent: then it is as if the network had lost it. Returns
- * whether it is passed over. */
-static bool pass_over(struct dial_udp_socket *s, unsigned at, unsigned tries, int error)
-{
-    if (tries < SEND_TRIES)
-        dial_udp_tell_later(s, error);
-    else if (error == ECONNREFUSED)
-        s->dial->counters.full++;
-    else
-        dial_shared_unsent(s, s->dial->out->which[at], error);
-    return tries >= SEND_TRIES;
-}
-
 static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsigned n)
 {
     unsigned at = 0, tries = 0;
@@ -646,7 +630,7 @@ static void send_questions(struct dial_udp *d, struct dial_udp_socket *s, unsign
             d->counters.full += n - at;
             return;
         } else if (errno != EINTR && s->family != 0) {
-            bool over = pass_over(s, at, ++tries, errno);
+            bool over = dial_shared_pass_over(s, at, ++tries, errno);
             at += over;
             tries = over ? 0 : tries;
         } else if (errno != EINTR) {

@@ -119,8 +119,10 @@ void dial_shared_note(struct dial_udp_socket *s, const struct addr *peer, uint16
 /* It is drawn no more. */
 void dial_shared_forget(struct dial_udp_socket *s);
 
-/* A datagram of the batch that was refused at once; told when the turn ends. */
-void dial_shared_unsent(struct dial_udp_socket *s, unsigned question, int error);
+/* Sending stopped before the batch's datagram `at`, for the `tries`-th time, with this
+ * error. Returns whether it is passed over. */
+bool dial_shared_pass_over(struct dial_udp_socket *s, unsigned at, unsigned tries,
+                           int error);
 
 /* Tells the resolver what could not be sent, or was sent in vain. */
 void dial_shared_tell(struct dial_udp_socket *s);

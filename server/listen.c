@@ -22,9 +22,9 @@ static int set_option(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof value) < 0 ? errno : 0;
 }
 
-/* Replies may be fragmented on the way but are not to be made smaller because of a
- * message about the path that anyone can forge (RFC 9715 section 3.1). Older kernels do
- * without. */
+/* Large replies may be fragmented on the way but are not to be made smaller because of
+ * a message about the path that anyone can forge (RFC 9715 section 3.1). Older kernels
+ * do without. */
 static void ignore_path_mtu(int fd)
 {
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);

@@ -15,6 +15,8 @@
 /* Calls in a row that may fail for want of buffers before the rest of a batch is
  * dropped. */
 #define FULL_MAX 4
+/* Octets of a reply that every path carries in one piece. */
+#define WHOLE_MAX 512
 /* Batches taken at the end: more than a receive buffer holds of small questions.
  * Without an end a flood would hold up the end of the program. */
 #define PAUSE_ROUNDS 256
@@ -27,6 +29,7 @@ struct udp_socket {
     uint16_t server;
     uint8_t family; /* of the socket: 6 when it takes both */
     bool wildcard;  /* the address that was asked comes with each datagram */
+    bool whole;     /* its datagrams are marked as not to be fragmented */
     struct addr local;
     struct proxies proxies;
     const struct plan_server *sheds; /* with `shed`, of the plan in use; NULL: none */
@@ -52,6 +55,7 @@ struct udp_out {
     struct udp_socket *by[UDP_BATCH]; /* NULL: already sent */
     unsigned n;
     bool several; /* not all for one socket */
+    bool large;   /* some may have to be fragmented */
     uint8_t wire[UDP_BATCH][SLOT_OUT];
 };
 
@@ -293,8 +297,22 @@ void udp_reply(struct udp *u, const struct client *c, size_t len)
     if (s->wildcard)
         pktinfo_write(m, &c->local, s->family);
     out->by[i] = s;
-    if (s != out->by[0])
-        out->several = true;
+    out->several = out->several || s != out->by[0];
+    out->large = out->large || len > WHOLE_MAX;
+}
+
+/* Whether datagrams go whole or not at all, or may be fragmented on the way: then the
+ * kernel has to number them, from a table of destinations, which costs as much as we
+ * take to find a hit; the others all bear one number (RFC 6864 section 4.1). Either way
+ * messages about the path count for nothing. Returns whether that is a change. */
+static bool mark_whole(struct udp_socket *s, bool whole)
+{
+    const int how = whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT;
+    if (whole == s->whole ||
+        setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof how) < 0)
+        return false;
+    s->whole = whole;
+    return true;
 }
 
 /* Replies that the kernel has no room for. */
@@ -319,6 +337,7 @@ static void on_room(struct intake *in)
 {
     struct udp_socket *s = (struct udp_socket *)in;
     struct mmsghdr msgs[UDP_BATCH];
+    mark_whole(s, false);
     while (shed_n(s->kept) > 0) {
         unsigned n = shed_newest(s->kept, msgs, UDP_BATCH);
         int sent = sendmmsg(s->fd, msgs, n, MSG_DONTWAIT);
@@ -342,6 +361,7 @@ static void send_batch(struct udp_socket *s, struct mmsghdr *msgs, unsigned n)
     struct udp *u = s->udp;
     unsigned at = 0, full = 0;
     intake_sending(&s->intake, n);
+    mark_whole(s, !u->out->large);
     while (at < n) {
         int sent = sendmmsg(s->fd, msgs + at, n - at, MSG_DONTWAIT);
         if (sent > 0) {
@@ -354,7 +374,7 @@ static void send_batch(struct udp_socket *s, struct mmsghdr *msgs, unsigned n)
         } else if (errno == ENOBUFS) {
             u->counters.full++;
             at++;
-        } else if (errno != EINTR) {
+        } else if (errno != EINTR && !(errno == EMSGSIZE && mark_whole(s, false))) {
             u->counters.refused++;
             at++;
         }
@@ -390,5 +410,5 @@ void udp_flush(struct udp *u)
     else
         send_batch(out->by[0], out->msgs, out->n);
     out->n = 0;
-    out->several = false;
+    out->several = out->large = false;
 }

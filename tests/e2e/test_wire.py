@@ -10,6 +10,7 @@ import concurrent.futures
 import functools
 import random
 import struct
+import subprocess
 
 import badup
 import harness
@@ -339,6 +340,18 @@ def test_flags_of_a_cluster_are_passed():
     for flags in (wire.AA, wire.RA, wire.AA | wire.RA, 0):
         reply = odd_answer(lambda asked, f=flags: badup.reply(asked, f, [wire.record(b'\xc0\x0c', 'A', bytes([10, 1, 1, 1]))]))
         equal(reply.parsed.flags & (wire.AA | wire.RA), flags, f'flags {flags:04x}')
+
+
+@harness.namespace('10.97.0.1')
+def test_replies_longer_than_the_path_come_in_fragments():
+    sizes = {'small': 10, 'middle': 200, 'large': 1500}
+    texts = {name: ' '.join(f'"{"x" * min(size - at, 200)}"' for at in range(0, size, 200)) for name, size in sizes.items()}
+    zone = harness.write(harness.folder('zone') + '/db', '$ORIGIN long.test.\n$TTL 60\n@ SOA ns me 1 3600 600 86400 60\n'
+                         + ''.join(f'{name} TXT {text}\n' for name, text in texts.items()))
+    here = isthmus(f'    file {zone}', keys='long.test')
+    subprocess.run(['ip', 'link', 'set', 'lo', 'mtu', '150'], check=True)
+    for name in ('small', 'middle', 'small', 'large', 'middle', 'large', 'small'):
+        equal(ask(here, f'{name}.long.test', 'TXT', edns=4096).data, [texts[name]], f'the {name} one arrives whole')
 
 
 if __name__ == '__main__':
