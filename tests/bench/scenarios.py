@@ -348,7 +348,7 @@ def inside_scale(bench):
 
 # ---- numbers that grow ----
 
-RATE = 40_000
+RATE = 120_000
 
 
 def in_flight_of(bench, c):
