@@ -156,6 +156,24 @@ static const char *next_change(const struct place *p)
     return text;
 }
 
+static void pass_changes(const struct place *p, unsigned n)
+{
+    while (n-- > 0)
+        next_change(p);
+}
+
+/* A place whose source has read a.json and b.json; a text that is NULL: there is no
+ * such file. */
+static void place_begin(struct place *p, const char *a, const char *b)
+{
+    place_open(p);
+    if (a != NULL)
+        write_file(p, "a.json", a);
+    if (b != NULL)
+        write_file(p, "b.json", b);
+    place_start(p);
+}
+
 static struct discovery_status status_with_error(const struct place *p, bool error)
 {
     struct discovery_status s;
@@ -172,10 +190,7 @@ static struct discovery_status status_with_error(const struct place *p, bool err
 static void files_bring_and_take_their_clusters(void **unused)
 {
     struct place p;
-    place_open(&p);
-    write_file(&p, "a.json", CLUSTER("a", "10.0.0.1"));
-    write_file(&p, "b.json", CLUSTER("b", "10.0.0.2"));
-    place_start(&p);
+    place_begin(&p, CLUSTER("a", "10.0.0.1"), CLUSTER("b", "10.0.0.2"));
     assert_string_equal(next_change(&p), "+a");
     assert_string_equal(next_change(&p), "+b");
     write_file(&p, "c.json", CLUSTER("c", "10.0.0.3"));
@@ -192,12 +207,8 @@ static void what_cannot_be_read_takes_nothing(void **unused)
 {
     static const char *const texts[] = {"", "{", "[]", "[1]", "{\"name\":\"a\"}", "x"};
     struct place p;
-    place_open(&p);
-    write_file(&p, "a.json", "[" CLUSTER("a", "10.0.0.1") "]");
-    write_file(&p, "b.json", CLUSTER("b", "10.0.0.2"));
-    place_start(&p);
-    next_change(&p);
-    next_change(&p);
+    place_begin(&p, "[" CLUSTER("a", "10.0.0.1") "]", CLUSTER("b", "10.0.0.2"));
+    pass_changes(&p, 2);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         write_file(&p, "a.json", texts[i]);
         struct discovery_status s = status_with_error(&p, true);
@@ -217,11 +228,8 @@ static void what_cannot_be_read_takes_nothing(void **unused)
 static void a_list_that_lost_more_than_half_is_not_believed(void **unused)
 {
     struct place p;
-    place_open(&p);
-    write_file(&p, "a.json", "[" ABC "," CLUSTER("d", "10.0.0.4") "]");
-    place_start(&p);
-    for (int i = 0; i < 4; i++)
-        next_change(&p);
+    place_begin(&p, "[" ABC "," CLUSTER("d", "10.0.0.4") "]", NULL);
+    pass_changes(&p, 4);
     write_file(&p, "a.json", "[" CLUSTER("b", "10.0.0.9") "]");
     assert_string_equal(next_change(&p), "+b"); /* what is there counts */
     struct discovery_status s = status_with_error(&p, true);
@@ -238,8 +246,7 @@ static void a_list_that_lost_more_than_half_is_not_believed(void **unused)
     p.settings.shrink = 100;
     discovery_set(p.d, &p.settings);
     write_file(&p, "a.json", "[" CLUSTER("b", "10.0.0.2") "]");
-    next_change(&p);
-    next_change(&p);
+    pass_changes(&p, 2);
     assert_true(holds(&p, "b") && !holds(&p, "a") && !holds(&p, "c"));
     place_close(&p);
 }
@@ -248,12 +255,8 @@ static void many_files_that_are_gone_at_once_are_not_believed(void **unused)
 {
     struct place p;
     char away[80];
-    place_open(&p);
-    write_file(&p, "a.json", CLUSTER("a", "10.0.0.1"));
-    write_file(&p, "b.json", CLUSTER("b", "10.0.0.2"));
-    place_start(&p);
-    next_change(&p);
-    next_change(&p);
+    place_begin(&p, CLUSTER("a", "10.0.0.1"), CLUSTER("b", "10.0.0.2"));
+    pass_changes(&p, 2);
     snprintf(away, sizeof away, "%s.away", p.path);
     assert_int_equal(rename(p.path, away), 0);
     status_with_error(&p, true); /* no such directory */
@@ -273,11 +276,8 @@ static void many_files_that_are_gone_at_once_are_not_believed(void **unused)
 static void what_is_accepted_goes_once(void **unused)
 {
     struct place p;
-    place_open(&p);
-    write_file(&p, "a.json", "[" ABC "," CLUSTER("d", "10.0.0.4") "]");
-    place_start(&p);
-    for (int i = 0; i < 4; i++)
-        next_change(&p);
+    place_begin(&p, "[" ABC "," CLUSTER("d", "10.0.0.4") "]", NULL);
+    pass_changes(&p, 4);
     write_file(&p, "a.json", "[" CLUSTER("a", "10.0.0.1") "]");
     assert_int_equal(status_with_error(&p, true).held, 3);
     discovery_accept(p.d, 2); /* who saw less has not accepted this */
@@ -295,9 +295,7 @@ static void what_is_accepted_goes_once(void **unused)
 static void of_two_with_one_name_the_older_stays(void **unused)
 {
     struct place p;
-    place_open(&p);
-    write_file(&p, "b.json", CLUSTER("a", "10.0.0.1"));
-    place_start(&p);
+    place_begin(&p, NULL, CLUSTER("a", "10.0.0.1"));
     assert_string_equal(next_change(&p), "+a");
     write_file(&p, "a.json", CLUSTER("a", "10.0.0.2"));
     struct discovery_status s = status_with_error(&p, true);
@@ -341,8 +339,7 @@ static void what_was_known_is_there_while_the_source_is_away(void **unused)
     struct discovery_status s = status_with_error(&p, true);
     assert_int_equal(s.clusters, 4);
     assert_true(s.stale);
-    for (int i = 0; i < 4; i++)
-        next_change(&p);
+    pass_changes(&p, 4);
     assert_int_equal(rename(away, p.path), 0);
     s = status_with_error(&p, false);
     assert_false(s.stale);
