@@ -45,6 +45,33 @@ static struct exchange asked(void)
         .question = question, .question_len = sizeof question, .peer = &peer};
 }
 
+/* What a test has, and room for one packet. */
+struct rig {
+    struct exchanges x;
+    struct ids ids;
+    uint8_t room[64];
+};
+
+static const struct ids sevens = {.io.random = draw, .list = {7}, .n = 1};
+static const struct ids some_twice = {.io.random = draw, .list = {7, 7, 9}, .n = 3};
+static const struct ids in_order = {.io.random = count_up, .n = 1};
+
+static void begin(struct rig *r, const struct ids *ids)
+{
+    *r = (struct rig){.ids = *ids};
+    assert_int_equal(exchanges_init(&r->x), 0);
+}
+
+static void end(struct rig *r)
+{
+    exchanges_release(&r->x);
+}
+
+static int open_on(struct rig *r, struct exchange *e, uint32_t conn)
+{
+    return exchange_open(&r->x, &r->ids.io, e, conn);
+}
+
 /* A reply to `question` under an ID; `flags` besides. */
 static struct span reply(uint8_t *room, uint16_t id, uint16_t flags)
 {
@@ -60,130 +87,121 @@ static struct span reply(uint8_t *room, uint16_t id, uint16_t flags)
 
 static void an_answer_matches_by_conn_id_and_question(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct rig r;
     struct exchange e = asked();
-    uint8_t room[64];
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
+    begin(&r, &sevens);
+    assert_int_equal(open_on(&r, &e, 5), 0);
     assert_int_equal(e.id, 7);
-    struct span good = reply(room, 7, DNS_QR);
-    assert_ptr_equal(exchange_match(&x, 5, NULL, good), &e);
-    assert_null(exchange_match(&x, 6, NULL, good));
-    assert_null(exchange_match(&x, 5, NULL, reply(room, 8, DNS_QR)));
-    assert_null(exchange_match(&x, 5, NULL, reply(room, 7, 0)));
-    assert_null(exchange_match(&x, 5, NULL, reply(room, 7, DNS_QR | 5 << 11)));
-    good = reply(room, 7, DNS_QR);
-    room[13] = 'x';
-    assert_null(exchange_match(&x, 5, NULL, good));
-    assert_int_equal(x.mismatched, 5);
-    exchange_close(&x, &e);
-    assert_null(exchange_match(&x, 5, NULL, reply(room, 7, DNS_QR)));
-    exchanges_release(&x);
+    struct span good = reply(r.room, 7, DNS_QR);
+    assert_ptr_equal(exchange_match(&r.x, 5, NULL, good), &e);
+    assert_null(exchange_match(&r.x, 6, NULL, good));
+    assert_null(exchange_match(&r.x, 5, NULL, reply(r.room, 8, DNS_QR)));
+    assert_null(exchange_match(&r.x, 5, NULL, reply(r.room, 7, 0)));
+    assert_null(exchange_match(&r.x, 5, NULL, reply(r.room, 7, DNS_QR | 5 << 11)));
+    good = reply(r.room, 7, DNS_QR);
+    r.room[13] = 'x';
+    assert_null(exchange_match(&r.x, 5, NULL, good));
+    assert_int_equal(r.x.mismatched, 5);
+    exchange_close(&r.x, &e);
+    assert_null(exchange_match(&r.x, 5, NULL, reply(r.room, 7, DNS_QR)));
+    end(&r);
 }
 
 static void short_datagrams_match_nothing(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct rig r;
     struct exchange e = asked();
-    uint8_t room[64];
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
-    struct span packet = reply(room, 7, DNS_QR);
+    begin(&r, &sevens);
+    assert_int_equal(open_on(&r, &e, 5), 0);
+    struct span packet = reply(r.room, 7, DNS_QR);
     for (size_t len = 0; len < packet.len; len++)
-        assert_null(exchange_match(&x, 5, NULL, (struct span){.at = room, .len = len}));
-    assert_ptr_equal(exchange_match(&x, 5, NULL, packet), &e);
-    exchanges_release(&x);
+        assert_null(
+            exchange_match(&r.x, 5, NULL, (struct span){.at = r.room, .len = len}));
+    assert_ptr_equal(exchange_match(&r.x, 5, NULL, packet), &e);
+    end(&r);
 }
 
 static void no_id_is_used_twice_on_one_conn(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = draw, .list = {7, 7, 9}, .n = 3};
+    struct rig r;
     struct exchange a = asked(), b = asked(), c = asked();
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &a, 1), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &b, 1), 0);
+    begin(&r, &some_twice);
+    assert_int_equal(open_on(&r, &a, 1), 0);
+    assert_int_equal(open_on(&r, &b, 1), 0);
     assert_int_equal(a.id, 7);
     assert_int_equal(b.id, 9);
-    assert_int_equal(exchange_open(&x, &ids.io, &c, 2), 0);
+    assert_int_equal(open_on(&r, &c, 2), 0);
     assert_int_equal(c.id, 7);
-    exchanges_release(&x);
+    end(&r);
 }
 
 static void a_conn_without_ids_is_refused_and_not_waited_for(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct rig r;
     struct exchange a = asked(), b = asked();
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &a, 1), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &b, 1), -1);
+    begin(&r, &sevens);
+    assert_int_equal(open_on(&r, &a, 1), 0);
+    assert_int_equal(open_on(&r, &b, 1), -1);
     assert_false(b.open);
-    exchange_close(&x, &b);
-    assert_int_equal(x.n, 1);
-    exchanges_release(&x);
+    exchange_close(&r.x, &b);
+    assert_int_equal(r.x.n, 1);
+    end(&r);
 }
 
 static void thousands_are_found_by_id_and_by_conn(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = count_up, .n = 1};
+    struct rig r;
     struct exchange *all = calloc(MANY, sizeof *all);
-    uint8_t room[64];
-    assert_int_equal(exchanges_init(&x), 0);
+    begin(&r, &in_order);
     for (uint32_t i = 0; i < MANY; i++) {
         all[i] = asked();
-        assert_int_equal(exchange_open(&x, &ids.io, &all[i], i % 10), 0);
+        assert_int_equal(open_on(&r, &all[i], i % 10), 0);
     }
     for (uint32_t i = 0; i < MANY; i++) {
-        struct span packet = reply(room, all[i].id, DNS_QR);
-        assert_ptr_equal(exchange_match(&x, i % 10, NULL, packet), &all[i]);
+        struct span packet = reply(r.room, all[i].id, DNS_QR);
+        assert_ptr_equal(exchange_match(&r.x, i % 10, NULL, packet), &all[i]);
     }
     uint32_t on_seven = 0;
-    for (struct exchange *e; (e = exchange_on(&x, 7, x.serial)) != NULL; on_seven++) {
+    for (struct exchange *e; (e = exchange_on(&r.x, 7, r.x.serial)) != NULL;
+         on_seven++) {
         assert_int_equal(e->conn, 7);
-        exchange_close(&x, e);
+        exchange_close(&r.x, e);
     }
     assert_int_equal(on_seven, MANY / 10);
-    assert_int_equal(x.n, MANY - MANY / 10);
-    assert_null(exchange_on(&x, 12345, x.serial));
-    exchanges_release(&x);
+    assert_int_equal(r.x.n, MANY - MANY / 10);
+    assert_null(exchange_on(&r.x, 12345, r.x.serial));
+    end(&r);
     free(all);
 }
 
 static void what_is_opened_later_is_not_among_those_of_a_lost_conn(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = count_up, .n = 1};
+    struct rig r;
     struct exchange old = asked(), new = asked();
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &old, 3), 0);
-    uint32_t lost = x.serial;
-    assert_int_equal(exchange_open(&x, &ids.io, &new, 3), 0);
-    assert_ptr_equal(exchange_on(&x, 3, lost), &old);
-    exchange_close(&x, &old);
-    assert_null(exchange_on(&x, 3, lost));
-    assert_ptr_equal(exchange_on(&x, 3, x.serial), &new);
-    exchanges_release(&x);
+    begin(&r, &in_order);
+    assert_int_equal(open_on(&r, &old, 3), 0);
+    uint32_t lost = r.x.serial;
+    assert_int_equal(open_on(&r, &new, 3), 0);
+    assert_ptr_equal(exchange_on(&r.x, 3, lost), &old);
+    exchange_close(&r.x, &old);
+    assert_null(exchange_on(&r.x, 3, lost));
+    assert_ptr_equal(exchange_on(&r.x, 3, r.x.serial), &new);
+    end(&r);
 }
 
 static void a_shared_conn_is_heard_from_who_was_asked_only(void **unused)
 {
-    struct exchanges x;
-    struct ids ids = {.io.random = draw, .list = {7}, .n = 1};
+    struct rig r;
     struct exchange e = asked();
-    uint8_t room[64];
-    assert_int_equal(exchanges_init(&x), 0);
-    assert_int_equal(exchange_open(&x, &ids.io, &e, 5), 0);
-    struct span good = reply(room, 7, DNS_QR);
-    assert_null(exchange_match(&x, 5, &other, good));
-    assert_null(exchange_match(&x, 5, &elsewhere, good));
-    assert_null(exchange_sent(&x, 5, &other, good));
-    assert_ptr_equal(exchange_sent(&x, 5, &peer, good), &e);
-    assert_ptr_equal(exchange_match(&x, 5, &peer, good), &e);
-    exchanges_release(&x);
+    begin(&r, &sevens);
+    assert_int_equal(open_on(&r, &e, 5), 0);
+    struct span good = reply(r.room, 7, DNS_QR);
+    assert_null(exchange_match(&r.x, 5, &other, good));
+    assert_null(exchange_match(&r.x, 5, &elsewhere, good));
+    assert_null(exchange_sent(&r.x, 5, &other, good));
+    assert_ptr_equal(exchange_sent(&r.x, 5, &peer, good), &e);
+    assert_ptr_equal(exchange_match(&r.x, 5, &peer, good), &e);
+    end(&r);
 }
 
 int main(void)
