@@ -11,7 +11,7 @@ void errors_init(struct errors *errs)
     *errs = (struct errors){0};
 }
 
-static uint32_t errors_told(const struct errors *errs)
+uint32_t errors_told(const struct errors *errs)
 {
     return errs->n < errs->list_cap ? errs->n : errs->list_cap;
 }

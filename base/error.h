@@ -43,6 +43,9 @@ void errors_release(struct errors *errs);
 int error_at(struct errors *errs, struct where at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* How many of them are in the list. */
+uint32_t errors_told(const struct errors *errs);
+
 /* Adds those of another list, which keeps them. */
 void errors_add(struct errors *errs, const struct errors *more);
 

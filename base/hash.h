@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct hash_key {
     uint64_t word[3]; /* the start value, and one for either factor */
@@ -26,6 +27,12 @@ const struct hash_key *hash_key(void);
 
 /* Keyed 64-bit hash of `len` octets (multiply-fold over 8-octet words, secret key). */
 uint64_t hash_bytes(const void *from, size_t len);
+
+/* That of a C string, for tables. */
+static inline uint32_t hash_text(const char *text)
+{
+    return (uint32_t)hash_bytes(text, strlen(text));
+}
 
 /* Mixes two hashes into one; order matters. */
 uint64_t hash_mix(uint64_t a, uint64_t b);

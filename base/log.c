@@ -358,8 +358,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 void log_errors(enum log_level level, const char *prefix, const struct errors *errs)
 {
-    uint32_t told = errs->n < errs->list_cap ? errs->n : errs->list_cap;
-    for (uint32_t i = 0; i < told; i++) {
+    for (uint32_t i = 0; i < errors_told(errs); i++) {
         const struct error *e = &errs->list[i];
         if (e->at.line > 0)
             log_line(level, "%s: %s:%u - %s", prefix, e->at.file, e->at.line, e->text);

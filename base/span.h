@@ -64,6 +64,34 @@ static inline struct text text_from(struct text a, size_t from)
     return (struct text){.at = a.at + from, .len = a.len - from};
 }
 
+/* Takes the next line off the front, without its end. */
+static inline struct text text_line(struct text *rest)
+{
+    const char *end = rest->len == 0 ? NULL : memchr(rest->at, '\n', rest->len);
+    struct text line = {rest->at, end == NULL ? rest->len : (size_t)(end - rest->at)};
+    *rest = text_from(*rest, line.len + 1);
+    return line;
+}
+
+static inline bool text_is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Takes the next word off the front of a line; empty at its end. */
+static inline struct text text_word(struct text *line)
+{
+    size_t from = 0;
+    while (from < line->len && text_is_blank(line->at[from]))
+        from++;
+    size_t to = from;
+    while (to < line->len && !text_is_blank(line->at[to]))
+        to++;
+    struct text word = {line->at + from, to - from};
+    *line = text_from(*line, to);
+    return word;
+}
+
 /* Ends of lines from one place of a text to a later one. */
 static inline uint32_t text_lines(const char *from, const char *to)
 {

@@ -28,11 +28,6 @@ static int import_memory(struct imports *im)
     return error_at(im->errs, (struct where){0}, "out of memory");
 }
 
-static uint32_t import_hash(const char *name)
-{
-    return (uint32_t)hash_bytes(name, strlen(name));
-}
-
 static bool import_named(const void *entry, const void *key)
 {
     const struct import_source *source = entry;
@@ -41,7 +36,7 @@ static bool import_named(const void *entry, const void *key)
 
 static struct import_source *import_find(const struct table *t, const char *name)
 {
-    return table_get(t, import_hash(name), import_named, name);
+    return table_get(t, hash_text(name), import_named, name);
 }
 
 /* NULL when memory is short. */
@@ -52,7 +47,7 @@ static struct import_source *import_add(struct imports *im, struct table *t,
     if (source == NULL)
         return NULL;
     source->name = name;
-    return table_put(t, import_hash(name), source) < 0 ? NULL : source;
+    return table_put(t, hash_text(name), source) < 0 ? NULL : source;
 }
 
 /* 1 when the body has a line that starts `import NAME`, 0 when not, -1 on lack of

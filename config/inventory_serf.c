@@ -135,7 +135,7 @@ static struct spoken *spoken_for(struct reading *r, const struct member *m,
                                  const char *name)
 {
     char why[INVENTORY_WRONG_MAX];
-    uint32_t hash = (uint32_t)hash_bytes(name, strlen(name));
+    uint32_t hash = hash_text(name);
     struct spoken *s = table_get(&r->clusters, hash, is_named, name);
     if (s != NULL)
         return s;

@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t hash_of(const char *name)
-{
-    return (uint32_t)hash_bytes(name, strlen(name));
-}
-
 static bool is_named(const void *entry, const void *key)
 {
     const struct cluster_refusal *one = entry;
@@ -20,7 +15,7 @@ void cluster_refusals_add(struct cluster_refusals *all, struct inventory_record 
                           const char *why)
 {
     struct cluster_refusal *one = calloc(1, sizeof *one);
-    if (one == NULL || table_put(&all->names, hash_of(inventory_name(r)), one) < 0) {
+    if (one == NULL || table_put(&all->names, hash_text(inventory_name(r)), one) < 0) {
         free(one);
         return;
     }
@@ -33,7 +28,7 @@ void cluster_refusals_add(struct cluster_refusals *all, struct inventory_record 
 
 void cluster_refusals_drop(struct cluster_refusals *all, struct cluster_refusal *one)
 {
-    table_del(&all->names, hash_of(inventory_name(one->record)), one);
+    table_del(&all->names, hash_text(inventory_name(one->record)), one);
     *one->at = one->next;
     if (one->next != NULL)
         one->next->at = one->at;
@@ -46,7 +41,8 @@ void cluster_refusals_drop(struct cluster_refusals *all, struct cluster_refusal 
 
 void cluster_refusals_forget(struct cluster_refusals *all, const char *name)
 {
-    struct cluster_refusal *one = table_get(&all->names, hash_of(name), is_named, name);
+    struct cluster_refusal *one =
+        table_get(&all->names, hash_text(name), is_named, name);
     if (one != NULL)
         cluster_refusals_drop(all, one);
 }

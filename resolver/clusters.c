@@ -290,11 +290,6 @@ int clusters_add_inventory(struct clusters *all, const struct cluster_spec *spec
 
 /* ---- clusters of an inventory ---- */
 
-static uint32_t hash_of(const char *name)
-{
-    return (uint32_t)hash_bytes(name, strlen(name));
-}
-
 static bool is_named(const void *entry, const void *key)
 {
     const struct cluster *c = entry;
@@ -303,7 +298,7 @@ static bool is_named(const void *entry, const void *key)
 
 static struct cluster *find(const struct clusters_inventory *inv, const char *name)
 {
-    return table_get(&inv->names, hash_of(name), is_named, name);
+    return table_get(&inv->names, hash_text(name), is_named, name);
 }
 
 /* Notes why a record is not served, and says so. */
@@ -333,8 +328,8 @@ static int try_record(struct clusters_inventory *inv, struct inventory_record *r
     if (c == NULL)
         return -1;
     if (old != NULL)
-        table_del(&inv->names, hash_of(name), old);
-    if (table_put(&inv->names, hash_of(name), c) < 0) {
+        table_del(&inv->names, hash_text(name), old);
+    if (table_put(&inv->names, hash_text(name), c) < 0) {
         error_at(errs, cluster_at(c), "plugin/inventory: out of memory");
         forget_dns(inv->all, c);
         cluster_map_remove(&inv->all->map, c);
@@ -369,7 +364,7 @@ static void remove_name(struct clusters_inventory *inv, const char *name)
     if (is_in_use(inv))
         log_limited(&inv->log, 10, LOG_INFO, "plugin/inventory: %s (%s) has left", name,
                     cluster_label(c, label));
-    table_del(&inv->names, hash_of(name), c);
+    table_del(&inv->names, hash_text(name), c);
     forget_dns(inv->all, c);
     cluster_map_remove(&inv->all->map, c);
 }

@@ -93,7 +93,7 @@ static bool is_context(const void *entry, const void *name)
 
 static struct context *context_of(const struct kubeconfig *k, const char *name)
 {
-    uint32_t hash = (uint32_t)hash_bytes(name, strlen(name));
+    uint32_t hash = hash_text(name);
     return table_get(&k->contexts_by_name, hash, is_context, name);
 }
 
@@ -106,7 +106,7 @@ static int list_contexts(struct kubeconfig *k, const struct file *f)
             continue;
         struct context *c = &k->contexts[k->contexts_n];
         *c = (struct context){.name = name, .file = f, .entry = v};
-        uint32_t hash = (uint32_t)hash_bytes(name, strlen(name));
+        uint32_t hash = hash_text(name);
         if (table_put(&k->contexts_by_name, hash, c) < 0)
             return -1;
         k->contexts_n++;

@@ -12,11 +12,6 @@
 
 /* ---- names and parts ---- */
 
-static uint32_t hash_of(const char *name)
-{
-    return (uint32_t)hash_bytes(name, strlen(name));
-}
-
 static bool is_record(const void *entry, const void *key)
 {
     return strcmp(inventory_name(entry), key) == 0;
@@ -29,12 +24,12 @@ static bool is_part(const void *entry, const void *key)
 
 struct inventory_record *discovery_find(const struct discovery *d, const char *name)
 {
-    return table_get(&d->names, hash_of(name), is_record, name);
+    return table_get(&d->names, hash_text(name), is_record, name);
 }
 
 struct discovery_part *discovery_part_of(struct discovery *d, const char *name)
 {
-    uint32_t hash = hash_of(name);
+    uint32_t hash = hash_text(name);
     struct discovery_part *p = table_get(&d->parts_by_name, hash, is_part, name);
     if (p != NULL)
         return p;
@@ -84,7 +79,7 @@ static int change_add(struct discovery *d, struct inventory_record *old,
 static int hold(struct discovery *d, struct inventory_record *old,
                 struct inventory_record *now)
 {
-    uint32_t hash = hash_of(inventory_name(now == NULL ? old : now));
+    uint32_t hash = hash_text(inventory_name(now == NULL ? old : now));
     if (now != NULL && table_put(&d->names, hash, now) < 0) {
         inventory_record_drop(now);
         return -1;
@@ -206,7 +201,7 @@ static int put(void *context, struct inventory_record *r, struct errors *errs)
         return no_memory(errs, r);
     struct inventory_record *held = discovery_find(d, name);
     struct inventory_record *fresh =
-        table_get(&l->names, hash_of(name), is_record, name);
+        table_get(&l->names, hash_text(name), is_record, name);
     if (held != NULL && (held->seen == d->round || held->file != l->part->name))
         return twice(errs, r, held);
     if (fresh != NULL)
@@ -217,7 +212,7 @@ static int put(void *context, struct inventory_record *r, struct errors *errs)
     bool same = held != NULL && inventory_same(held, r);
     if (append(l, same ? held : r) < 0)
         return no_memory(errs, r);
-    if (!same && table_put(&l->names, hash_of(name), r) < 0) {
+    if (!same && table_put(&l->names, hash_text(name), r) < 0) {
         l->n--;
         return no_memory(errs, r);
     }

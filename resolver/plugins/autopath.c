@@ -26,25 +26,11 @@ struct frame {
 
 /* ---- the directive ---- */
 
-/* A line's next word; empty at its end. */
-static struct text cut(struct text *rest, const char *ends)
-{
-    size_t from = 0;
-    while (from < rest->len && strchr(" \t\r", rest->at[from]) != NULL)
-        from++;
-    size_t to = from;
-    while (to < rest->len && strchr(ends, rest->at[to]) == NULL)
-        to++;
-    struct text word = {.at = rest->at + from, .len = to - from};
-    *rest = text_from(*rest, to);
-    return word;
-}
-
 static int add_suffixes(struct reader *rd, struct zones *to, struct text line)
 {
     struct text word;
     to->n = 0; /* the last line counts */
-    while ((word = cut(&line, " \t\r")).len > 0) {
+    while ((word = text_word(&line)).len > 0) {
         struct name name;
         if (name_parse(&name, word) < 0) {
             log_warning("plugin/autopath: '%.*s' is no suffix and is passed over",
@@ -74,9 +60,8 @@ static int read_file(struct reader *rd, struct zones *to, const char *path)
     }
     errors_release(&errs);
     while (rest.len > 0) {
-        struct text line = cut(&rest, "\n");
-        rest = text_from(rest, 1);
-        struct text word = cut(&line, " \t\r");
+        struct text line = text_line(&rest);
+        struct text word = text_word(&line);
         bool list = text_is(word, "search") || text_is(word, "domain");
         if (list && add_suffixes(rd, to, line) < 0)
             return -1;

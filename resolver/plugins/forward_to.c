@@ -67,31 +67,6 @@ static int keep(struct reader *rd, struct forward_targets *to,
 
 /* ---- files ---- */
 
-/* Takes the next word off a line; empty at its end. */
-static struct text cut_word(struct text *line)
-{
-    static const char blanks[] = " \t\r";
-    size_t from = 0;
-    while (from < line->len && strchr(blanks, line->at[from]) != NULL)
-        from++;
-    size_t to = from;
-    while (to < line->len && strchr(blanks, line->at[to]) == NULL)
-        to++;
-    struct text word = {.at = line->at + from, .len = to - from};
-    *line = text_from(*line, to);
-    return word;
-}
-
-static struct text cut_line(struct text *rest)
-{
-    size_t len = 0;
-    while (len < rest->len && rest->at[len] != '\n')
-        len++;
-    struct text line = {.at = rest->at, .len = len};
-    *rest = text_from(*rest, len + 1);
-    return line;
-}
-
 /* Without the zone, as CoreDNS. */
 static struct text strip_scope(struct text ip)
 {
@@ -111,10 +86,10 @@ static int read_servers(struct arena *a, const char *path, struct where at,
     if (source_read(a, path, at, &rest, errs) < 0)
         return -1;
     while (rest.len > 0) {
-        struct text line = cut_line(&rest);
-        if (!text_is(cut_word(&line), "nameserver"))
+        struct text line = text_line(&rest);
+        if (!text_is(text_word(&line), "nameserver"))
             continue;
-        struct text ip = cut_word(&line);
+        struct text ip = text_word(&line);
         struct addr addr;
         if (addr_parse_ip(&addr, strip_scope(ip)) < 0)
             return error_at(errs, at,

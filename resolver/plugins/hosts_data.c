@@ -2,36 +2,16 @@
 
 #include "base/hash.h"
 
-/* ---- words ---- */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+/* ---- lines ---- */
 
 /* Takes the next line off the front of `rest`, without a comment at its end. */
 static struct text take_line(struct text *rest)
 {
-    const char *end = memchr(rest->at, '\n', rest->len);
-    struct text line = {rest->at, end == NULL ? rest->len : (size_t)(end - rest->at)};
-    *rest = text_from(*rest, line.len + 1);
+    struct text line = text_line(rest);
     const char *comment = line.len == 0 ? NULL : memchr(line.at, '#', line.len);
     if (comment != NULL)
         line.len = (size_t)(comment - line.at);
     return line;
-}
-
-/* The next word of a line; empty at its end. */
-static struct text take_word(struct text *line)
-{
-    size_t start = 0, end;
-    while (start < line->len && is_blank(line->at[start]))
-        start++;
-    for (end = start; end < line->len && !is_blank(line->at[end]); end++)
-        continue;
-    struct text word = {line->at + start, end - start};
-    *line = text_from(*line, end);
-    return word;
 }
 
 /* ---- entries ---- */
@@ -73,10 +53,10 @@ static int add_entry(struct hosts_builder *b, const struct addr *addr, struct te
 static int add_line(struct hosts_builder *b, struct text line)
 {
     struct addr addr;
-    struct text word = take_word(&line);
+    struct text word = text_word(&line);
     if (parse_address(&addr, word) < 0)
         return 0;
-    while ((word = take_word(&line)).len > 0) {
+    while ((word = text_word(&line)).len > 0) {
         if (add_entry(b, &addr, word) < 0)
             return -1;
     }

@@ -24,23 +24,6 @@ struct reading {
 
 /* ---- words ---- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct text take_word(struct text *line)
-{
-    size_t start = 0, end;
-    while (start < line->len && is_blank(line->at[start]))
-        start++;
-    for (end = start; end < line->len && !is_blank(line->at[end]); end++)
-        continue;
-    struct text word = {line->at + start, end - start};
-    *line = text_from(*line, end);
-    return word;
-}
-
 /* 1 to 255, or 0 when it is something else. */
 static uint8_t parse_weight(struct text word)
 {
@@ -94,12 +77,12 @@ static int add_weight(struct reading *r, struct text ip, struct text value)
 
 static int read_line(struct reading *r, struct text line)
 {
-    struct text all = line, first = take_word(&line), second = take_word(&line);
+    struct text all = line, first = text_word(&line), second = text_word(&line);
     if (first.len == 0 || first.at[0] == '#')
         return 0;
     if (second.len == 0)
         return begin_name(r, first);
-    if (take_word(&line).len > 0)
+    if (text_word(&line).len > 0)
         return error_at(r->errs, r->at, "could not parse weight line: \"%.*s\"",
                         (int)all.len, all.at);
     return add_weight(r, first, second);
