@@ -167,8 +167,7 @@ void name_lower(uint8_t *to, const uint8_t *from, size_t len)
         to[i] = octet_lower(from[i]);
 }
 
-/* Whether `len` octets agree but for the case of letters. */
-static bool octets_equal(const uint8_t *a, const uint8_t *b, size_t len)
+bool name_octets_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     for (; len >= WORD; len -= WORD, a += WORD, b += WORD)
         if (word_lower(load_word(a)) != word_lower(load_word(b)))
@@ -185,7 +184,7 @@ bool name_equal(const uint8_t *a, const uint8_t *b)
         return false;
     size_t len = name_len(a);
 
-    return len == name_len(b) && octets_equal(a, b, len);
+    return len == name_len(b) && name_octets_equal(a, b, len);
 }
 
 bool name_under(const uint8_t *name, const uint8_t *zone, size_t *prefix_len)
@@ -197,7 +196,7 @@ bool name_under(const uint8_t *name, const uint8_t *zone, size_t *prefix_len)
     size_t prefix = len - zone_len, at = 0;
     while (at < prefix)
         at += name[at] + 1u;
-    if (at != prefix || !octets_equal(name + at, zone, zone_len))
+    if (at != prefix || !name_octets_equal(name + at, zone, zone_len))
         return false;
     if (prefix_len != NULL)
         *prefix_len = prefix;

@@ -40,6 +40,10 @@ unsigned name_labels(const uint8_t *name);
 /* Makes ASCII letters lower case, in place or from `from` to `to` (may be the same). */
 void name_lower(uint8_t *to, const uint8_t *from, size_t len);
 
+/* Whether `len` octets agree but for the case of letters: of whole names too, for the
+ * octets of lengths are no letters. */
+bool name_octets_equal(const uint8_t *a, const uint8_t *b, size_t len);
+
 bool name_equal(const uint8_t *a, const uint8_t *b);
 
 /* Whether `name` is `zone` or lies below it, by labels. When it does, *prefix_len (may

@@ -130,11 +130,6 @@ static void suffix_put(struct encoder *e, uint32_t hash, size_t at)
 
 /* ---- names from the message's own buffer: by offset ---- */
 
-static uint8_t octet_lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
 /* Whether the name at `at` is `lower`. */
 static bool name_at_is(const uint8_t *base, size_t at, const uint8_t *lower)
 {
@@ -146,9 +141,8 @@ static bool name_at_is(const uint8_t *base, size_t at, const uint8_t *lower)
             return false;
         if (len == 0)
             return true;
-        for (size_t i = 1; i <= len; i++)
-            if (octet_lower(base[at + i]) != lower[i])
-                return false;
+        if (!name_octets_equal(base + at + 1, lower + 1, len))
+            return false;
         at += len + 1;
         lower += len + 1;
     }

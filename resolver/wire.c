@@ -290,21 +290,6 @@ enum wire_verdict wire_walk(struct span packet, struct msg *out)
 
 /* ---- answers ---- */
 
-static uint8_t octet_lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
-/* Whether the packet's octets spell the name `asked`, whatever they are: as long as
- * they agree, length octets included (which are below 'A'), they are that name. */
-static bool spells(const uint8_t *octets, const uint8_t *asked, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (octet_lower(octets[i]) != octet_lower(asked[i]))
-            return false;
-    return true;
-}
-
 bool wire_answers(struct span packet, struct span asked)
 {
     if (packet.len < DNS_HEADER_LEN + asked.len || asked.len < 5)
@@ -313,9 +298,10 @@ bool wire_answers(struct span packet, struct span asked)
     if ((flags & DNS_QR) == 0 || DNS_OPCODE(flags) != DNS_QUERY ||
         load_u16(packet.at + 4) != 1)
         return false;
+    /* The packet's octets are a name if they spell the one that was asked. */
     const uint8_t *question = packet.at + DNS_HEADER_LEN;
-    size_t name_len = asked.len - 4;
+    size_t len = asked.len - 4;
     return memcmp(question, asked.at, asked.len) == 0 ||
-           (memcmp(question + name_len, asked.at + name_len, 4) == 0 &&
-            spells(question, asked.at, name_len));
+           (memcmp(question + len, asked.at + len, 4) == 0 &&
+            name_octets_equal(question, asked.at, len));
 }
