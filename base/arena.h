@@ -3,8 +3,7 @@
  *     struct arena a;
  *     arena_init(&a, slot->first, sizeof slot->first);   // first block is the caller's
  *     p = arena_alloc(&a, n);                            // zeroed, aligned, or NULL
- *     arena_reset(&a);                                   // everything gone, first
- * block kept
+ *     arena_reset(&a);                  // everything gone, the first block is kept
  *
  * Invariants: memory handed out never moves; blocks grow from ARENA_BLOCK upwards (a
  * small one goes before where there is a first block); an

@@ -3,8 +3,8 @@
  * A reader of configuration goes on after an error so that all errors of a file come
  * out at once; therefore errors are collected:
  *
- *     return error_at(errs, tok->at, "unknown policy '%s': expected random, round_robin
- * or " "sequential", word);                                   // always -1
+ *     return error_at(errs, tok->at, "unknown policy '%s': expected random or "
+ *                                    "sequential", word);       // always -1
  *
  * Lines are printed as `FILE:LINE - TEXT`, without the place when there is none. */
 #ifndef ISTHMUS_BASE_ERROR_H

@@ -98,8 +98,8 @@ void trace_name(const struct query *q, struct trace_step *s, const char *key,
     put_text(q, s, key, text);
 }
 
-void trace_number(const struct query *q, struct trace_step *s, const char *key,
-                  uint64_t n)
+static void add_number(const struct query *q, struct trace_step *s, const char *key,
+                       uint64_t n)
 {
     struct trace_field *f = add_field(q, s, key);
     if (f == NULL)
@@ -152,7 +152,8 @@ struct trace_record *trace_copy_records(struct arena *a, const struct msg *m)
     return first;
 }
 
-void trace_records(const struct query *q, struct trace_step *s, const struct msg *m)
+static void add_records(const struct query *q, struct trace_step *s,
+                        const struct msg *m)
 {
     if (s == NULL)
         return;
@@ -225,7 +226,7 @@ static void put_answer(const struct query *q, struct trace_step *s)
     if (res->error != NULL)
         trace_text(q, s, "error", "%s", res->error);
     const struct trace_record *before = q->client.trace->shown;
-    trace_records(q, s, &res->msg);
+    add_records(q, s, &res->msg);
     if (s != NULL && same_records(before, s->records))
         s->has_records = false;
 }
@@ -284,14 +285,14 @@ static void put_attempt(const struct query *q, const struct attempt *a,
     trace_text(q, s, "transport", "%s", transport_word(a->transport));
     trace_text(q, s, "of", "%s", in->group->label);
     if (what != TRACE_SENT)
-        trace_number(q, s, "took_us", in->owner->r->now_us - a->sent_us);
+        add_number(q, s, "took_us", in->owner->r->now_us - a->sent_us);
     if (what == TRACE_FAILED)
         trace_text(q, s, "error", "%s", attempt_error(error));
     if (what != TRACE_ANSWERED)
         return;
     trace_text(q, s, "rcode", "%s", rcode_print(m->rcode, word));
     trace_text(q, s, "tc", "%s", (m->flags & DNS_TC) != 0 ? "yes" : "no");
-    trace_records(q, s, m);
+    add_records(q, s, m);
 }
 
 void trace_attempt(const struct inquiry *in, const struct attempt *a,

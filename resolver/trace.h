@@ -70,9 +70,6 @@ void trace_text(const struct query *q, struct trace_step *s, const char *key,
                 const char *form, ...) __attribute__((format(printf, 4, 5)));
 void trace_name(const struct query *q, struct trace_step *s, const char *key,
                 const uint8_t *name);
-void trace_number(const struct query *q, struct trace_step *s, const char *key,
-                  uint64_t n);
-void trace_records(const struct query *q, struct trace_step *s, const struct msg *m);
 
 /* A step of one field, "says". The plugin's question must be traced. */
 void trace_note(const struct query *q, const char *kind, const char *form, ...)

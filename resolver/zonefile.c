@@ -509,7 +509,8 @@ static int read_record(struct scan *s)
 
 /* ---- the whole ---- */
 
-bool scan_stopped(const struct scan *s)
+/* Whether nobody wants the zone any more. */
+static bool is_stopped(const struct scan *s)
 {
     return s->stop != NULL && atomic_load_explicit(s->stop, memory_order_relaxed);
 }
@@ -517,7 +518,7 @@ bool scan_stopped(const struct scan *s)
 void scan_all(struct scan *s)
 {
     int more;
-    while (!scan_stopped(s) && (more = next_line(s)) != 0) {
+    while (!is_stopped(s) && (more = next_line(s)) != 0) {
         if (more < 0 || s->text[strspn(s->text, " \t")] == '\0')
             continue;
         if (s->text[0] == '$')
@@ -578,7 +579,7 @@ struct zonedata *zonefile_parse(struct arena *a, struct source from,
                  from.file);
     else if (begin(&s, a, &scratch, apex) == 0)
         scan_all(&s);
-    bool whole = errs->n == before && !scan_stopped(&s) && finish(&s) == 0;
+    bool whole = errs->n == before && !is_stopped(&s) && finish(&s) == 0;
     ldns_rdf_deep_free(s.origin_rdf);
     arena_release(&scratch);
     return whole ? s.zone : NULL;

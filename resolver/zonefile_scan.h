@@ -52,9 +52,6 @@ int scan_ttl(struct text t, uint32_t *out);
 /* Sets the origin, for ldns too. 0, or -1: no memory. */
 int scan_origin(struct scan *s, const struct name *origin);
 
-/* Whether nobody wants the zone any more. */
-bool scan_stopped(const struct scan *s);
-
 /* The rest of the text, line by line; errors are added and gone on behind. */
 void scan_all(struct scan *s);
 

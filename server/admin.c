@@ -431,7 +431,7 @@ int admin_prepare(struct admin *a, const struct plan *plan, struct errors *errs)
         errors_release(&found);
     }
     if (rc < 0)
-        admin_cancel(a);
+        drop_places(a, NULL);
     return rc;
 }
 
@@ -446,13 +446,8 @@ void admin_commit(struct admin *a, const struct plan *plan)
             log_error("no pages on %s: out of memory or descriptors",
                       addr_print(&place->addr, text));
     }
-    admin_cancel(a); /* those that did not start */
+    drop_places(a, NULL); /* those that did not start */
     run(a);
-}
-
-void admin_cancel(struct admin *a)
-{
-    drop_places(a, NULL);
 }
 
 void admin_leave(struct admin *a)

@@ -2,10 +2,9 @@
  * (resolver/pages.h). All of it runs on the control thread's loop: no worker knows of
  * it, and no page is made while a plan is being replaced.
  *
- *     admin_init(&a, &loop);
- *     admin_prepare(&a, plan, &errs)       // opens what `plan` names and is not open
- * yet admin_commit(&a, plan, &facts)       // serves that, closes what it does not name
- *     admin_cancel(&a)                     // or: closes again what was opened for it
+ *     admin_init(&a, &loop, &facts, &errs);
+ *     admin_prepare(&a, plan, &errs);   // opens what `plan` names and is not open yet
+ *     admin_commit(&a, plan);           // serves that, closes what it does not name
  *
  * HTTP is spoken by libmicrohttpd, which is loaded when the first page is needed: it
  * and what it needs take some megabytes, and a Corefile without pages has none of them.
@@ -53,7 +52,6 @@ int admin_init(struct admin *a, uv_loop_t *loop, const struct metrics_facts *fac
 int admin_prepare(struct admin *a, const struct plan *plan, struct errors *errs)
     __attribute__((warn_unused_result));
 void admin_commit(struct admin *a, const struct plan *plan);
-void admin_cancel(struct admin *a);
 
 /* From now on /ready says 503. */
 void admin_leave(struct admin *a);

@@ -40,7 +40,8 @@ const char *command_value(const struct command_line *l, const char *option)
 
 /* ---- help ---- */
 
-void command_usage(const struct command *c, FILE *out)
+/* "isthmus check [--json]". */
+static void print_usage(const struct command *c, FILE *out)
 {
     fprintf(out, "isthmus %s", c->name);
     const struct command_option *o = c->options;
@@ -78,7 +79,7 @@ static void print_exits(const char *exits, FILE *out)
 static int print_help(const struct command *c)
 {
     printf("isthmus %s: %s\n\n  ", c->name, c->line);
-    command_usage(c, stdout);
+    print_usage(c, stdout);
     if (c->help != NULL)
         printf("\n%s\n", c->help);
     puts("\nOptions:");
@@ -106,7 +107,7 @@ int command_wrong(const struct command *c, const char *fmt, ...)
     vfprintf(stderr, fmt, args);
     va_end(args);
     fputs("\nusage: ", stderr);
-    command_usage(c, stderr);
+    print_usage(c, stderr);
     fprintf(stderr, "`isthmus %s --help` tells more.\n", c->name);
     return COMMAND_EXIT_WRONG;
 }

@@ -88,9 +88,6 @@ int command_wrong(const struct command *c, const char *fmt, ...)
 
 const struct command *command_find(const char *name);
 
-/* "isthmus check [--json]". */
-void command_usage(const struct command *c, FILE *out);
-
 /* Names and lines of all. */
 void command_print_list(FILE *out);
 

@@ -60,7 +60,7 @@ int ladder_domain(const struct name *service, struct name *out)
     return out->len > 1 ? 0 : -1;
 }
 
-void ladder_reverse(const struct addr *a, struct name *out)
+static void reverse_name(const struct addr *a, struct name *out)
 {
     struct cidr c = {.family = a->family, .bits = a->family == 4 ? 32 : 128};
     memcpy(c.ip, a->ip, sizeof c.ip);
@@ -214,7 +214,7 @@ static void start_reaching(struct ladder *l)
     struct name name;
     uint16_t type = DNS_TXT;
     if (l->question.domain.len == 0 || version_name(&l->question.domain, &name) < 0) {
-        ladder_reverse(&l->question.dns, &name);
+        reverse_name(&l->question.dns, &name);
         type = DNS_PTR;
     }
     for (unsigned i = FIRST; i <= (is_service_tried(l) ? THIRD : SECOND); i++) {
@@ -231,7 +231,7 @@ static void prepare_ptr(struct ladder *l, unsigned i, const struct addr *a)
 {
     struct probe *p = prepare(l, i, working_kind(l));
     p->question.type = DNS_PTR;
-    ladder_reverse(a, &p->question.name);
+    reverse_name(a, &p->question.name);
 }
 
 static void start_naming(struct ladder *l)

@@ -97,7 +97,4 @@ const char *ladder_state_print(enum ladder_state state);
  * name. */
 int ladder_domain(const struct name *service, struct name *out);
 
-/* The reverse name of an address. */
-void ladder_reverse(const struct addr *a, struct name *out);
-
 #endif

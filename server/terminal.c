@@ -9,7 +9,7 @@
 #define FIRST_US 500000
 #define EVERY_US 100000
 
-bool terminal_has_colours(FILE *out)
+static bool has_colours(FILE *out)
 {
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
     return isatty(fileno(out)) == 1 && (no == NULL || *no == '\0') && term != NULL &&
@@ -20,7 +20,7 @@ void terminal_print(FILE *out, enum terminal_colour colour, const char *text)
 {
     static const char *const codes[] = {
         [COLOUR_GOOD] = "32", [COLOUR_DOUBTFUL] = "33", [COLOUR_BAD] = "31"};
-    if (terminal_has_colours(out))
+    if (has_colours(out))
         fprintf(out, "\033[%sm%s\033[0m", codes[colour], text);
     else
         fputs(text, out);

@@ -2,17 +2,13 @@
 #ifndef ISTHMUS_SERVER_TERMINAL_H
 #define ISTHMUS_SERVER_TERMINAL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 enum terminal_colour { COLOUR_GOOD, COLOUR_DOUBTFUL, COLOUR_BAD };
 
-/* Whether colours go to `out`: it is a terminal that knows them, and NO_COLOR is not
- * set (no-color.org). */
-bool terminal_has_colours(FILE *out);
-
-/* Prints `text`, coloured if the terminal has colours. */
+/* Prints `text`, coloured where `out` is a terminal that knows colours, and NO_COLOR is
+ * not set (no-color.org). */
 void terminal_print(FILE *out, enum terminal_colour colour, const char *text);
 
 /* "412 of 1000" on standard error, in a line that replaces itself. Nothing in the first

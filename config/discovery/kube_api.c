@@ -139,11 +139,6 @@ void kube_api_free(struct kube_api *api)
     free(api);
 }
 
-const char *kube_api_server(const struct kube_api *api)
-{
-    return api->server;
-}
-
 /* ---- credentials ---- */
 
 /* What a program says, where the kubeconfig names one and nothing else is known. */

@@ -28,8 +28,6 @@ struct kube_api *kube_api_open(const struct kubeconfig *k, const char *context,
                                char *why);
 void kube_api_free(struct kube_api *api); /* NULL is fine */
 
-const char *kube_api_server(const struct kube_api *api);
-
 /* As http_do(), with `request->url` a path. Where the credentials are not accepted they
  * are got anew, once. A reply whose status is not 200 has a `why`, too. */
 int kube_api_do(struct kube_api *api, const struct http_request *request,
