@@ -60,8 +60,8 @@ static bool take_char(struct scan *s)
     bool end = false;
     if (c == '\n') {
         s->line += !s->made;
-        end = s->depth == 0 || s->quoted;
-        put_char(s, ' ');
+        end = s->depth == 0;
+        put_char(s, s->quoted ? c : ' '); /* a line end may be part of a text there */
     } else if (c == '\\' && s->at < t->len && t->at[s->at] != '\n') {
         put_char(s, c);
         put_char(s, t->at[s->at++]);
@@ -94,7 +94,10 @@ static int next_line(struct scan *s)
     s->text[s->text_len] = '\0';
     struct text all = {.at = s->text, .len = s->text_len};
     if (s->quoted)
-        return scan_flaw(s, "a quoted text has no end on its line", all);
+        return scan_flaw(s,
+                         s->depth == 0 ? "a quoted text has no end on its line"
+                                       : "a quoted text has no end",
+                         all);
     if (s->depth == 0)
         return 1;
     skip_comment(s); /* where a `)` came first, the rest is of no use */
