@@ -40,18 +40,22 @@ static int keep_request(struct query *q)
     return 0;
 }
 
-/* The response leaves the worker's room, and the buffers that its records point into.
- */
+/* The response leaves the worker's room, and the buffers that its records point into;
+ * of one that goes out in parts those have gone already. */
 static int keep_response(struct query *q)
 {
     bool leaves = q->response == &q->r->response;
     struct response *kept =
         leaves ? arena_copy(&q->arena, q->response, sizeof *q->response) : q->response;
     struct msg copy;
-    if (kept == NULL || msg_copy(&copy, &kept->msg, &q->arena) < 0)
+    if (kept == NULL)
+        return -1;
+    q->response = kept;
+    if (q->writing)
+        return 0;
+    if (msg_copy(&copy, &kept->msg, &q->arena) < 0)
         return -1;
     kept->msg = copy;
-    q->response = kept;
     struct span *options = &kept->options;
     if (options->len == 0)
         return 0;

@@ -2,6 +2,7 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
+#include "resolver/core.h"
 #include "resolver/wire.h"
 #include "tests/unit/build.h"
 #include "tests/unit/capture.h"
@@ -163,6 +164,26 @@ static void large_zone_goes_out_as_the_client_takes_it(void **unused)
     end(&r);
 }
 
+/* The first two bring the index of records to its size. */
+static void a_large_zone_costs_the_memory_of_one_message(void **unused)
+{
+    struct rig r;
+    struct capture c;
+    size_t taken = 0;
+    begin(&r, 10000, OPEN);
+    capture_start(&c);
+    uint64_t client = ask(&r, "test", DNS_AXFR, -1, TRANSPORT_TCP);
+    for (unsigned parts = 1; resolver_in_flight(r.w.r) > 0; parts++) {
+        size_t now = r.w.r->writers->arena.total;
+        if (parts > 2)
+            assert_int_equal(now, taken);
+        taken = now;
+        resolver_writable(r.w.r, client);
+    }
+    capture_stop(&c);
+    end(&r);
+}
+
 /* Each time that the client takes something one message goes out, whoever's it is, and
  * nobody stalls meanwhile. */
 static void replies_on_one_connection_take_turns(void **unused)
@@ -318,6 +339,7 @@ int main(void)
         cmocka_unit_test(zone_goes_out_between_two_soas),
         cmocka_unit_test(ixfr_is_the_zone_or_its_soa),
         cmocka_unit_test(large_zone_goes_out_as_the_client_takes_it),
+        cmocka_unit_test(a_large_zone_costs_the_memory_of_one_message),
         cmocka_unit_test(replies_on_one_connection_take_turns),
         cmocka_unit_test(zone_that_is_replaced_goes_out_whole),
         cmocka_unit_test(client_that_goes_or_stalls_ends_the_transfer),
