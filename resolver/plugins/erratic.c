@@ -97,24 +97,23 @@ static bool is_nth(uint64_t number, uint32_t n)
     return n > 0 && number % n == 0;
 }
 
-static enum verdict answer(struct query *q, const struct erratic *e)
+/* Fails the query where there is no answer. */
+static void answer(struct query *q, const struct erratic *e)
 {
     static const uint8_t v4[] = {192, 0, 2, 53};
     static const uint8_t v6[] = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0,
                                  0,    0, 0,   0,    0, 0, 0, 0x53};
     bool a = q->request.type == DNS_A, aaaa = q->request.type == DNS_AAAA;
-    if (!a && !aaaa)
-        return query_fail(q, DNS_SERVFAIL, NULL);
     struct rr_new rr = {.section = SECTION_ANSWER,
                         .owner = q->request.name,
                         .type = q->request.type,
                         .class = DNS_IN,
                         .rdata = {.at = a ? v4 : v6, .len = a ? 4 : 16}};
-    for (unsigned n = e->large ? 30 : 1; n > 0; n--) {
-        if (msg_add(&q->response->msg, &q->arena, &rr) < 0)
-            return query_fail(q, DNS_SERVFAIL, "plugin/erratic: out of memory");
-    }
-    return DONE;
+    bool added = a || aaaa;
+    for (unsigned n = e->large ? 30 : 1; added && n > 0; n--)
+        added = msg_add(&q->response->msg, &q->arena, &rr) == 0;
+    if (!added)
+        query_fail(q, DNS_SERVFAIL, NULL);
 }
 
 static enum verdict on_query(struct query *q, const void *state)
@@ -124,7 +123,9 @@ static enum verdict on_query(struct query *q, const void *state)
     if (is_nth(number, e->drop))
         return DROP;
     query_respond(q, DNS_NOERROR, true, 1);
-    if (q->response->failed || answer(q, e) != DONE)
+    if (!q->response->failed)
+        answer(q, e);
+    if (q->response->failed)
         return DONE;
     if (is_nth(number, e->truncate))
         q->response->msg.flags |= DNS_TC;

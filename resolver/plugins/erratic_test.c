@@ -72,6 +72,9 @@ static void only_addresses_are_served(void **unused)
                         "NOERROR aa\nAN a.test. 0 IN A 192.0.2.53\n");
     assert_string_equal(show_asked(&w, "a.test", DNS_MX, text), "SERVFAIL\n");
     world_close(&w);
+    load(&w, "delay 1\ntruncate 1"); /* a failure is neither */
+    assert_string_equal(show_asked(&w, "a.test", DNS_MX, text), "SERVFAIL\n");
+    world_close(&w);
 }
 
 static void a_large_answer_has_thirty_records(void **unused)
