@@ -137,8 +137,6 @@
           "as few as the load allows (RFC 7766, 6.2.2)")                               \
     LIMIT(UPSTREAM_TCP_PIPELINE, 256, "questions per connection",                      \
           "unanswered; then the next connection takes over")                           \
-    LIMIT(UPSTREAM_STREAM_S, 10, "s",                                                  \
-          "a stream of HTTP/2 without an answer, which nobody waits for any longer")   \
     LIMIT(UPSTREAM_TRIES, 3, "tries",                                                  \
           "of one question at one server, the first included (RFC 9520, 3.1)")         \
     LIMIT(UPSTREAM_HEDGE_MS, 50, "ms",                                                 \

@@ -366,6 +366,12 @@ void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *pee
     query_run_ready(r);
 }
 
+bool resolver_awaits(const struct resolver *r, uint32_t conn, const struct addr *peer,
+                     struct span sent)
+{
+    return upstreams_await(r->upstreams, conn, peer, sent);
+}
+
 void resolver_tick(struct resolver *r, uint64_t now_us)
 {
     r->now_us = now_us;

@@ -67,6 +67,11 @@ void resolver_lost(struct resolver *r, uint32_t conn, int error);
 void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
                        struct span sent, int error);
 
+/* Whether the answer to a message is waited for, as far as the conn, the peer and the
+ * ID that `sent` begins with tell. */
+bool resolver_awaits(const struct resolver *r, uint32_t conn, const struct addr *peer,
+                     struct span sent);
+
 /* Adds to one of the plan's meters (resolver/metrics.h), which may be NULL. */
 struct meter;
 void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,

@@ -610,6 +610,12 @@ void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *p
         hand_loss(e, error, true);
 }
 
+bool upstreams_await(const struct upstreams *u, uint32_t conn, const struct addr *peer,
+                     struct span sent)
+{
+    return exchange_sent(&u->exchanges, conn, peer, sent) != NULL;
+}
+
 /* ---- foresight ---- */
 
 /* Nearly always an exchange is of the first attempt of an inquiry; if not, nothing is

@@ -158,12 +158,14 @@ struct upstreams;
 struct upstreams *upstreams_new(struct resolver *r); /* NULL: no memory */
 void upstreams_free(struct upstreams *u);            /* nobody is woken */
 /* As resolver_datagram_from() (`from` is NULL for a conn of one peer), resolver_lost(),
- * resolver_lost_one() and resolver_foresee(). */
+ * resolver_lost_one(), resolver_awaits() and resolver_foresee(). */
 bool upstreams_datagram(struct upstreams *u, uint32_t conn, const struct addr *from,
                         struct span wire);
 void upstreams_lost(struct upstreams *u, uint32_t conn, int error);
 void upstreams_lost_one(struct upstreams *u, uint32_t conn, const struct addr *peer,
                         struct span sent, int error);
+bool upstreams_await(const struct upstreams *u, uint32_t conn, const struct addr *peer,
+                     struct span sent);
 void upstreams_foresee(struct upstreams *u, const struct span *wires, unsigned n);
 
 #endif

@@ -41,6 +41,15 @@ static void on_answered(void *owner, uint16_t id, struct span wire)
         on_failed(c, id, EBADMSG, NULL);
 }
 
+static bool is_awaited(void *owner, uint16_t id)
+{
+    const struct dial_conn *c = owner;
+    uint8_t sent[DNS_HEADER_LEN] = {0};
+    store_u16(sent, id);
+    return resolver_awaits(c->dial->turn->resolver, c->conn, &c->peer,
+                           (struct span){.at = sent, .len = sizeof sent});
+}
+
 int dial_https_feed(struct dial_conn *c, const uint8_t *at, size_t n)
 {
     c->telling = true;
@@ -78,10 +87,9 @@ int dial_https_fill(struct dial_conn *c, size_t *n)
 
 void dial_https_forget(struct dial_conn *c)
 {
-    uint64_t patience_us = UPSTREAM_STREAM_S * DIAL_SECOND_US,
-             now_us = c->dial->turn->now_us;
-    if (now_us > patience_us)
-        doh_client_forget(c->doh, now_us - patience_us);
+    uint64_t now_us = c->dial->turn->now_us;
+    if (now_us > DIAL_SILENT_US)
+        doh_client_forget(c->doh, now_us - DIAL_SILENT_US);
 }
 
 /* ---- life ---- */
@@ -110,6 +118,7 @@ int dial_https_open(struct dial_conn *c)
                                        .get = c->pool->https == HTTPS_GET,
                                        .answered = on_answered,
                                        .failed = on_failed,
+                                       .awaited = is_awaited,
                                        .owner = c};
     c->doh = doh_client_new(d->doh, &how);
     return c->doh == NULL ? ENOMEM : 0;

@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROOM      (2 + 65535) /* for reading: the longest answer in one piece */
-#define ROUNDS    4           /* reads per connection and wake-up */
-#define OUT_MAX   (1024 * 1024)
-#define SWEEP_MS  1000
-#define SILENT_US 1000000ull
+#define ROOM     (2 + 65535) /* for reading: the longest answer in one piece */
+#define ROUNDS   4           /* reads per connection and wake-up */
+#define OUT_MAX  (1024 * 1024)
+#define SWEEP_MS 1000
 
 static void on_event(uv_poll_t *poll, int status, int events);
 static void on_sweep(uv_timer_t *timer);
@@ -148,7 +147,7 @@ static void close_if_done(struct dial_conn *c)
     uint64_t now_us = c->dial->turn->now_us;
     if (c->unsettled > 0 || c->telling || c->state == DIAL_CLOSED)
         return;
-    bool silent = c->waiting_us != 0 && now_us - c->waiting_us >= SILENT_US;
+    bool silent = c->waiting_us != 0 && now_us - c->waiting_us >= DIAL_SILENT_US;
     bool idle = p != NULL && now_us - c->used_us >= p->idle_us;
     bool old = p != NULL && p->life_us > 0 && now_us - c->opened_us >= p->life_us;
     if (p == NULL || silent || idle || old || enough_idle(c))

@@ -14,7 +14,7 @@
  * lets be out at a time.
  *
  * A connection is closed when it is idle for the endpoint's idle_us, older than its
- * life_us, or silent: when nothing came for SILENT_US while questions were given up on
+ * life_us, or silent: when nothing came for a second while questions were given up on
  * it. Whatever ends it is told to resolver_lost() if questions were waiting. */
 #ifndef ISTHMUS_SERVER_DIAL_STREAM_H
 #define ISTHMUS_SERVER_DIAL_STREAM_H

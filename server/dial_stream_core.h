@@ -11,6 +11,7 @@
 #include "server/tls.h"
 
 #define DIAL_SECOND_US 1000000ull
+#define DIAL_SILENT_US 1000000ull
 
 enum dial_state {
     DIAL_CONNECTING,
@@ -71,7 +72,7 @@ void dial_https_hang_up(struct dial_conn *c);
  * Returns 0 or an errno. */
 int dial_https_fill(struct dial_conn *c, size_t *n);
 
-/* Streams that were given up on are withdrawn in the end: servers allow so many. */
+/* Withdraws what has been out for DIAL_SILENT_US and was given up on. */
 void dial_https_forget(struct dial_conn *c);
 
 #endif

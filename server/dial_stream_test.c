@@ -49,6 +49,12 @@ void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *pee
     resolver_lost(r, conn, error);
 }
 
+bool resolver_awaits(const struct resolver *r, uint32_t conn, const struct addr *peer,
+                     struct span sent)
+{
+    return true;
+}
+
 struct fixture {
     struct turn turn;
     struct dial_stream dial;

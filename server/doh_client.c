@@ -27,7 +27,7 @@ struct question {
     struct question *next, *previous;
     struct doh_reply reply;
     uint64_t asked_us;
-    int32_t stream; /* of HTTP/2 */
+    int32_t stream; /* of HTTP/2; 0: it waits for its turn */
     uint16_t id;
     bool whole;     /* the response */
     bool forgotten; /* nobody waits */
@@ -53,7 +53,9 @@ struct doh_client {
     bool broken;  /* nothing more can be sent */
 
     nghttp2_session *session;
-    uint8_t *take_at; /* while doh_client_take() runs */
+    struct question *waiting; /* the first open one without a stream; NULL: none */
+    uint32_t streams;         /* that are open */
+    uint8_t *take_at;         /* while doh_client_take() runs */
     size_t take_room;
 
     struct http1_response http1;
@@ -101,6 +103,8 @@ static void question_free(struct question *q)
 static void end_question(struct doh_client *c, struct question *q, int error)
 {
     q->error = error;
+    if (c->waiting == q)
+        c->waiting = q->next;
     take_out(&c->open, q);
     append(&c->over, q);
 }
@@ -200,6 +204,7 @@ static int on_stream_end(nghttp2_session *session, int32_t stream, uint32_t erro
     struct question *q = question_of(context, stream);
     if (q == NULL)
         return 0;
+    ((struct doh_client *)context)->streams--;
     bool calm = error == NGHTTP2_NO_ERROR || error == NGHTTP2_REFUSED_STREAM;
     q->reset = calm ? 0 : error;
     end_question(context, q, q->whole ? 0 : ECONNRESET);
@@ -249,9 +254,13 @@ static int submit_with(struct doh_client *c, struct question *q, const char *pat
     };
     size_t n = sizeof fields / sizeof *fields - (c->how.get ? 2 : 0);
     nghttp2_data_provider source = {.source = {.ptr = q}, .read_callback = on_body};
-    q->stream = c->shared->http2.nghttp2_submit_request(c->session, NULL, fields, n,
-                                                        c->how.get ? NULL : &source, q);
-    return q->stream >= 0 ? 0 : q->stream == NGHTTP2_ERR_NOMEM ? ENOMEM : ECONNRESET;
+    int32_t stream = c->shared->http2.nghttp2_submit_request(
+        c->session, NULL, fields, n, c->how.get ? NULL : &source, q);
+    if (stream < 0)
+        return stream == NGHTTP2_ERR_NOMEM ? ENOMEM : ECONNRESET;
+    q->stream = stream;
+    c->streams++;
+    return 0;
 }
 
 static int submit(struct doh_client *c, struct question *q)
@@ -262,6 +271,26 @@ static int submit(struct doh_client *c, struct question *q)
     int error = path == NULL ? ENOMEM : submit_with(c, q, path);
     free(path);
     return error;
+}
+
+/* Gives the next question a stream, if the server takes one more. False: none. */
+static bool submit_next(struct doh_client *c)
+{
+    struct question *q = c->waiting;
+    if (q == NULL || c->closing || c->streams >= doh_client_width(c))
+        return false;
+    c->waiting = q->next;
+    int error = submit(c, q);
+    if (error != 0)
+        end_question(c, q, error);
+    return true;
+}
+
+/* Those that the server has not seen when it says goodbye. */
+static void drop_waiting(struct doh_client *c)
+{
+    while (c->waiting != NULL)
+        end_question(c, c->waiting, ECONNRESET);
 }
 
 /* What a server could push is nothing that was asked for. */
@@ -275,28 +304,29 @@ static int begin_http2(struct doh_client *c)
                                        c->shared->options, &mem) != 0 ||
         h->nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, 1) != 0)
         return ENOMEM;
-    for (struct question *q = c->open.first; q != NULL; q = q->next) {
-        int error = submit(c, q);
-        if (error != 0)
-            return error;
-    }
     return 0;
 }
 
 static int feed_http2(struct doh_client *c, const void *at, size_t len)
 {
     ssize_t n = c->shared->http2.nghttp2_session_mem_recv(c->session, at, len);
+    if (c->closing)
+        drop_waiting(c);
     if (n >= 0)
         return 0;
     return n == NGHTTP2_ERR_NOMEM || n == NGHTTP2_ERR_CALLBACK_FAILURE ? ENOMEM
                                                                        : EBADMSG;
 }
 
+/* One request after the other, each with its body: the library would say all heads
+ * first, and BIND hangs up on who says 1.5 KB before the first request is whole. */
 static size_t take_http2(struct doh_client *c, void *to, size_t cap)
 {
     c->take_at = to;
     c->take_room = cap;
-    c->broken = c->shared->http2.nghttp2_session_send(c->session) != 0;
+    do {
+        c->broken = c->shared->http2.nghttp2_session_send(c->session) != 0;
+    } while (!c->broken && c->take_room > 0 && submit_next(c));
     return cap - c->take_room;
 }
 
@@ -467,11 +497,16 @@ void doh_client_free(struct doh_client *c)
 int doh_client_begin(struct doh_client *c, bool http2)
 {
     c->kind = http2 ? KIND_HTTP2 : KIND_HTTP1;
-    return http2 ? begin_http2(c) : send_next(c);
+    if (http2)
+        return begin_http2(c);
+    c->waiting = NULL;
+    return send_next(c);
 }
 
 int doh_client_ask(struct doh_client *c, struct span wire, uint64_t now_us)
 {
+    if (c->closing)
+        return ECONNRESET;
     struct question *q = wire.len < DNS_HEADER_LEN || wire.len > ANSWER_MAX
                              ? NULL
                              : question_new(c, wire);
@@ -479,9 +514,9 @@ int doh_client_ask(struct doh_client *c, struct span wire, uint64_t now_us)
         return ENOMEM;
     q->asked_us = now_us;
     append(&c->open, q);
-    int error = c->kind == KIND_HTTP2   ? submit(c, q)
-                : c->kind == KIND_HTTP1 ? send_next(c)
-                                        : 0;
+    if (c->waiting == NULL && c->kind != KIND_HTTP1)
+        c->waiting = q;
+    int error = c->kind == KIND_HTTP1 ? send_next(c) : 0;
     if (error == 0)
         return 0;
     take_out(&c->open, q);
@@ -516,7 +551,7 @@ size_t doh_client_take(struct doh_client *c, void *to, size_t cap)
 static void forget(struct doh_client *c, struct question *q)
 {
     q->forgotten = true;
-    if (c->kind == KIND_HTTP2)
+    if (q->stream != 0)
         c->shared->http2.nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE,
                                                    q->stream, NGHTTP2_CANCEL);
     else if (c->asked && q == c->open.first)
@@ -529,7 +564,8 @@ void doh_client_forget(struct doh_client *c, uint64_t until_us)
 {
     for (struct question *q = c->open.first, *next; q != NULL; q = next) {
         next = q->next;
-        if (!q->forgotten && q->asked_us < until_us)
+        if (!q->forgotten && q->asked_us < until_us &&
+            !c->how.awaited(c->how.owner, q->id))
             forget(c, q);
     }
     tell_all(c);

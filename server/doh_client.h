@@ -26,7 +26,7 @@ struct doh_client_shared;
 struct doh_client_shared *doh_client_shared_new(void);
 void doh_client_shared_free(struct doh_client_shared *s); /* NULL: nothing */
 
-/* Neither is called before doh_client_ask() returns; both may ask anew. */
+/* None is called from doh_client_ask(); the first two may ask anew. */
 struct doh_client_how {
     const char *authority; /* "dns.test", "192.0.2.1:8443"; copied */
     bool get;
@@ -35,6 +35,8 @@ struct doh_client_how {
     /* There is none: an error as of resolver_lost_one(), and words for the log, of
      * which there are none when it is no fault. */
     void (*failed)(void *owner, uint16_t id, int error, const char *why);
+    /* Whether somebody waits for the answer. */
+    bool (*awaited)(void *owner, uint16_t id);
     void *owner;
 };
 
@@ -59,8 +61,8 @@ void doh_client_hang_up(struct doh_client *c);
 /* Octets to be sent now; 0: none. */
 size_t doh_client_take(struct doh_client *c, void *to, size_t cap);
 
-/* Questions asked before `until_us` are not waited for any longer, and nobody is told.
- */
+/* Of the questions asked before `until_us` those that nobody waits for are withdrawn:
+ * servers let only so many be out. */
 void doh_client_forget(struct doh_client *c, uint64_t until_us);
 
 /* The server takes no more questions, and answers those that it has. */

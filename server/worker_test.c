@@ -159,6 +159,12 @@ void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *pee
     resolver_lost(r, conn, error);
 }
 
+bool resolver_awaits(const struct resolver *r, uint32_t conn, const struct addr *peer,
+                     struct span sent)
+{
+    return false;
+}
+
 void resolver_count(struct resolver *r, const struct meter *m, uint32_t cell,
                     uint64_t n)
 {

@@ -100,19 +100,24 @@ def test_real_servers():
 def test_a_server_that_is_started_anew():
     """Killed, too: then nothing is said over TLS, and all that is seen is the end of the connection."""
     def start():
-        up = Isthmus(f'.:@PORT@ https://.:{port} {{\n    bind 127.0.0.1\n    tls {host().cert} {host().key}\n'
-                     '    hosts {\n        192.0.2.1 x.test\n    }\n}\n')
-        up.https_port = port
-        return up
-    port = free_port()
-    up = start()
-    server = isthmus(to(up, more='max_fails 0'))
-    equal(ask(server, 'x.test').data, ['192.0.2.1'], 'the first question')
-    for end in (up.stop, Isthmus.kill):
-        end(up) if end is Isthmus.kill else end()
+        return Isthmus(f'.:@PORT@ {scheme}://.:{port} {{\n    bind 127.0.0.1\n    tls {host().cert} {host().key}\n'
+                       '    hosts {\n        192.0.2.1 x.test\n    }\n}\n')
+    for scheme in ('https', 'tls'):
+        port, page = free_port(), free_port()
         up = start()
-        equal(ask(server, 'x.test').data, ['192.0.2.1'], f'after {end.__name__}: asked anew, and nobody notices')
-    equal(server.output().count('ERROR'), 0, 'no error is told')
+        server = isthmus(f'''    prometheus 127.0.0.1:{page}
+    forward . {scheme}://127.0.0.1:{port}%dns.test {{
+        tls {authority().cert}
+    }}''')
+        equal(ask(server, 'x.test').data, ['192.0.2.1'], f'{scheme}: the first question')
+        for end in (Isthmus.stop, Isthmus.kill):
+            end(up)
+            up = start()
+            equal(ask(server, 'x.test').data, ['192.0.2.1'], f'{scheme}, after {end.__name__}: asked anew, and nobody notices')
+        text = get(page, '/metrics')[1]
+        check('healthcheck_failures_total{' not in text or re.search(r'healthcheck_failures_total{.*} 0\n', text), f'{scheme}: no probe failed')
+        equal(server.output().count('ERROR'), 0, f'{scheme}: no error is told')
+        up.stop()
 
 
 # ---- what is said ----
@@ -282,7 +287,7 @@ def test_certificates():
         equal(reply.rcode, 'SERVFAIL', what)
         check(any('certificate not accepted' in text for _, text in reply.ede), f'{what}: the extended error', reply.ede)
         told = rf'the certificate of https://127\.0\.0\.1:{up.port} is not accepted: ({why})'
-        check(re.search(told, server.output()), f'{what}: the log', server.output()[-500:])
+        wait_until(lambda told=told: re.search(told, server.output()), 10, f'{what}: {told}')
         equal(up.requests, [], f'{what}: nothing is asked')
         server.stop()
 
@@ -294,6 +299,15 @@ def test_a_slow_server_is_overtaken():
     check(slow.asked('a.test') and good.asked('a.test'), 'both were asked')
     alone = isthmus(to(slow, more='max_fails 0\n        read_timeout 200ms\n        max_connect_attempts 1'))
     equal(ask(alone, 'b.test').rcode, 'SERVFAIL', 'alone it fails')
+
+
+def test_streams_that_nobody_waits_for_are_withdrawn():
+    up, other = upstream(), upstream()
+    server = isthmus(to(up, other, more='max_fails 0'))
+    ask(server, 'warm.test')
+    up.next = ['silent']
+    equal(ask(server, 'a.test').data, ['192.0.2.7'], 'another answers')
+    wait_until(lambda: ask(server, 'b.test').data and up.resets, 20, 'CANCEL, while the connection is in use')
 
 
 def test_plain_and_https_side_by_side():
@@ -373,6 +387,23 @@ def test_the_library_is_loaded_when_it_is_needed():
     server = isthmus(to(up))
     ask(server, 'a.test')
     check(has_library(server), 'by https://')
+
+
+def test_renewed_files_are_for_https_as_well():
+    up = upstream()
+    ours = Identity('client', authority(), usage='clientAuth')
+    server = isthmus(f'''    multisocket 1
+    forward . https://127.0.0.1:{up.port}%dns.test {{
+        tls {ours.cert} {ours.key} {authority().cert}
+        expire 1s
+    }}''')
+    equal(ask(server, 'a.test').rcode, 'NOERROR', 'before')
+    for path, text in zip((ours.cert, ours.key), Identity('client', authority(), usage='clientAuth').pem()):
+        harness.write(path, text)
+    wait_until(lambda: 'plugin/forward: Renewed certificate of' in server.output(), 30, 'the files are looked at')
+    wait_until(lambda: up.open == 0, 20, 'the connection from before has ended')
+    equal(ask(server, 'b.test').rcode, 'NOERROR', 'after')
+    equal([request.line for request in up.requests], ['', ''], 'both over HTTP/2')
 
 
 def test_a_certificate_of_ours_is_shown():

@@ -51,6 +51,11 @@ static void on_failed(void *owner, uint16_t id, int error, const char *why)
     tell(id);
 }
 
+static bool is_awaited(void *owner, uint16_t id)
+{
+    return id % 2 == 0;
+}
+
 static void take(void)
 {
     uint8_t room[4096];
@@ -83,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct doh_client_how how = {.authority = "dns.test",
                                  .get = (data[0] & 64) != 0,
                                  .answered = on_answered,
-                                 .failed = on_failed};
+                                 .failed = on_failed,
+                                 .awaited = is_awaited};
     memset(&now, 0, sizeof now);
     now.c = doh_client_new(shared, &how);
     for (unsigned i = 0; i < QUESTIONS; i++)
