@@ -64,7 +64,12 @@ static const struct option options[] = {
      .kind = OPTION_CUSTOM,
      .parse = parse_expr,
      .args = "EXPRESSION",
-     .help = "must be true of a question; may be repeated"},
+     .help = "must be true of a question; may be repeated. A part of expr-lang: of the "
+             "question bufsize() class() client_ip() do() id() name() opcode() port() "
+             "proto() server_ip() server_port() size() type(); incidr(IP, CIDR) "
+             "metadata(LABEL) len(TEXT) lower(TEXT) upper(TEXT) trim(TEXT); || && ! or "
+             "and not == != < > <= >= + - * % in contains startsWith endsWith matches; "
+             "'texts', whole numbers, [1, 2] and 1..9"},
 };
 
 static int setup(struct setup *s, const struct directive *d)
