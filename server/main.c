@@ -16,12 +16,23 @@ static int print_version(void)
     return 0;
 }
 
-/* In the form of CoreDNS, for scripts that look for dns.NAME. */
+/* The first name behind another in the alphabet; NULL: there is none. */
+static const char *plugin_behind(const char *name)
+{
+    const char *best = NULL;
+    for (const struct plugin *const *p = plugin_list; *p != NULL; p++) {
+        if (strcmp((*p)->name, name) > 0 &&
+            (best == NULL || strcmp((*p)->name, best) < 0))
+            best = (*p)->name;
+    }
+    return best;
+}
+
+/* In the form of CoreDNS, for scripts. */
 static int print_plugins(void)
 {
-    puts("Server types:\n  dns\n\nOther plugins:");
-    for (const struct plugin *const *p = plugin_list; *p != NULL; p++)
-        printf("  dns.%s\n", (*p)->name);
+    for (const char *name = ""; (name = plugin_behind(name)) != NULL;)
+        puts(name);
     return 0;
 }
 

@@ -210,7 +210,7 @@ GOLDEN_MISSED=rewrite-type-class
 # Every case whose plugins are here, with all their options.
 golden_with() {
     local plugins cases
-    plugins=$("$1/isthmus" -plugins | sed -n 's/^  dns\.\(.*\)/\1,\1:*/p' | paste -sd, -)
+    plugins=$("$1/isthmus" -plugins | sed 's/.*/&,&:*/' | paste -sd, -)
     cases=$(ls "$GOLDEN"/cases/*.case | grep -v "/$GOLDEN_MISSED.case")
     # shellcheck disable=SC2086
     run_once_more "$1" "golden-$2" "$PYTHON" "$GOLDEN/run" --plugins "$plugins" --server "$3" $cases
