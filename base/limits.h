@@ -135,6 +135,8 @@
     LIMIT(UPSTREAM_SOCKET_IDLE_S, 10, "s", "unused, then a socket is closed")          \
     LIMIT(UPSTREAM_TCP_CONNECTIONS, 4, "connections per upstream and worker",          \
           "as few as the load allows (RFC 7766, 6.2.2)")                               \
+    LIMIT(UPSTREAM_HTTP1_CONNECTIONS, 32, "connections per upstream and worker",       \
+          "to https:// over HTTP/1.1, where each has one question out at a time")      \
     LIMIT(UPSTREAM_TCP_PIPELINE, 256, "questions per connection",                      \
           "unanswered; then the next connection takes over")                           \
     LIMIT(UPSTREAM_TRIES, 3, "tries",                                                  \

@@ -9,7 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NEVER UINT64_MAX
+#define NEVER      UINT64_MAX
+#define UNSEEN_MAX 6 /* times that one attempt goes to another connection */
 
 /* forward keeps to two questions out: its servers may recurse, and be slow by right. */
 #define FORWARD_LIVE_MAX 2
@@ -74,6 +75,7 @@ const char *attempt_error(int error)
     case ECONNREFUSED:
         return "connection refused";
     case ECONNRESET:
+    case ECANCELED:
     case EPIPE:
         return "connection closed by the server";
     case EHOSTUNREACH:
@@ -653,11 +655,13 @@ void inquiry_answered(struct attempt *a, struct span wire)
 /* ---- lost conns ---- */
 
 /* A kept connection may be closed by the server at any time: that is no failure, and
- * the question goes out once more. */
+ * the question goes out once more; more often if the server has not seen it. */
 static bool renew(struct inquiry *in, struct attempt *a, int error)
 {
+    unsigned most = error == ECANCELED ? UNSEEN_MAX : 1;
     bool closed = error == 0 || error == ECONNRESET || error == EPIPE;
-    if (!closed || a->transport == TRANSPORT_UDP || a->renewed)
+    if ((!closed && error != ECANCELED) || a->transport == TRANSPORT_UDP ||
+        a->renewed >= most)
         return false;
     struct shot shot = {.up = a->up,
                         .transport = (enum transport)a->transport,
@@ -665,7 +669,7 @@ static bool renew(struct inquiry *in, struct attempt *a, int error)
                         .wire = in->wire,
                         .wire_len = in->wire_len};
     attempt_close(in->owner, a);
-    a->renewed = true;
+    a->renewed++;
     return attempt_send(in->owner, a, &shot) == 0;
 }
 

@@ -41,7 +41,7 @@ struct attempt {
     bool late;            /* silent for attempt_us; still listened to */
     bool blamed;          /* has counted for health */
     bool after_tc;        /* repeats over TCP what came cut */
-    bool renewed;         /* sent once more because the connection was closed */
+    uint8_t renewed;      /* times sent once more because the connection was closed */
     uint16_t patience_ms; /* silence while another answered that counts as failure */
 };
 

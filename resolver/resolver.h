@@ -63,7 +63,8 @@ void resolver_foresee(struct resolver *r, const struct span *wires, unsigned n);
 void resolver_lost(struct resolver *r, uint32_t conn, int error);
 
 /* One message, of which `sent` is the beginning, did not reach `peer` by a conn that
- * several upstreams share. */
+ * several upstreams share, or that has others on their way. ECANCELED: the peer has
+ * certainly not looked at it. */
 void resolver_lost_one(struct resolver *r, uint32_t conn, const struct addr *peer,
                        struct span sent, int error);
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define RECORD        16384 /* octets of TLS: as much is sent at a time */
 #define AUTHORITY_MAX 272   /* a name, brackets and a port */
@@ -67,6 +68,13 @@ void dial_https_hang_up(struct dial_conn *c)
     c->telling = false;
 }
 
+void dial_https_give_back(struct dial_conn *c)
+{
+    c->telling = true;
+    doh_client_give_back(c->doh);
+    c->telling = false;
+}
+
 /* ---- questions ---- */
 
 int dial_https_fill(struct dial_conn *c, size_t *n)
@@ -124,10 +132,29 @@ int dial_https_open(struct dial_conn *c)
     return c->doh == NULL ? ENOMEM : 0;
 }
 
+/* Where each connection has one question out there may be more of them. Without memory
+ * it stays as it is. */
+static void widen(struct dial_stream_pool *p)
+{
+    struct dial_conn **more;
+    if (p->conns != p->few ||
+        (more = calloc(UPSTREAM_HTTP1_CONNECTIONS, sizeof(struct dial_conn *))) == NULL)
+        return;
+    memcpy(more, p->few, sizeof p->few);
+    p->conns = more;
+    p->conns_n = UPSTREAM_HTTP1_CONNECTIONS;
+}
+
+/* Questions that stand behind the first of HTTP/1.1 need not wait for it. */
 int dial_https_begin(struct dial_conn *c)
 {
     bool http2 = tls_speaks_http2(c->tls);
+    int error = doh_client_begin(c->doh, http2);
     if (c->pool != NULL)
         c->pool->http1 = !http2;
-    return doh_client_begin(c->doh, http2);
+    if (http2 || c->pool == NULL)
+        return error;
+    widen(c->pool);
+    dial_https_give_back(c);
+    return error;
 }

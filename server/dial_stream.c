@@ -38,8 +38,11 @@ void dial_stream_release(struct dial_stream *d)
 {
     for (uint32_t id = 0; id < d->pools.n; id++) {
         struct dial_stream_pool *p = places_get(&d->pools, id);
-        if (p != NULL)
-            set_tls(p, NULL);
+        if (p == NULL)
+            continue;
+        set_tls(p, NULL);
+        if (p->conns != p->few)
+            free(p->conns);
     }
     free(d->room);
     doh_client_shared_free(d->doh);
@@ -67,7 +70,7 @@ static void on_closed(uv_handle_t *handle)
 static void leave_pool(struct dial_conn *c)
 {
     struct dial_stream_pool *p = c->pool;
-    for (unsigned i = 0; p != NULL && i < UPSTREAM_TCP_CONNECTIONS; i++) {
+    for (unsigned i = 0; p != NULL && i < p->conns_n; i++) {
         if (p->conns[i] == c)
             p->conns[i] = NULL;
     }
@@ -110,6 +113,10 @@ static void close_conn(struct dial_conn *c)
 static void fail(struct dial_conn *c, int error)
 {
     struct dial_stream *d = c->dial;
+    if (c->doh != NULL && (error == 0 || error == ECONNRESET || error == EPIPE)) {
+        leave_pool(c);
+        dial_https_give_back(c);
+    }
     bool waited = c->unsettled > 0;
     close_conn(c);
     if (!waited)
@@ -135,7 +142,7 @@ static bool enough_idle(const struct dial_conn *c)
     uint32_t idle = 0;
     if (p == NULL || p->idle_max == 0 || c->unsettled > 0)
         return false;
-    for (unsigned i = 0; i < UPSTREAM_TCP_CONNECTIONS; i++)
+    for (unsigned i = 0; i < p->conns_n; i++)
         idle += p->conns[i] != NULL && p->conns[i]->unsettled == 0;
     return idle > p->idle_max;
 }
@@ -495,7 +502,7 @@ static int open_conn(struct dial_stream *d, struct dial_stream_pool *p,
 
 static void leave_all(struct dial_stream_pool *p)
 {
-    for (unsigned i = 0; i < UPSTREAM_TCP_CONNECTIONS; i++) {
+    for (unsigned i = 0; i < p->conns_n; i++) {
         struct dial_conn *c = p->conns[i];
         if (c != NULL) {
             leave_pool(c);
@@ -511,6 +518,10 @@ static struct dial_stream_pool *pool_of(struct dial_stream *d, const struct endp
     struct dial_stream_pool *p = places_claim(&d->pools, e->id, sizeof *p);
     if (p == NULL)
         return NULL;
+    if (p->conns == NULL) {
+        p->conns = p->few;
+        p->conns_n = UPSTREAM_TCP_CONNECTIONS;
+    }
     if (!addr_equal(&p->peer, &e->addr) || !addr_equal(&p->source, &e->source) ||
         p->tls != e->tls || p->https != e->https) {
         leave_all(p);
@@ -539,7 +550,7 @@ static struct dial_conn *least_busy(struct dial_stream_pool *p, uint32_t avoid,
 {
     struct dial_conn *best = NULL;
     *place = NULL;
-    for (unsigned i = 0; i < UPSTREAM_TCP_CONNECTIONS; i++) {
+    for (unsigned i = 0; i < p->conns_n; i++) {
         struct dial_conn *c = p->conns[i];
         if (c != NULL && too_old(c)) {
             leave_pool(c);

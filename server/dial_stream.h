@@ -1,6 +1,7 @@
 /* Questions to upstreams over connections, for one worker (RFC 7766): kept open,
- * pipelined, up to UPSTREAM_TCP_CONNECTIONS for each endpoint. The connections of an
- * endpoint with TLS settings shake hands first.
+ * pipelined, up to UPSTREAM_TCP_CONNECTIONS for each endpoint (over HTTP/1.1, which has
+ * no pipeline here, UPSTREAM_HTTP1_CONNECTIONS). The connections of an endpoint with
+ * TLS settings shake hands first.
  *
  *     dial_stream_connect(d, endpoint, t, CONN_NONE, &conn);   // io->connect
  *     dial_stream_send(d, conn, wire, len);                    // io->send

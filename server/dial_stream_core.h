@@ -24,7 +24,9 @@ struct dial_stream_pool {
     struct addr peer, source;
     const void *tls; /* settings, which we keep; NULL: plain TCP */
     struct tls_session *session;
-    struct dial_conn *conns[UPSTREAM_TCP_CONNECTIONS]; /* NULL: not open */
+    struct dial_conn **conns; /* NULL: not open */
+    unsigned conns_n;         /* places: in `few`, or on the heap */
+    struct dial_conn *few[UPSTREAM_TCP_CONNECTIONS];
     uint64_t idle_us, life_us;
     uint32_t idle_max;
     uint8_t https; /* enum endpoint_https */
@@ -64,6 +66,9 @@ int dial_https_begin(struct dial_conn *c);
 /* What came; answers go to the resolver. Returns 0, or an errno: the connection is of
  * no use any more. */
 int dial_https_feed(struct dial_conn *c, const uint8_t *at, size_t n);
+
+/* The connection has ended: what has not been sent goes elsewhere. */
+void dial_https_give_back(struct dial_conn *c);
 
 /* The other side has closed. */
 void dial_https_hang_up(struct dial_conn *c);

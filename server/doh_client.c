@@ -205,9 +205,9 @@ static int on_stream_end(nghttp2_session *session, int32_t stream, uint32_t erro
     if (q == NULL)
         return 0;
     ((struct doh_client *)context)->streams--;
-    bool calm = error == NGHTTP2_NO_ERROR || error == NGHTTP2_REFUSED_STREAM;
-    q->reset = calm ? 0 : error;
-    end_question(context, q, q->whole ? 0 : ECONNRESET);
+    bool unseen = error == NGHTTP2_REFUSED_STREAM; /* RFC 9113 section 8.7 */
+    q->reset = unseen || error == NGHTTP2_NO_ERROR ? 0 : error;
+    end_question(context, q, q->whole ? 0 : unseen ? ECANCELED : ECONNRESET);
     return 0;
 }
 
@@ -290,7 +290,7 @@ static bool submit_next(struct doh_client *c)
 static void drop_waiting(struct doh_client *c)
 {
     while (c->waiting != NULL)
-        end_question(c, c->waiting, ECONNRESET);
+        end_question(c, c->waiting, ECANCELED);
 }
 
 /* What a server could push is nothing that was asked for. */
@@ -536,6 +536,20 @@ void doh_client_hang_up(struct doh_client *c)
     if (c->kind == KIND_HTTP1 && c->asked &&
         http1_response_end(&c->http1) == HTTP1_WHOLE)
         take_response(c);
+    tell_all(c);
+}
+
+void doh_client_give_back(struct doh_client *c)
+{
+    struct question *q = c->open.first;
+    if (c->kind == KIND_HTTP1 && c->asked && q != NULL)
+        q = q->next;
+    for (struct question *next; c->kind == KIND_HTTP1 && q != NULL; q = next) {
+        next = q->next;
+        end_question(c, q, ECANCELED);
+    }
+    if (c->kind == KIND_HTTP2)
+        drop_waiting(c);
     tell_all(c);
 }
 

@@ -58,6 +58,9 @@ int doh_client_feed(struct doh_client *c, const void *at, size_t len);
 /* The server has closed, which may be the end of an answer. */
 void doh_client_hang_up(struct doh_client *c);
 
+/* The connection ends: what has not been sent is told of, with ECANCELED. */
+void doh_client_give_back(struct doh_client *c);
+
 /* Octets to be sent now; 0: none. */
 size_t doh_client_take(struct doh_client *c, void *to, size_t cap);
 

@@ -293,8 +293,9 @@ static void a_reset_is_asked_elsewhere(void **state)
 {
     static const struct {
         const char *code, *why;
-    } rows[] = {{"\0\0\0\7", ""}, /* REFUSED_STREAM: it was not looked at */
-                {"\0\0\0\2", "it reset the stream: HTTP/2 error 2"}};
+        int error;
+    } rows[] = {{"\0\0\0\7", "", ECANCELED}, /* REFUSED_STREAM: it was not looked at */
+                {"\0\0\0\2", "it reset the stream: HTTP/2 error 2", ECONNRESET}};
     struct fixture *f = *state;
     greet(f);
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -303,7 +304,7 @@ static void a_reset_is_asked_elsewhere(void **state)
               (struct span){(const uint8_t *)rows[i].code, 4});
         assert_int_equal(f->failed_n, i + 1);
         assert_int_equal(f->failed[i], i);
-        assert_int_equal(f->error, ECONNRESET);
+        assert_int_equal(f->error, rows[i].error);
         assert_string_equal(f->why, rows[i].why);
     }
     ask(f, 9);
@@ -323,7 +324,7 @@ static void after_a_goodbye_what_was_taken_is_answered(void **state)
     assert_true(doh_client_is_closing(f->c));
     assert_int_equal(f->failed_n, 2);
     assert_int_equal(f->failed[0] + f->failed[1], 3 + 4);
-    assert_int_equal(f->error, ECONNRESET);
+    assert_int_equal(f->error, ECANCELED);
     assert_false(doh_client_ended(f->c));
     answer(f, 1);
     answer(f, 3);
@@ -427,7 +428,11 @@ static void http1_ends_with_the_answer_that_says_so(void **state)
         assert_int_equal(feed(f, REPLY, 12), 0);
         doh_client_hang_up(f->c);
         assert_int_equal(f->answered_n, 1);
-        assert_int_equal(f->failed_n, 0); /* the other is told with the connection */
+        assert_int_equal(f->failed_n, 0); /* the other has not gone out */
+        doh_client_give_back(f->c);
+        assert_int_equal(f->failed_n, 1);
+        assert_int_equal(f->failed[0], 2);
+        assert_int_equal(f->error, ECANCELED);
         assert_true(doh_client_is_closing(f->c) && doh_client_ended(f->c));
     }
 }

@@ -190,6 +190,17 @@ def test_streams_are_out_side_by_side():
     check(1 < up.connections <= 4, 'gets more connections, within our limit', up.connections)
 
 
+def test_http1_has_a_connection_for_each_question():
+    """Also from a server that ends each of them: what was not sent is nobody's failure."""
+    for habit in ('slow-100', 'last'):
+        up = upstream(alpn='http/1.1', habit=habit)
+        server = isthmus(to(up, more='max_fails 0'))
+        for i in range(2):
+            equal(set(ask_at_once(server, [f'{i}-{n}.test' for n in range(50)]).values()), {0}, f'{habit}: fifty at once, {i}')
+        check(20 < up.connections, f'{habit}: connections', up.connections)
+        server.stop()
+
+
 def test_idle_connections_are_closed():
     up = upstream()
     server = isthmus(to(up, more='expire 1s'))
