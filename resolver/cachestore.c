@@ -196,9 +196,11 @@ static void evict(struct shard *s, struct queue *q)
 
 /* ---- storing ---- */
 
+/* At most half as many entries as buckets: who stands in the way of another has to be
+ * fetched, and foreseen is only the first. */
 static bool grow_buckets(struct shard *s)
 {
-    if (s->buckets != NULL && s->n <= s->mask)
+    if (s->buckets != NULL && s->n <= s->mask / 2)
         return true;
     uint32_t n = s->buckets == NULL ? 64 : (s->mask + 1) * 2;
     struct entry **buckets = calloc(n, sizeof(struct entry *));
