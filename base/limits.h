@@ -128,6 +128,8 @@
     LIMIT(                                                                             \
         UPSTREAM_GUESSES, 16, "datagrams a minute",                                    \
         "under IDs never used, on shared sockets: of 65,536 IDs one is to be guessed") \
+    LIMIT(UPSTREAM_ALIKE, 16, "questions per worker and upstream group",               \
+          "out for one name that differ in options or letters; more go over TCP")      \
     LIMIT(UPSTREAM_SOCKET_QUESTIONS, 4096, "questions",                                \
           "then a socket retires: few IDs of one port are ever tried")                 \
     LIMIT(UPSTREAM_SOCKET_LIFE_S, 30, "s",                                             \

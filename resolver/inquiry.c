@@ -315,7 +315,7 @@ static void blame(struct inquiry *in, struct attempt *a, int error)
 {
     struct health_of of = health_of(in);
     /* A server whose UDP works is alive, however its TCP may be. */
-    if (a->after_tc || was_blamed(in, a->up))
+    if (a->after_tc || in->crowded || was_blamed(in, a->up))
         return;
     a->blamed = true;
     health_failed(&of, a->up, a->sent_us, error);

@@ -96,6 +96,7 @@ struct inquiry {
     bool traced : 1;      /* somebody who waits wants to know the way */
     bool silent : 1;      /* some attempt met with silence */
     bool reached : 1;     /* some error was not our own lack of sockets */
+    bool crowded : 1;     /* over TCP, because too many ask alike by UDP */
     bool oversize : 1;    /* the answer in hand is longer than the question allowed */
     uint8_t transport;    /* TRANSPORT_UDP or TRANSPORT_TCP */
 

@@ -321,21 +321,44 @@ struct wanted {
     const struct upstream_group *group;
     struct span wire;
     uint8_t transport;
+    uint32_t *alike; /* counts those that ask for the same and yet differ */
 };
+
+static const uint8_t *question_of(struct span wire)
+{
+    return wire.at + DNS_HEADER_LEN;
+}
+
+/* Name, letters alike, type and class. */
+static bool asks_alike(const struct inquiry *in, const struct wanted *w)
+{
+    const uint8_t *a = in->wire + DNS_HEADER_LEN, *b = question_of(w->wire);
+    size_t len = name_len(b);
+    return name_equal(a, b) && memcmp(a + len, b + len, 4) == 0;
+}
 
 static bool is_same(const void *entry, const void *key)
 {
     const struct inquiry *in = entry;
     const struct wanted *w = key;
-    return in->group == w->group && in->transport == w->transport &&
-           in->wire_len == w->wire.len &&
-           memcmp(in->wire + 2, w->wire.at + 2, w->wire.len - 2) == 0;
+    if (in->group != w->group || in->transport != w->transport)
+        return false;
+    if (in->wire_len == w->wire.len &&
+        memcmp(in->wire + 2, w->wire.at + 2, w->wire.len - 2) == 0)
+        return true;
+    *w->alike += asks_alike(in, w);
+    return false;
 }
 
+/* The same for all that ask alike. */
 static uint32_t hash_of(const struct wanted *w)
 {
+    uint8_t lower[NAME_WIRE_MAX];
+    const uint8_t *name = question_of(w->wire);
+    size_t len = name_len(name);
     uint64_t where = (uint64_t)(uintptr_t)w->group ^ w->transport;
-    return (uint32_t)hash_mix(hash_bytes(w->wire.at + 2, w->wire.len - 2), where);
+    name_lower(lower, name, len);
+    return (uint32_t)hash_mix(hash_bytes(lower, len), where ^ load_u16(name + len));
 }
 
 /* ---- asking ---- */
@@ -448,23 +471,31 @@ static enum verdict too_many(struct query *q, int error)
     return wake_with(q, &res);
 }
 
-/* Joins an identical question, or starts an inquiry. */
-static int join_or_start(struct query *q, const struct wanted *w)
+/* Joins an identical question, or starts an inquiry. Who asks for one name with ever
+ * other options or letters has many questions for it out, and an answer that is forged
+ * needs to fit one of them only (CVE-2025-5994): beyond a few they go over TCP, where
+ * nothing can be forged. */
+static int join_or_start(struct query *q, struct wanted *w)
 {
     struct upstreams *u = q->r->upstreams;
-    uint32_t hash = hash_of(w);
+    uint32_t hash = hash_of(w), alike = 0;
+    w->alike = &alike;
     struct inquiry *in = table_get(&u->joinable, hash, is_same, w);
     if (in != NULL) {
         if (q->client.trace != NULL)
             trace_note(q, "joins", "an equal question that is out already");
         return add_waiter(in, q);
     }
+    bool crowded = alike >= UPSTREAM_ALIKE;
+    if (crowded)
+        w->transport = TRANSPORT_TCP;
     in = inquiry_new(q, w);
     if (in == NULL)
         return -1;
     add_waiter(in, q); /* the first needs no memory */
     in->hash = hash;
-    in->joinable = table_put(&u->joinable, hash, in) == 0;
+    in->crowded = crowded;
+    in->joinable = !crowded && table_put(&u->joinable, hash, in) == 0;
     inquiry_start(in);
     return 0;
 }

@@ -85,6 +85,37 @@ static void what_differs_is_asked_for_itself(void **unused)
     asker_close(&a);
 }
 
+static struct fake_sent *ask_with_option(struct asker *a, const char *name, uint8_t n)
+{
+    const uint8_t option[] = {0xfd, 0xe9, 0, 1, n};
+    const struct world_question question = {
+        .name = name, .edns = true, .options = {.at = option, .len = sizeof option}};
+    world_ask_as(&a->w, &question);
+    return fake_io_take(a->w.io);
+}
+
+static void many_that_ask_alike_go_over_tcp(void **unused)
+{
+    static const char *const spelled[] = {"www.test", "wWW.test", "WWW.TEST"};
+    struct asker a;
+    struct fake_sent *s = NULL;
+    asker_open(&a, one, &asker_cluster);
+    for (uint8_t i = 0; i < UPSTREAM_ALIKE; i++) {
+        s = ask_with_option(&a, spelled[i % 3], i);
+        assert_int_equal(s->transport, TRANSPORT_UDP);
+    }
+    struct fake_sent *more = ask_with_option(&a, "www.test", 200);
+    assert_int_equal(more->transport, TRANSPORT_TCP);
+    assert_int_equal(ask_with_option(&a, "www2.test", 0)->transport, TRANSPORT_UDP);
+    /* That TCP is refused is no news of the server. */
+    resolver_lost(a.w.r, more->conn, ECONNREFUSED);
+    assert_int_equal(a.list[0]->fails, 0);
+    assert_int_equal(fake_io_take(a.w.io)->transport, TRANSPORT_TCP); /* once more */
+    world_answer(&a.w, s, &good);
+    assert_int_equal(ask_with_option(&a, "www.test", 201)->transport, TRANSPORT_UDP);
+    asker_close(&a);
+}
+
 static void who_asks_after_the_answer_is_asked_for_again(void **unused)
 {
     struct asker a;
@@ -247,6 +278,7 @@ int main(void)
         cmocka_unit_test(identical_questions_in_flight_are_asked_once),
         cmocka_unit_test(a_joined_answer_that_is_oversize_is_cut_for_everyone),
         cmocka_unit_test(what_differs_is_asked_for_itself),
+        cmocka_unit_test(many_that_ask_alike_go_over_tcp),
         cmocka_unit_test(who_asks_after_the_answer_is_asked_for_again),
         cmocka_unit_test(a_joiner_does_not_restart_the_clock),
         cmocka_unit_test(long_questions_are_sent_whole),
