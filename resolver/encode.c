@@ -47,6 +47,7 @@ struct encoder {
     uint16_t to_at;      /* where map->to stands in the output; 0 = nowhere yet */
     bool seeded;         /* the question's suffixes are in the table */
     bool name_long;
+    size_t additional_at; /* that section begins there; 0 = those before do not fit */
     uint16_t count[3];
 
     /* the name in the making; here because the stack is cleared at each call */
@@ -327,6 +328,7 @@ static void write_head(struct encoder *e, uint16_t flags)
 
     e->wr.at = 0;
     e->wr.failed = false;
+    e->additional_at = 0;
     memset(e->count, 0, sizeof e->count);
     wr_u16(&e->wr, job->id);
     wr_u16(&e->wr, flags);
@@ -372,6 +374,8 @@ static bool write_records(struct encoder *e, const uint8_t *base)
     e->base = base;
     seed_memo(e);
     for (unsigned s = SECTION_ANSWER; s <= SECTION_ADDITIONAL && !e->wr.failed; s++) {
+        if (s == SECTION_ADDITIONAL)
+            e->additional_at = e->wr.at;
         msg_each_rr (rr, m) {
             if (rr->section != s)
                 continue;
@@ -425,15 +429,26 @@ static bool copy_records(struct encoder *e)
 
 /* ---- messages ---- */
 
+/* Once all else has been tried. */
+static bool leave_additional(struct encoder *e)
+{
+    if (!e->job->additional_may_go || e->additional_at == 0)
+        return false;
+    e->wr.at = e->additional_at;
+    e->wr.failed = false;
+    e->count[SECTION_ADDITIONAL] = 0;
+    return true;
+}
+
 static bool fill(struct encoder *e)
 {
     const struct msg *m = e->job->msg;
     bool done, copied = can_copy(e->job);
 
     done = copied ? copy_records(e) : write_records(e, m->wire);
-    if (done || e->name_long || (!copied && m->wire == NULL))
-        return done;
-    return write_records(e, NULL);
+    if (!done && !e->name_long && (copied || m->wire != NULL))
+        done = write_records(e, NULL);
+    return done || (!e->name_long && leave_additional(e));
 }
 
 static void write_truncated(struct encoder *e)

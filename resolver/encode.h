@@ -43,7 +43,9 @@ struct encode_job {
     struct span question; /* name, type, class, uncompressed; empty = none */
     const struct name_map *map; /* NULL = names as they are */
     struct encode_opt opt;
-    size_t limit; /* octets the message may have */
+    size_t limit;           /* octets the message may have */
+    bool additional_may_go; /* no transport takes more: all of that section goes rather
+                               than the answer, and without TC (RFC 2181, 9) */
 };
 
 enum encode_result {
@@ -58,9 +60,9 @@ enum encode_result {
  * stands last or is absent, the records are copied as one block (TTLs patched).
  * Otherwise records are written one by one: section by section in index order; if they
  * do not all fit, the result is ENCODE_TRUNCATED (RFC 2181 section 9: an answer cut
- * anywhere is of no use; the client comes back over TCP). Options of OPT go before
- * records do (RFC 8914 section 3). Should a limit be too small for the question, it is
- * left out as well. */
+ * anywhere is of no use; the client comes back over TCP), unless `additional_may_go`.
+ * Options of OPT go before records do (RFC 8914 section 3). Should a limit be too small
+ * for the question, it is left out as well. */
 enum encode_result encode_msg(struct encoder *e, const struct encode_job *job,
                               uint8_t *out, size_t *len);
 

@@ -495,6 +495,39 @@ static void what_does_not_fit_is_truncated_to_its_question(void **state)
     }
 }
 
+/* Where there is no larger transport; the OPT stays (RFC 2181, 9). */
+static void what_only_comes_along_goes_rather_than_the_answer(void **state)
+{
+    struct span in =
+        build_answer("! aa\nwww.test MX\nwww.test 5 MX 1 a.test\nauthority\n"
+                     "test 5 NS a.test\nadditional\na.test 5 A 192.0.2.1\n"
+                     "a.test 5 A 192.0.2.2\n");
+    struct span less = build_answer("! aa\nwww.test MX\nwww.test 5 MX 1 a.test\n"
+                                    "authority\ntest 5 NS a.test\n");
+    struct msg m, back;
+
+    build_walk(&m, in);
+    for (int edited = 0; edited <= 1; edited++) {
+        m.edited = edited;
+        struct encode_job job = job_of(&m, "www.test MX");
+        job.opt = (struct encode_opt){.present = true, .udp_size = 1232};
+        job.additional_may_go = true;
+        job.limit = in.len + 11;
+        build_walk(&back, encode(&job, ENCODE_OK));
+        assert_int_equal(back.rr_n, 4);
+        for (job.limit = less.len + 11; job.limit < in.len + 11; job.limit++) {
+            build_walk(&back, encode(&job, ENCODE_OK));
+            assert_int_equal(back.rr_n, 2);
+            assert_true(back.opt.present && (back.flags & DNS_TC) == 0);
+        }
+        job.limit = less.len + 10;
+        encode(&job, ENCODE_TRUNCATED);
+        job.limit = in.len + 10;
+        job.additional_may_go = false;
+        encode(&job, ENCODE_TRUNCATED);
+    }
+}
+
 static void the_opt_counts_and_its_options_go_first(void **state)
 {
     struct span in = build_answer("www.test A\nwww.test 5 A 192.0.2.1\n");
@@ -602,6 +635,7 @@ int main(void)
         TEST(the_question_may_have_nothing_to_do_with_the_map),
         TEST(a_mapped_end_far_behind_is_written_each_time),
         TEST(what_does_not_fit_is_truncated_to_its_question),
+        TEST(what_only_comes_along_goes_rather_than_the_answer),
         TEST(the_opt_counts_and_its_options_go_first),
         TEST(a_limit_below_the_question_leaves_it_out),
         TEST(an_uncompressed_answer_is_compressed_before_it_is_truncated),

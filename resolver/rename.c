@@ -50,6 +50,7 @@ int rename_response(struct encoder *e, const struct msg *in, const struct rename
         .question = how->question,
         .map = how->map,
         .limit = UINT16_MAX,
+        .additional_may_go = true,
     };
     if (encode_msg(e, &job, how->buffer, &len) != ENCODE_OK)
         return -1;

@@ -77,6 +77,7 @@ static size_t encode(struct query *q, struct encoder *e, uint8_t *out, size_t ca
                 .udp_size = UDP_SIZE_OURS,
                 .rcode_high = (uint8_t)(m->rcode >> 4)},
         .limit = unsigned_limit(q, reply_limit(&q->client, asked, cap)),
+        .additional_may_go = q->client.transport != TRANSPORT_UDP,
     };
     if (asked->present)
         job.opt.options = reply_options(q, options, sizeof options);

@@ -59,10 +59,10 @@ class Seen:
         return self.name.lower().startswith('dns-version.')
 
 
-def reply(asked, flags, answers=(), authority=()):
+def reply(asked, flags, answers=(), authority=(), additional=()):
     parsed = wire.parse(asked)
     copied = parsed.flags & (wire.RD | wire.CD)
-    return wire.message(parsed.ident, wire.QR | copied | flags, [parsed.question], answers, authority)
+    return wire.message(parsed.ident, wire.QR | copied | flags, [parsed.question], answers, authority, additional)
 
 
 class Upstream:

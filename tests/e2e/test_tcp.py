@@ -154,6 +154,10 @@ def test_answers_that_grow_over_64_kilobytes():
         check(all(name.endswith(f'.svc.{zone}.') for name in names), 'every target is whole')
     else:
         equal((reply.rcode, bool(reply.ede)), ('SERVFAIL', True), 'or SERVFAIL that says why')
+    up.custom = lambda asked: badup.reply(asked, wire.AA, [wire.record(b'\xc0\x0c', 'SRV', bytes(6) + targets[0])], additional=[
+        wire.record(b'\xc0\x0c', 'SRV', bytes(6) + target) for target in targets])
+    reply = ask(here, f'glue.{zone}', 'SRV', tcp=True)
+    equal((reply.rcode, reply.tc, len(reply.data), reply.additional), ('NOERROR', False, 1, []), 'what only comes along is left out')
 
 
 def fits(name, rdtype, size):

@@ -236,6 +236,7 @@ static enum rewrite_result map_whole(struct query *q, struct rewrite_frame *f,
         .question = q->request.asked,
         .map = &a->back,
         .limit = UINT16_MAX,
+        .additional_may_go = true,
     };
     struct msg out = {.rr = r->edit_rr, .rr_cap = WIRE_RR_MAX};
     struct span packet = {.at = r->buffer};
