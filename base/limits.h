@@ -60,6 +60,8 @@
           "`dnstap listen`: every message is written to each of them")                 \
     LIMIT(TAP_FLUSH_MS, 100, "ms", "`dnstap`: a message waits no longer to be sent")   \
     LIMIT(TAP_WAIT_S, 4, "s", "`dnstap`: for a peer, at each step; as CoreDNS")        \
+    LIMIT(TAP_BACKLOG_MAX, 1024 * 1024, "octets",                                      \
+          "`dnstap listen`: that wait for one reader; it misses what comes then")      \
     LIMIT(TAP_END_MS, 1000, "ms",                                                      \
           "`dnstap`: for all peers at the end, which a reload waits for")              \
     LIMIT(TAP_NEWCOMERS_MAX, 16, "connections",                                        \

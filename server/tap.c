@@ -105,7 +105,7 @@ static bool drain(struct tap *t)
             continue;
         any = true;
         if (t->listen != NULL)
-            tap_listen_write(t->listen, iov, n);
+            t->lost += tap_listen_write(t->listen, iov, n);
         else
             write_to_sink(t, iov, n);
         tap_ring_done(r);
@@ -155,6 +155,8 @@ static void *run(void *tap)
     while (!atomic_load(&t->ended)) {
         if (!drain(t))
             rest(t);
+        if (t->listen != NULL)
+            t->lost += tap_listen_write(t->listen, NULL, 0); /* what waits */
         tell_losses(t);
     }
     while (tap_now_ms() < atomic_load(&t->end) && drain(t))

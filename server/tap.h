@@ -8,7 +8,8 @@
  * A thread of its own connects, waits and writes, so that no worker ever waits for
  * whoever reads them; between a worker and it lies a ring (tap_ring.h). It is woken
  * when a ring fills, and looks by itself every TAP_FLUSH_MS. While nobody takes
- * messages they are lost, counted, and told of in the log every TAP_RETRY_S. */
+ * messages, or a reader is too slow, they are lost, counted, and told of in the log
+ * every TAP_RETRY_S. */
 #ifndef ISTHMUS_SERVER_TAP_H
 #define ISTHMUS_SERVER_TAP_H
 

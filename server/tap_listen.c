@@ -47,6 +47,7 @@ struct tap_listen {
     struct newcomer newcomers[TAP_NEWCOMERS_MAX];
     uint64_t came, sent_away, told;
     int64_t told_ms;
+    struct log_limit log; /* of readers that are closed */
 };
 
 /* ---- the listening socket ---- */
@@ -285,18 +286,31 @@ static void *accept_all(void *listen)
     return NULL;
 }
 
-void tap_listen_write(struct tap_listen *l, const struct iovec *iov, int n)
+static void drop_reader(struct tap_listen *l, unsigned i)
 {
+    if (tap_sink_has_backlog(l->sinks[i]))
+        log_limited(&l->log, 1, LOG_WARNING,
+                    "plugin/dnstap: %s: a reader that took no more messages was closed",
+                    l->text);
+    tap_sink_close(l->sinks[i]);
+    l->sinks[i] = l->sinks[--l->n];
+}
+
+uint64_t tap_listen_write(struct tap_listen *l, const struct iovec *iov, int n)
+{
+    uint64_t lost = 0;
     pthread_mutex_lock(&l->lock);
     for (unsigned i = 0; i < l->n;) {
-        if (tap_sink_write(l->sinks[i], iov, n) == 0) {
-            i++;
+        int missed = tap_sink_offer(l->sinks[i], iov, n);
+        if (missed < 0) {
+            drop_reader(l, i);
             continue;
         }
-        tap_sink_close(l->sinks[i]);
-        l->sinks[i] = l->sinks[--l->n];
+        lost += (uint64_t)missed;
+        i++;
     }
     pthread_mutex_unlock(&l->lock);
+    return lost;
 }
 
 /* ---- life ---- */
@@ -354,6 +368,16 @@ struct tap_listen *tap_listen_open(const struct outside_tap *how, const char *te
     return NULL;
 }
 
+static void close_readers(struct tap_listen *l, bool with_backlog)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->sinks[i] == NULL || tap_sink_has_backlog(l->sinks[i]) != with_backlog)
+            continue;
+        tap_sink_close(l->sinks[i]);
+        l->sinks[i] = NULL;
+    }
+}
+
 void tap_listen_close(struct tap_listen *l)
 {
     if (l == NULL)
@@ -362,8 +386,8 @@ void tap_listen_close(struct tap_listen *l)
     ssize_t written = write(l->over, &one, sizeof one);
     (void)written; /* the counter of an eventfd takes it */
     pthread_join(l->thread, NULL);
-    for (unsigned i = 0; i < l->n; i++)
-        tap_sink_close(l->sinks[i]);
+    close_readers(l, false); /* who is slow comes last: all have one time together */
+    close_readers(l, true);
     pthread_mutex_destroy(&l->lock);
     pthread_mutex_destroy(&l->door);
     close(l->over);

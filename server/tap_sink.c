@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "server/host_lookup.h"
+#include "server/outbox.h"
 #include "server/tls.h"
 
 #include <errno.h>
@@ -28,6 +29,9 @@ struct tap_sink {
     struct tls_stream *tls;
     struct tls_session *session; /* nobody's use: the next connection is another sink */
     struct fstrm_writer *writer;
+    struct outbox backlog; /* what was offered and not yet taken */
+    int64_t moved_ms;      /* when the peer last took some of it, or there was none */
+    bool offers, gone;     /* a call of tap_sink_offer() goes on; nobody is spoken to */
 };
 
 /* ---- the socket, for libfstrm ---- */
@@ -102,6 +106,8 @@ static fstrm_res on_read(void *object, void *to, size_t len)
 {
     struct tap_sink *s = object;
     uint8_t *at = to;
+    if (s->gone)
+        return fstrm_res_failure;
     while (len > 0) {
         ssize_t n = read_some(s, at, len);
         if (n == 0)
@@ -126,10 +132,18 @@ static fstrm_res write_all(struct tap_sink *s, const uint8_t *at, size_t len)
     return fstrm_res_success;
 }
 
-/* As far as one call takes them all; the rest piece by piece. */
-static fstrm_res on_write(void *object, const struct iovec *iov, int iov_n)
+static fstrm_res keep_all(struct tap_sink *s, const struct iovec *iov, int iov_n)
 {
-    struct tap_sink *s = object;
+    for (int i = 0; i < iov_n; i++) {
+        if (outbox_put(&s->backlog, iov[i].iov_base, iov[i].iov_len, SIZE_MAX) < 0)
+            return fstrm_res_failure;
+    }
+    return fstrm_res_success;
+}
+
+/* As far as one call takes them all; the rest piece by piece. */
+static fstrm_res send_all(struct tap_sink *s, const struct iovec *iov, int iov_n)
+{
     struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov,
                        .msg_iovlen = (size_t)iov_n};
     ssize_t sent = s->tls == NULL ? sendmsg(s->fd, &m, MSG_NOSIGNAL) : 0;
@@ -142,6 +156,14 @@ static fstrm_res on_write(void *object, const struct iovec *iov, int iov_n)
             return fstrm_res_failure;
     }
     return fstrm_res_success;
+}
+
+static fstrm_res on_write(void *object, const struct iovec *iov, int iov_n)
+{
+    struct tap_sink *s = object;
+    if (s->gone)
+        return fstrm_res_failure;
+    return s->offers ? keep_all(s, iov, iov_n) : send_all(s, iov, iov_n);
 }
 
 /* ---- the stream ---- */
@@ -228,11 +250,64 @@ int tap_sink_write(struct tap_sink *s, const struct iovec *iov, int n)
     return fstrm_writer_writev(s->writer, iov, n) == fstrm_res_success ? 0 : -1;
 }
 
+/* ---- offers ---- */
+
+/* False: the peer is gone. */
+static bool send_backlog(struct tap_sink *s)
+{
+    struct outbox *b = &s->backlog;
+    while (b->len > 0) {
+        ssize_t n = write_some(s, b->octets + b->at, b->len);
+        if (n < 0 && errno != EINTR)
+            return errno == EAGAIN;
+        if (n > 0) {
+            outbox_drop(b, (size_t)n);
+            s->moved_ms = tap_now_ms();
+        }
+    }
+    return true;
+}
+
+static int keep_messages(struct tap_sink *s, const struct iovec *iov, int n)
+{
+    int lost = 0;
+    s->offers = true;
+    if (s->backlog.len == 0)
+        s->moved_ms = tap_now_ms();
+    for (int i = 0; i < n; i++) {
+        size_t len = sizeof(uint32_t) + iov[i].iov_len;
+        if (len > TAP_BACKLOG_MAX || s->backlog.len > TAP_BACKLOG_MAX - len)
+            lost++;
+        else if (fstrm_writer_writev(s->writer, &iov[i], 1) != fstrm_res_success)
+            s->gone = true; /* half of a message may wait: no memory */
+    }
+    s->offers = false;
+    return lost;
+}
+
+int tap_sink_offer(struct tap_sink *s, const struct iovec *iov, int n)
+{
+    s->gone = s->gone || !send_backlog(s);
+    int lost = s->gone ? 0 : keep_messages(s, iov, n);
+    s->gone = s->gone || !send_backlog(s) ||
+              (s->backlog.len > 0 && tap_now_ms() - s->moved_ms > TAP_WAIT_S * 1000);
+    return s->gone ? -1 : lost;
+}
+
+bool tap_sink_has_backlog(const struct tap_sink *s)
+{
+    return s->backlog.len > 0;
+}
+
 void tap_sink_close(struct tap_sink *s)
 {
     if (s == NULL)
         return;
     s->patience = patience_of(s->patience.end);
+    if (!s->gone && s->backlog.len > 0)
+        s->gone = write_all(s, s->backlog.octets + s->backlog.at, s->backlog.len) !=
+                  fstrm_res_success;
+    outbox_release(&s->backlog);
     if (s->writer != NULL)
         fstrm_writer_destroy(&s->writer); /* STOP, and waits for FINISH */
     tls_close(s->tls);

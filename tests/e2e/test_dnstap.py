@@ -52,14 +52,15 @@ class Capture(harness.Process):
 class Sink:
     """A reader that we speak to: one side of Frame Streams, whichever end connects."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, reads=True):
         self.sock, self.frames, self.ended = sock, [], False
         self.sock.settimeout(10)
         kind, _ = self._control()
         equal(kind, READY, 'the stream begins with READY')
         self._send(ACCEPT)
         equal(self._control()[0], START, 'then START')
-        threading.Thread(target=self._read, daemon=True).start()
+        if reads:
+            threading.Thread(target=self._read, daemon=True).start()
 
     def _exactly(self, n):
         octets = b''
@@ -253,6 +254,20 @@ def test_who_only_connects_keeps_nobody_out():
                     pass
             check('made room for others' in server.output(), f'{kind}: the first of them was sent away, and told of')
             server.stop()
+
+
+def test_who_takes_nothing_holds_up_nobody_else():
+    """Readers that shake hands and then stop: if each were waited for, the last one would get nothing for minutes."""
+    path = os.path.join(folder('stuck'), 'l.sock')
+    server = tapped(f'dnstap listen {path} full {{\n extra {"x" * 4000}\n}}')
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            Sink(stack.enter_context(connected(path)), reads=False)
+        sink = Sink(stack.enter_context(connected(path)))
+        wait_until(lambda: ask(server, 'www.example.com') and len(sink.frames) >= 500, 20, 'messages for who takes them')
+        wait_until(lambda: 'a reader that took no more messages was closed' in server.log(), 20, 'the others are sent away')
+        count = len(sink.frames)
+        wait_until(lambda: ask(server, 'www.example.com') and len(sink.frames) > count, what='who takes them stays')
 
 
 def test_listening_with_tls_asks_for_certificates():
