@@ -159,6 +159,8 @@
           "of one NOTIFY, 15 s in all: the refresh timer finds what is missed")        \
     LIMIT(FETCH_RUNNING_MAX, 16, "transfers",                                          \
           "of zones on their way in: the rest waits")                                  \
+    LIMIT(INBOUND_RETRIES_PER_S, 100, "zones",                                         \
+          "asked for again after a failure; and as many members of catalogs")          \
     LIMIT(FETCH_CONNECT_MS, 5000, "ms", "until a primary takes the connection")        \
     LIMIT(FETCH_STALL_MS, 20000, "ms",                                                 \
           "between two messages of a primary: then the next one is asked")             \

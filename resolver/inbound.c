@@ -1,5 +1,6 @@
 #include "resolver/inbound.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "resolver/registry.h"
 
@@ -8,6 +9,8 @@
 #define S             UINT64_C(1000000) /* microseconds */
 #define FIRST_US      (S / 4)           /* to the second try of a zone never had */
 #define FIRST_US_MAX  (10 * S)
+#define MEMBER_US_MAX (3600 * S)
+#define DOUBLINGS_MAX 14 /* to more than that */
 #define SPREAD_US_MAX (5 * S)
 #define PAUSE_US      S /* between two questions, whatever NOTIFYs come */
 
@@ -231,11 +234,21 @@ void inbound_loaded(struct inbound *z, struct zone *zone, uint64_t now_us,
 
 void inbound_failed(struct inbound *z, uint64_t now_us, uint32_t random)
 {
-    uint64_t after_us = FIRST_US << (z->failures < 6 ? z->failures : 6);
+    uint64_t max_us = z->member ? MEMBER_US_MAX : FIRST_US_MAX;
+    uint64_t after_us = FIRST_US
+                        << (z->failures < DOUBLINGS_MAX ? z->failures : DOUBLINGS_MAX);
     z->failures++;
-    if (after_us > FIRST_US_MAX)
-        after_us = FIRST_US_MAX;
+    if (after_us > max_us)
+        after_us = max_us;
     if (z->zone != NULL)
         after_us = at_least_1s(times_of(z).retry_s);
     set_due(z, now_us, after_us, random);
+}
+
+void inbound_queue(struct inbound *z, uint64_t now_us, uint64_t *turn_us)
+{
+    uint64_t from_us = *turn_us > now_us ? *turn_us : now_us;
+    *turn_us = from_us + S / INBOUND_RETRIES_PER_S;
+    if (z->due_us < *turn_us)
+        z->due_us = *turn_us;
 }

@@ -9,10 +9,11 @@
  *             inbound_failed() ...
  *
  * Without a zone it is asked for again after 250 ms, then twice as late each time, up
- * to 10 s. With one the SOA's times count: refresh, after a failure retry, and when
- * expire has passed since the primaries last answered the zone is no longer served. A
- * NOTIFY brings the next question forward. The checks are spread: up to a quarter of
- * their time, and 5 s, later.
+ * to 10 s, a member of a catalog up to an hour: nobody here chose it. With one the
+ * SOA's times count: refresh, after a failure retry, and when expire has passed since
+ * the primaries last answered the zone is no longer served. A NOTIFY brings the next
+ * question forward. The checks are spread: up to a quarter of their time, and 5 s,
+ * later.
  *
  * Everything is the control thread's, but for `told` and `expired`. */
 #ifndef ISTHMUS_RESOLVER_INBOUND_H
@@ -92,5 +93,10 @@ void inbound_loaded(struct inbound *z, struct zone *zone, uint64_t now_us,
                     uint32_t random);
 void inbound_current(struct inbound *z, uint64_t now_us, uint32_t random);
 void inbound_failed(struct inbound *z, uint64_t now_us, uint32_t random);
+
+/* After a failure: not before its turn, of which there are INBOUND_RETRIES_PER_S. A
+ * catalog may name a hundred thousand that its primary refuses. `turn_us` is the last
+ * one's, of all that share them. */
+void inbound_queue(struct inbound *z, uint64_t now_us, uint64_t *turn_us);
 
 #endif

@@ -77,6 +77,13 @@ static void finish(struct fetch *f)
         r->changed(r->context);
 }
 
+static void fail(struct receiver *r, struct inbound *z)
+{
+    uint64_t now_us = turn_clock_us();
+    inbound_failed(z, now_us, draw());
+    inbound_queue(z, now_us, z->member ? &r->turn_members_us : &r->turn_us);
+}
+
 static void end_primary(struct fetch *f)
 {
     if (--f->handles > 0)
@@ -91,7 +98,7 @@ static void end_primary(struct fetch *f)
     if (f->current)
         inbound_current(f->zone, turn_clock_us(), draw());
     else if (f->zone->busy)
-        inbound_failed(f->zone, turn_clock_us(), draw());
+        fail(f->receiver, f->zone);
     finish(f);
 }
 
@@ -343,7 +350,7 @@ static void start(struct receiver *r, struct inbound *z)
         f->zone = inbound_claim(r->registry, z);
     if (f == NULL || f->zone == NULL) {
         log_error("plugin/secondary: a zone is not asked for: out of memory");
-        inbound_failed(z, turn_clock_us(), draw()); /* or it would be due at once */
+        fail(r, z); /* or it would be due at once */
         free(f);
         return;
     }

@@ -9,7 +9,9 @@
  * What came is put in order, on another thread where it is large. One primary after the
  * other is asked for the SOA over TCP, and on the same connection for the zone if it
  * has a newer one, until one gives it whole. FETCH_RUNNING_MAX zones at once; a primary
- * has FETCH_CONNECT_MS, FETCH_STALL_MS for each message and FETCH_TOTAL_S for all.
+ * has FETCH_CONNECT_MS, FETCH_STALL_MS for each message and FETCH_TOTAL_S for all. Who
+ * has failed waits for its turn (inbound_queue()), members of catalogs in a row of
+ * their own: first questions and NOTIFYs do not wait for them.
  *
  * Why a primary fails is told once, until it answers or fails in another way. Of zones
  * and of members of catalogs 10 lines a second each are told; who finds no room is told
@@ -33,6 +35,7 @@ struct receiver {
     void *context;
     struct log_limit log,
         log_members; /* failures of zones of the Corefile, of others */
+    uint64_t turn_us, turn_members_us; /* of the last one to be asked for again */
     struct fetch *running;
     unsigned running_n;
 };

@@ -1,6 +1,7 @@
 #include "resolver/inbound.h"
 
 #include "base/cursor.h"
+#include "base/limits.h"
 #include "resolver/catalog.h"
 #include "resolver/zonefile.h"
 #include "tests/unit/build.h"
@@ -361,6 +362,49 @@ static const char *load_stranger(struct world *w, const char *corefile)
     return log;
 }
 
+static void members_that_fail_are_asked_for_ever_more_rarely(void **unused)
+{
+    struct world w;
+    struct capture c;
+    world_load(&w, CATALOG);
+    capture_start(&c);
+    load(&w, "cat.test", make_catalog("cat.test", "m.zones PTR a.test.\n"));
+    capture_stop(&c);
+    struct inbound *z = inbound_of(&w, "a.test");
+    for (uint64_t after = S / 4; after < 3600 * S; after *= 2) {
+        inbound_failed(z, w.now_us, 0);
+        assert_int_equal(inbound_due_us(z), w.now_us + after);
+    }
+    for (int i = 0; i < 100; i++)
+        inbound_failed(z, w.now_us, 0);
+    assert_int_equal(inbound_due_us(z), w.now_us + 3600 * S);
+    world_close(&w);
+}
+
+static void those_that_fail_wait_for_their_turn(void **unused)
+{
+    struct world w;
+    uint64_t turn_us = 0;
+    world_load(&w, COREFILE);
+    struct inbound *z = w.plan->inbound->zone;
+    inbound_failed(z, w.now_us, 0);
+    inbound_queue(z, w.now_us, &turn_us);
+    assert_int_equal(inbound_due_us(z), w.now_us + S / 4); /* alone there is none */
+    for (int i = 1; i < 100 * INBOUND_RETRIES_PER_S; i++) {
+        z->failures = 0; /* as another would */
+        inbound_failed(z, w.now_us, 0);
+        inbound_queue(z, w.now_us, &turn_us);
+    }
+    assert_int_equal(inbound_due_us(z), w.now_us + 100 * S);
+    inbound_tell(w.plan->inbound);
+    assert_int_equal(inbound_due_us(z), w.now_us + S); /* a NOTIFY passes them */
+    inbound_failed(z, w.now_us + 200 * S, 0);
+    z->told = false;
+    inbound_queue(z, w.now_us + 200 * S, &turn_us);
+    assert_true(inbound_due_us(z) < w.now_us + 201 * S); /* all had theirs */
+    world_close(&w);
+}
+
 static void a_catalog_has_the_root_where_it_is_written(void **unused)
 {
     struct world w;
@@ -492,6 +536,8 @@ int main(void)
         cmocka_unit_test(next_plan_goes_on_with_the_zone),
         cmocka_unit_test(members_come_and_go_with_their_catalog),
         cmocka_unit_test(one_catalog_has_a_member_until_it_hands_it_over),
+        cmocka_unit_test(members_that_fail_are_asked_for_ever_more_rarely),
+        cmocka_unit_test(those_that_fail_wait_for_their_turn),
         cmocka_unit_test(a_catalog_has_the_root_where_it_is_written),
         cmocka_unit_test(names_of_clusters_are_theirs),
         cmocka_unit_test(a_member_ends_when_workers_have_passed),
