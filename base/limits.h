@@ -213,6 +213,10 @@
           "of each: a cluster has one or two")                                         \
     LIMIT(ETCD_KEYS_MAX, 1000000, "keys below the path of one `etcd`",                 \
           "all are held: a path that is too short must not take all memory")           \
+    LIMIT(LIST_MAX_MB, 4096, "MiB of one list that comes in pages",                    \
+          "of etcd, of Kubernetes: a million objects of 4 KiB; all lists end")         \
+    LIMIT(LIST_OBJECTS_MAX, 1000000, "objects of such a list",                         \
+          "as many as clusters; with more the list is refused whole")                  \
     LIMIT(INVENTORY_CLUSTERS_MAX, 1000000, "clusters of one source",                   \
           "ten times what is tried: a source gone wrong must not take all memory")
 

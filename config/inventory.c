@@ -115,11 +115,44 @@ struct inventory_record *inventory_record_use(struct inventory_record *r)
     return r;
 }
 
+struct inventory_place *inventory_place_new(const char *name)
+{
+    size_t len = strlen(name) + 1;
+    struct inventory_place *p = malloc(sizeof *p + len);
+    if (p == NULL)
+        return NULL;
+    p->uses = 1;
+    memcpy(p->name, name, len);
+    return p;
+}
+
+void inventory_place_drop(struct inventory_place *p)
+{
+    if (atomic_fetch_sub_explicit(&p->uses, 1, memory_order_acq_rel) == 1)
+        free(p);
+}
+
+void inventory_record_place(struct inventory_record *r, struct inventory_place *p)
+{
+    if (r->placed || r->file != p->name)
+        return;
+    atomic_fetch_add_explicit(&p->uses, 1, memory_order_relaxed);
+    r->placed = true;
+}
+
+static struct inventory_place *place_of(const struct inventory_record *r)
+{
+    uintptr_t name = (uintptr_t)r->file;
+    return (struct inventory_place *)(name - offsetof(struct inventory_place, name));
+}
+
 void inventory_record_drop(struct inventory_record *r)
 {
     while (r != NULL &&
            atomic_fetch_sub_explicit(&r->uses, 1, memory_order_acq_rel) == 1) {
         struct inventory_record *before = r->before;
+        if (r->placed)
+            inventory_place_drop(place_of(r));
         free(r);
         r = before;
     }

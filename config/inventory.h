@@ -50,6 +50,16 @@ struct inventory_draft {
     uint32_t since_s;     /* when it was first seen, UTC; 0: now */
 };
 
+/* Where records come from: a name that lives as long as any of them. */
+struct inventory_place {
+    _Atomic uint32_t uses;
+    char name[];
+};
+
+/* With one use. NULL: no memory. */
+struct inventory_place *inventory_place_new(const char *name);
+void inventory_place_drop(struct inventory_place *p);
+
 struct inventory_record {
     _Atomic uint32_t uses;
     uint32_t index;
@@ -63,6 +73,7 @@ struct inventory_record {
     uint64_t digest;
 
     uint32_t seen; /* the look that found it last */
+    bool placed;   /* uses the place whose name is `file` */
     uint64_t seq;  /* the order in which records came, over all sources: the smaller is
                       the older */
     struct inventory_record
@@ -79,6 +90,8 @@ int inventory_add_addr(struct arena *a, struct addrs *to, const struct addr *add
 /* A record with one use. NULL: no memory. */
 struct inventory_record *inventory_record_new(const struct inventory_draft *d);
 struct inventory_record *inventory_record_use(struct inventory_record *r);
+/* Uses that place from now on, if its `file` is the name of it. */
+void inventory_record_place(struct inventory_record *r, struct inventory_place *p);
 void inventory_record_drop(struct inventory_record *r); /* NULL is fine */
 
 /* Its parts, which live as long as it does. */

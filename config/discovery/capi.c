@@ -72,13 +72,16 @@ static void on_object(void *context, const cJSON *object, bool deleted)
     struct discovery_part *p = part[0] == '\0' ? NULL : discovery_part_of(c->d, part);
     if (p == NULL)
         return;
-    p->stamp = c->stamp;
+    discovery_stamp(p, c->stamp);
     bool ending =
         tree_text_of(tree_get(object, "metadata"), "deletionTimestamp")[0] != '\0';
     if (!deleted && !ending)
         put(c, p->name, object);
     else if (p->n > 0)
         discovery_parts_gone(c->d, &part, 1);
+    else
+        discovery_part_error(c->d, p, ""); /* it was wrong */
+    discovery_sweep_some(c->d, c->stamp);
 }
 
 static void on_quiet(void *context)
@@ -110,11 +113,14 @@ static int list(struct capi *c)
     c->rest.wait_s = w->retry_after_s;
     if (rc == 0) {
         c->known = true;
+        discovery_sweep(c->d, c->stamp);
         if (discovery_unstamped_gone(c->d, c->stamp) == 0)
             return 0;
         snprintf(c->why, sizeof c->why, "the list is empty, which is not believed");
         return -1;
     }
+    if (w->too_much)
+        discovery_refuse(c->d, c->stamp);
     if (w->status == 404 && !c->known)
         c->rest.wait_s = NOT_THERE_S;
     snprintf(c->why, sizeof c->why, "%s", w->why);

@@ -164,9 +164,7 @@ static void free_held(struct discovery *d)
     while (d->parts != NULL) {
         struct discovery_part *p = d->parts;
         d->parts = p->next;
-        free(p->list);
-        free(p->error);
-        free(p);
+        discovery_part_free(p);
     }
     table_release(&d->names);
     table_release(&d->parts_by_name);

@@ -14,10 +14,12 @@ struct discovery_part {
     uint32_t n;
     uint32_t kept, wrong; /* for the status */
     uint32_t stamp;       /* the source's own: when it was listed last */
+    uint32_t born;        /* likewise: by which list it came to have clusters */
     bool shrunk;          /* `kept` are the last of `list`, for `shrink` alone */
     bool away;            /* not there any more, and kept on doubt */
     char *error;          /* of its last listing; NULL: none */
-    char name[];
+    struct inventory_place *place;
+    const char *name; /* its */
 };
 
 /* The listing under way. The source's thread alone. */
@@ -45,6 +47,7 @@ struct discovery {
     struct discovery_part *parts;
     struct table parts_by_name;
     uint32_t parts_wrong; /* that have an error */
+    uint32_t parts_swept; /* so many were left when it was swept last */
     struct listing listing;
     uint32_t round;                 /* counts listings */
     uint64_t save_due_ns;           /* not before */
@@ -78,6 +81,7 @@ void discovery_part_error(struct discovery *d, struct discovery_part *p,
                           const char *text);
 
 struct inventory_record *discovery_find(const struct discovery *d, const char *name);
+void discovery_part_free(struct discovery_part *p);
 struct discovery_part *discovery_part_of(struct discovery *d, const char *name);
 
 /* Whoever tells of changes is there, and there are none. */
@@ -86,6 +90,19 @@ void discovery_quiet(struct discovery *d);
 /* Ends a look at single parts: those with another stamp are gone. -1: none has it,
  * though clusters are known, which is not believed: nothing goes. */
 int discovery_unstamped_gone(struct discovery *d, uint32_t stamp);
+
+/* A single part is named, by a list with this stamp or after it. */
+void discovery_stamp(struct discovery_part *p, uint32_t stamp);
+
+/* The list with this stamp is refused: what it alone has brought goes again. */
+void discovery_refuse(struct discovery *d, uint32_t stamp);
+
+/* Frees parts that hold nothing and are not wrong, or are not of this stamp; for
+ * sources that keep no names of parts. */
+void discovery_sweep(struct discovery *d, uint32_t stamp);
+
+/* As discovery_sweep(), once there may be as many of them as others. */
+void discovery_sweep_some(struct discovery *d, uint32_t stamp);
 
 /* What is held only for `shrink` goes. */
 void discovery_let_go(struct discovery *d);

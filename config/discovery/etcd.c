@@ -66,7 +66,7 @@ static bool put(void *context, const struct etcd_key *key)
     drop_all(e);
     if (p == NULL)
         return true;
-    p->stamp = e->stamp;
+    discovery_stamp(p, e->stamp);
     errors_init(&errs);
     enum inventory_result result = INVENTORY_BAD;
     discovery_begin(e->d, p->name);
@@ -85,9 +85,13 @@ static void gone(void *context, struct text key)
 {
     struct source *e = context;
     struct drops *drops = &e->drops;
-    const struct discovery_part *p = part_of(e, key);
-    if (p == NULL || p->n == 0)
+    struct discovery_part *p = part_of(e, key);
+    if (p == NULL)
         return;
+    if (p->n == 0) {
+        discovery_part_error(e->d, p, ""); /* it was wrong */
+        return;
+    }
     if (drops->n == drops->cap) {
         uint32_t cap = drops->cap == 0 ? 16 : drops->cap * 2;
         const char **more = realloc(drops->parts, cap * sizeof *more);
@@ -103,6 +107,7 @@ static bool told(void *context, bool events)
 {
     struct source *e = context;
     drop_all(e);
+    discovery_sweep_some(e->d, e->stamp);
     if (!events)
         discovery_quiet(e->d); /* it is there, and nothing has changed */
     return true;
@@ -121,8 +126,12 @@ static const struct etcd_sink sink = {
 static int list(struct source *e)
 {
     e->stamp++;
-    if (etcd_client_list(&e->client) < 0)
+    int rc = etcd_client_list(&e->client);
+    if (rc < 0 && e->client.too_much)
+        discovery_refuse(e->d, e->stamp);
+    if (rc < 0)
         return -1;
+    discovery_sweep(e->d, e->stamp);
     if (discovery_unstamped_gone(e->d, e->stamp) < 0)
         return etcd_client_why(&e->client, "nothing is there, which is not believed");
     return 0;

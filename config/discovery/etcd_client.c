@@ -247,6 +247,17 @@ static int take_page(struct etcd_client *c, const char *from, const cJSON *tree,
     return tree_is(tree, "more") ? find_next(c, from, last, next) : 0;
 }
 
+/* Before anything of the page is used. */
+static int weigh_page(struct etcd_client *c, const cJSON *tree, size_t octets)
+{
+    char why[100];
+    c->too_much = !list_size_add(&c->size, octets, tree_get(tree, "kvs"));
+    if (!c->too_much)
+        return 0;
+    snprintf(why, sizeof why, LIST_SIZE_WHY);
+    return etcd_client_why(c, why);
+}
+
 /* They come in the order of their keys; asked for that order, etcd would read and sort
  * all that follow for every page. */
 static int get_page(struct etcd_client *c, const char *from, const char **next)
@@ -260,6 +271,8 @@ static int get_page(struct etcd_client *c, const char *from, const char **next)
     int rc = post(c, "/v3/kv/range", &request, &reply);
     cJSON *tree = rc == 0 ? tree_parse(reply.body, reply.len) : NULL;
     if (rc == 0)
+        rc = weigh_page(c, tree, reply.len);
+    if (rc == 0)
         rc = take_page(c, from, tree, next);
     tree_free(tree);
     http_reply_release(&reply);
@@ -272,6 +285,8 @@ int etcd_client_list(struct etcd_client *c)
     char *page = NULL;
     int rc = connect_etcd(c);
     c->revision[0] = '\0';
+    c->too_much = false;
+    c->size = (struct list_size){0};
     while (rc == 0 && from != NULL) {
         const char *next;
         rc = get_page(c, from, &next);

@@ -18,6 +18,7 @@
 #define ISTHMUS_CONFIG_DISCOVERY_ETCD_CLIENT_H
 
 #include "config/discovery/access.h"
+#include "config/discovery/list_size.h"
 
 /* A key as etcd has it; good until the call it is given to returns. */
 struct etcd_key {
@@ -60,7 +61,9 @@ struct etcd_client {
         *secret;     /* of the request under way, which a reply may repeat; or NULL */
     unsigned wait_s; /* asked for by the server; 0: not */
     char revision[32];
-    bool wrong; /* the watch said something that is no event */
+    bool wrong;            /* the watch said something that is no event */
+    bool too_much;         /* the list is refused */
+    struct list_size size; /* of it */
     char why[HTTP_WHY_MAX];
 };
 

@@ -46,6 +46,14 @@ static int turn_page(struct kube_watch *w, struct page *p, const char *next)
     return -1;
 }
 
+static bool is_too_much(struct kube_watch *w, const cJSON *items, size_t octets)
+{
+    w->too_much = !list_size_add(&w->size, octets, items);
+    if (w->too_much)
+        snprintf(w->why, sizeof w->why, LIST_SIZE_WHY);
+    return w->too_much;
+}
+
 static int read_page(struct kube_watch *w, struct page *p, struct text text)
 {
     cJSON *tree = tree_parse(text.at, text.len);
@@ -53,6 +61,7 @@ static int read_page(struct kube_watch *w, struct page *p, struct text text)
     bool good = items != NULL && (items->type & 0xff) == cJSON_Array && meta != NULL;
     if (!good)
         snprintf(w->why, sizeof w->why, "no list of objects at %.150s", w->path);
+    good = good && !is_too_much(w, items, text.len);
     for (const cJSON *v = good ? items->child : NULL; v != NULL; v = v->next) {
         w->object(w->context, v, false);
         w->listed++;
@@ -91,6 +100,8 @@ int kube_list(struct kube_watch *w)
 {
     struct page p = {0};
     w->listed = 0;
+    w->too_much = false;
+    w->size = (struct list_size){0};
     do {
         if (get_page(w, &p) < 0)
             return -1;

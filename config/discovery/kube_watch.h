@@ -10,6 +10,7 @@
 #define ISTHMUS_CONFIG_DISCOVERY_KUBE_WATCH_H
 
 #include "config/discovery/kube_api.h"
+#include "config/discovery/list_size.h"
 
 enum kube_watched {
     KUBE_AGAIN,  /* it has ended as it should, or another's did: watch on */
@@ -33,13 +34,15 @@ struct kube_watch {
     /* out */
     char version[128];
     uint32_t listed; /* objects of the last list */
+    bool too_much;   /* which is refused */
     long status;     /* of the last reply */
     unsigned retry_after_s;
     enum kube_watched how; /* the watch ended */
     bool left;             /* it was another that did */
     char why[HTTP_WHY_MAX];
 
-    bool expired, wrong; /* its own */
+    bool expired, wrong;   /* its own */
+    struct list_size size; /* likewise: of the list */
     char url[1280];
 };
 

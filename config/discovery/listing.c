@@ -27,19 +27,39 @@ struct inventory_record *discovery_find(const struct discovery *d, const char *n
     return table_get(&d->names, hash_text(name), is_record, name);
 }
 
+static struct discovery_part *part_new(const char *name)
+{
+    struct discovery_part *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return NULL;
+    p->place = inventory_place_new(name);
+    if (p->place == NULL) {
+        free(p);
+        return NULL;
+    }
+    p->name = p->place->name;
+    return p;
+}
+
+void discovery_part_free(struct discovery_part *p)
+{
+    inventory_place_drop(p->place);
+    free(p->list);
+    free(p->error);
+    free(p);
+}
+
 struct discovery_part *discovery_part_of(struct discovery *d, const char *name)
 {
     uint32_t hash = hash_text(name);
     struct discovery_part *p = table_get(&d->parts_by_name, hash, is_part, name);
     if (p != NULL)
         return p;
-    size_t len = strlen(name) + 1;
-    p = calloc(1, sizeof *p + len);
+    p = part_new(name);
     if (p == NULL)
         return NULL;
-    memcpy(p->name, name, len);
     if (table_put(&d->parts_by_name, hash, p) < 0) {
-        free(p);
+        discovery_part_free(p);
         return NULL;
     }
     p->next = d->parts;
@@ -115,6 +135,7 @@ int discovery_restore_record(struct discovery *d, struct inventory_record *r)
     if (list == NULL)
         return -1;
     p->list = list;
+    inventory_record_place(r, p->place);
     pthread_mutex_lock(&d->lock);
     inventory_record_use(r);
     int rc = hold(d, NULL, r);
@@ -297,6 +318,7 @@ static void hold_new(struct discovery *d)
             struct inventory_record *old = discovery_find(d, inventory_name(r));
             r->seq = now_ns + i;
             r->seen = d->round;
+            inventory_record_place(r, l->part->place);
             if (r->since_s == 0)
                 r->since_s = (uint32_t)(now_ns / 1000000000u);
             if (hold(d, old, r) < 0)
@@ -542,4 +564,50 @@ int discovery_unstamped_gone(struct discovery *d, uint32_t stamp)
     discovery_parts_gone(d, gone, n);
     free(gone);
     return 0;
+}
+
+/* ---- parts that are no more ---- */
+
+void discovery_stamp(struct discovery_part *p, uint32_t stamp)
+{
+    if (p->n == 0 && p->stamp != stamp)
+        p->born = stamp;
+    p->stamp = stamp;
+}
+
+void discovery_refuse(struct discovery *d, uint32_t stamp)
+{
+    uint64_t before = d->changed;
+    pthread_mutex_lock(&d->lock);
+    for (struct discovery_part *p = d->parts; p != NULL; p = p->next) {
+        const char *name = p->name;
+        if (p->born == stamp)
+            drop_parts(d, &name, 1);
+    }
+    count_parts(d);
+    pthread_mutex_unlock(&d->lock);
+    discovery_sweep(d, stamp);
+    discovery_report(d, "", before);
+}
+
+void discovery_sweep(struct discovery *d, uint32_t stamp)
+{
+    struct discovery_part *p;
+    for (struct discovery_part **at = &d->parts; (p = *at) != NULL;) {
+        if (p->n > 0 || (p->error != NULL && p->stamp == stamp)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        d->parts_wrong -= p->error != NULL;
+        table_del(&d->parts_by_name, hash_text(p->name), p);
+        discovery_part_free(p);
+    }
+    d->parts_swept = d->parts_by_name.n;
+}
+
+void discovery_sweep_some(struct discovery *d, uint32_t stamp)
+{
+    if (d->parts_by_name.n / 2 > d->parts_swept + 1000)
+        discovery_sweep(d, stamp);
 }

@@ -1,14 +1,56 @@
 """A real etcd, its keys written and read through its JSON gateway."""
 import base64
+import contextlib
 import http.client
+import http.server
 import json
 import ssl
+import threading
 
 from harness import Process, equal, folder, free_port, need, wait_until
 
 
 def code(text):
     return base64.b64encode(text.encode()).decode()
+
+
+class Endless(http.server.ThreadingHTTPServer):
+    """A gateway whose list of keys goes on for ever once `endless` is set: `first`, by name, then many that are no JSON."""
+
+    def __init__(self, prefix, first):
+        super().__init__(('127.0.0.1', 0), EndlessHandler)
+        self.daemon_threads, self.prefix, self.first, self.endless, self.pages = True, prefix, first, False, 0
+        self.junk = ','.join(f'{{"key":"{code(prefix + "z" + str(i))}"}}' for i in range(50000))
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    port = property(lambda self: self.server_address[1])
+
+
+class EndlessHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        server, asked = self.server, json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+        if 'watch' in self.path:  # it ends at once: all is read again
+            return self.reply('{}')
+        begin = base64.b64decode(asked['key']).decode().rstrip('\0')
+        keys = [f'{{"key":"{code(server.prefix + key)}","value":"{code(json.dumps(value))}"}}' for key, value in server.first.items()]
+        if not server.endless:
+            return self.reply(f'{{"header":{{"revision":"1"}},"kvs":[{",".join(keys)}]}}')
+        server.pages += 1
+        last = f'{{"key":"{code(f"{server.prefix}zz{server.pages:09}")}"}}'
+        kvs = [*(keys if begin == server.prefix else []), server.junk, last]
+        return self.reply(f'{{"header":{{"revision":"1"}},"more":true,"kvs":[{",".join(kvs)}]}}')
+
+    def reply(self, text):
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(text)))
+        with contextlib.suppress(OSError):  # the client may have gone
+            self.end_headers()
+            self.wfile.write(text.encode())
 
 
 class Etcd:

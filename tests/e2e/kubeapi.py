@@ -95,6 +95,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif api.fault in ('same page', 'new pages') and 'watch=true' not in self.path:
             token = 'x' if api.fault == 'same page' else f'{len(api.asked)}'
             self.reply(200, json.dumps({'metadata': {'resourceVersion': '1', 'continue': token}, 'items': []}).encode())
+        elif api.fault == 'endless' and 'watch=true' not in self.path:
+            self.reply(200, b'{"metadata":{"continue":"%d"},"items":[%s]}' % (len(api.asked), b','.join([b'{}'] * 300000)))
         elif api.fault == 'slow':
             api.hold.wait(30)
             self.close_connection = True

@@ -69,6 +69,19 @@ def test_no_failure_takes_a_name_away():
     equal(gone, [], f'known names lost over {len(FAULTS)} faults')
 
 
+def test_a_list_without_end():
+    api = hub('abc')
+    server = start(api)
+    wait_until(api.live, 10, 'the watch')
+    api.fault = 'endless'
+    api.tell({'type': 'ERROR', 'object': {'code': 410}})
+    wait_until(lambda: 'a list of more than 1000000 objects or 4096 MiB is not used' in server.log(), 60, 'it is refused')
+    equal(lost(server, 'abc'), [], 'what was known stays')
+    api.fault = None
+    api.create(FLEET, cluster('d'))
+    comes(server, 'd')
+
+
 def test_watches_that_end():
     api = hub('abc')
     server = start(api)

@@ -7,7 +7,7 @@ import os
 import harness
 from fleet import answers, comes, goes, lost, measure_changes, serve, services
 from harness import check, equal, folder, wait_until, write
-from keys import Etcd, code
+from keys import Endless, Etcd, code
 
 PREFIX = '/isthmus/clusters/'
 SECRET = 'password-that-nobody-may-see'
@@ -90,6 +90,18 @@ def test_a_user():
     etcd.put('b', cluster('b'))
     comes(server, 'b')
     check(SECRET not in server.log() and SECRET not in server.clusters() and etcd.token not in server.log(), 'no secret in logs and pages')
+
+
+def test_a_list_without_end():
+    etcd = Endless(PREFIX, {'a': cluster('a'), 'b': cluster('b')})
+    server = start(etcd)
+    comes(server, 'b')
+    etcd.first['c'], etcd.endless = cluster('c'), True
+    wait_until(lambda: 'a list of more than 1000000 objects or 4096 MiB is not used' in server.log(), 60, 'it is refused')
+    wait_until(lambda: not answers(server, 'c'), 10, 'what it had brought is gone')
+    equal(lost(server, 'ab'), [], 'what was known stays')
+    etcd.endless = False
+    comes(server, 'c')
 
 
 if __name__ == '__main__':
