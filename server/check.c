@@ -279,9 +279,10 @@ const struct command command_check = {
         "do not answer. This needs no credentials. Questions go to the DNS addresses,\n"
         "and one connection to port 443 of the first address of the Service subnet,\n"
         "which is the API's in every cluster; to nothing else.",
-    .exits = "0: all is well; there may be warnings and notes\n"
-             "1: a cluster works in part, or does not answer now\n"
-             "2: the file has an error, or a cluster stays broken until it is mended",
+    .exits =
+        "0: all is well; there may be warnings and notes\n"
+        "1: a cluster works in part, does not answer now, or an inventory has faults\n"
+        "2: the file has an error, or a cluster stays broken until it is mended",
     .options = options,
     .run = check_run,
 };

@@ -286,9 +286,9 @@ const struct command command_accept = {
     .line = "believe an inventory that has lost many clusters at once",
     .help =
         "When the source of an `inventory` lists `shrink` percent fewer clusters than\n"
-        "before, or none at all, that is not believed: they are served on, and `status`\n"
-        "and the log say so. This says that it is right: what is held for that reason\n"
-        "goes. The next such list is held again. SOURCE is as the Corefile has it.",
+        "before, or none at all, that is not believed: they are served on, and the log\n"
+        "and `status --json` say so. This says that it is right: what is held for that\n"
+        "reason goes. The next such list is held again. SOURCE is as the Corefile has it.",
     .exits = EXITS,
     .options = options,
     .run = accept_run,

@@ -138,15 +138,17 @@ static unsigned ask_all(const struct demo *d)
 static void print_tries(const struct demo *d)
 {
     unsigned port = d->server.port;
-    printf(
-        "\nServing until you press Ctrl-C. Try:\n\n"
-        "    dig -p %u @127.0.0.1 app.web.svc.cluster-b.local\n"
-        "    dig -p %u @127.0.0.1 _pg._tcp.db.web.svc.cluster-a.local SRV\n"
-        "    dig -p %u @127.0.0.1 -x 10.97.7.21\n"
-        "    dig -p %u @127.1.0.10 app.web.svc.cluster.local   (cluster-a's own DNS)\n"
-        "    dig -p %u @127.2.0.10 app.web.svc.cluster.local   (cluster-b's own DNS)\n"
-        "    cat %s\n",
-        port, port, port, port, port, d->corefile);
+    printf("\nServing until you press Ctrl-C. Try:\n\n"
+           "    dig -p %u @127.0.0.1 app.web.svc.cluster-b.local +noall +answer\n"
+           "    dig -p %u @127.0.0.1 _pg._tcp.db.web.svc.cluster-a.local SRV +noall "
+           "+answer\n"
+           "    dig -p %u @127.0.0.1 -x 10.97.7.21 +noall +answer\n"
+           "    dig -p %u @127.1.0.10 app.web.svc.cluster.local +noall +answer   "
+           "# cluster-a's own DNS\n"
+           "    dig -p %u @127.2.0.10 app.web.svc.cluster.local +noall +answer   "
+           "# cluster-b's own DNS\n"
+           "    cat %s\n",
+           port, port, port, port, port, d->corefile);
     fflush(stdout);
 }
 
