@@ -1,4 +1,5 @@
 #include "server/dial_stream_core.h"
+#include "server/http2.h"
 #include "server/pktinfo.h"
 
 #include <errno.h>
@@ -45,7 +46,7 @@ void dial_stream_release(struct dial_stream *d)
             free(p->conns);
     }
     free(d->room);
-    doh_client_shared_free(d->doh);
+    http2_free(d->doh);
     places_release(&d->pools);
     conns_release(&d->conns);
     *d = (struct dial_stream){0};

@@ -36,10 +36,10 @@ struct dial_stream_counters {
 struct dial_stream {
     struct turn *turn;
     struct conns conns;
-    struct places pools;           /* of struct dial_stream_pool */
-    struct dial_conn *dirty;       /* with something to send */
-    struct doh_client_shared *doh; /* NULL: none was needed so far */
-    uint8_t *room;                 /* for reading, and for HTTPS to send from */
+    struct places pools;     /* of struct dial_stream_pool */
+    struct dial_conn *dirty; /* with something to send */
+    struct http2 *doh;       /* NULL: none was needed so far */
+    uint8_t *room;           /* for reading, and for HTTPS to send from */
     uint32_t open;
     uv_timer_t sweep;
     bool closing;

@@ -7,16 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct doh_shared {
-    struct http2 http2;
-    nghttp2_session_callbacks *callbacks;
-    nghttp2_option *options;
-};
-
 enum doh_kind { DOH_UNKNOWN, DOH_HTTP1, DOH_HTTP2 };
 
 struct doh {
-    const struct doh_shared *shared;
+    const struct http2 *http2;
     struct doh_ask ask;
     struct doh_memory memory;
     enum doh_kind kind;
@@ -26,10 +20,9 @@ struct doh {
     struct http1 http1;
     nghttp2_session *session;
     struct exchange2 *exchanges;
-    uint32_t partial; /* requests of HTTP/2 that are not whole */
-    uint32_t owed;    /* answers of HTTP/2 that are not wholly sent */
-    uint8_t *take_at; /* while doh_take() runs */
-    size_t take_room;
+    uint32_t partial;       /* requests of HTTP/2 that are not whole */
+    uint32_t owed;          /* answers of HTTP/2 that are not wholly sent */
+    struct http2_room room; /* while doh_take() runs */
 };
 
 /* One request of HTTP/2. */
@@ -44,18 +37,15 @@ struct exchange2 {
 
 int doh_check(struct errors *errs)
 {
-    struct http2 library;
-    if (http2_load(&library) < 0)
-        return error_at(errs, (struct where){0}, "%s", http2_missing);
-    http2_unload(&library);
-    return 0;
+    return http2_is_there() ? 0
+                            : error_at(errs, (struct where){0}, "%s", http2_missing);
 }
 
 /* ---- requests of HTTP/2 ---- */
 
 static struct exchange2 *exchange_of(struct doh *d, int32_t id)
 {
-    return d->shared->http2.nghttp2_session_get_stream_user_data(d->session, id);
+    return d->http2->nghttp2_session_get_stream_user_data(d->session, id);
 }
 
 static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -72,8 +62,7 @@ static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *
         x->next->previous = x;
     d->exchanges = x;
     d->partial++;
-    d->shared->http2.nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
-                                                          x);
+    d->http2->nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, x);
     return 0;
 }
 
@@ -124,7 +113,7 @@ static int on_stream_end(nghttp2_session *session, int32_t id, uint32_t error,
     d->partial -= !x->whole;
     d->owed -= x->answered && x->at < x->len;
     drop_exchange(d, x);
-    d->shared->http2.nghttp2_session_set_stream_user_data(session, id, NULL);
+    d->http2->nghttp2_session_set_stream_user_data(session, id, NULL);
     return 0;
 }
 
@@ -179,8 +168,8 @@ static int respond(struct doh *d, int32_t id, unsigned status, struct span body)
     };
     size_t n = sizeof fields / sizeof *fields - (good || status == 405 ? 0 : 1);
     nghttp2_data_provider source = {.source = {.ptr = x}, .read_callback = on_body};
-    if (d->shared->http2.nghttp2_submit_response(d->session, id, fields, n,
-                                                 bare ? NULL : &source) != 0)
+    if (d->http2->nghttp2_submit_response(d->session, id, fields, n,
+                                          bare ? NULL : &source) != 0)
         return -1;
     x->answered = true;
     d->owed += !bare;
@@ -207,8 +196,8 @@ static int take_request(struct doh *d, int32_t id, struct exchange2 *x)
     if (status != 0)
         return refuse(d, id, status);
     if (!d->ask.question(d->ask.owner, (uint32_t)id, message))
-        d->shared->http2.nghttp2_submit_rst_stream(d->session, NGHTTP2_FLAG_NONE, id,
-                                                   NGHTTP2_REFUSED_STREAM);
+        d->http2->nghttp2_submit_rst_stream(d->session, NGHTTP2_FLAG_NONE, id,
+                                            NGHTTP2_REFUSED_STREAM);
     doh_request_release(&x->request);
     return 0;
 }
@@ -216,8 +205,7 @@ static int take_request(struct doh *d, int32_t id, struct exchange2 *x)
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct doh *d = context;
-    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    if (!carries || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+    if (!http2_ends_stream(frame))
         return 0;
     struct exchange2 *x = exchange_of(d, frame->hd.stream_id);
     if (x == NULL || x->whole)
@@ -230,60 +218,28 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *octets, size_t l
                        int flags, void *context)
 {
     struct doh *d = context;
-    size_t n = len < d->take_room ? len : d->take_room;
-    if (n == 0)
-        return NGHTTP2_ERR_WOULDBLOCK;
-    memcpy(d->take_at, octets, n);
-    d->take_at += n;
-    d->take_room -= n;
-    return (ssize_t)n;
+    return http2_put(&d->room, octets, len);
 }
 
 /* ---- life ---- */
 
-struct doh_shared *doh_shared_new(void)
+struct http2 *doh_shared_new(void)
 {
-    struct doh_shared *s = calloc(1, sizeof *s);
-    if (s == NULL || http2_load(&s->http2) < 0) {
-        free(s);
-        return NULL;
-    }
-    if (s->http2.nghttp2_session_callbacks_new(&s->callbacks) != 0 ||
-        s->http2.nghttp2_option_new(&s->options) != 0) {
-        doh_shared_free(s);
-        return NULL;
-    }
-    /* They are kept for priorities, which mean nothing here: half of what an idle
-     * connection would cost. */
-    s->http2.nghttp2_option_set_no_closed_streams(s->options, 1);
-    nghttp2_session_callbacks *c = s->callbacks;
-    s->http2.nghttp2_session_callbacks_set_send_callback(c, on_send);
-    s->http2.nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin);
-    s->http2.nghttp2_session_callbacks_set_on_header_callback(c, on_field);
-    s->http2.nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
-    s->http2.nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
-    s->http2.nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_end);
-    return s;
+    static const struct http2_hooks hooks = {.send = on_send,
+                                             .begin_headers = on_begin,
+                                             .header = on_field,
+                                             .data = on_data,
+                                             .frame = on_frame,
+                                             .stream_close = on_stream_end};
+    return http2_new(&hooks);
 }
 
-void doh_shared_free(struct doh_shared *s)
-{
-    if (s == NULL)
-        return;
-    if (s->callbacks != NULL)
-        s->http2.nghttp2_session_callbacks_del(s->callbacks);
-    if (s->options != NULL)
-        s->http2.nghttp2_option_del(s->options);
-    http2_unload(&s->http2);
-    free(s);
-}
-
-struct doh *doh_new(const struct doh_shared *s, const struct doh_ask *ask)
+struct doh *doh_new(const struct http2 *h, const struct doh_ask *ask)
 {
     struct doh *d = calloc(1, sizeof *d);
     if (d == NULL)
         return NULL;
-    d->shared = s;
+    d->http2 = h;
     d->ask = *ask;
     d->http1 = (struct http1){
         .ask = &d->ask, .memory = &d->memory, .request = {.memory = &d->memory}};
@@ -295,7 +251,7 @@ void doh_free(struct doh *d)
     if (d == NULL)
         return;
     if (d->session != NULL)
-        d->shared->http2.nghttp2_session_del(d->session);
+        d->http2->nghttp2_session_del(d->session);
     while (d->exchanges != NULL)
         drop_exchange(d, d->exchanges);
     http1_release(&d->http1);
@@ -311,15 +267,14 @@ static int begin_http2(struct doh *d)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, TCP_PIPELINE_MAX},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, HTTP2_TABLE_MAX}};
     nghttp2_mem mem = http2_memory(&d->memory);
-    if (d->shared->http2.nghttp2_session_server_new3(
-            &d->session, d->shared->callbacks, d, d->shared->options, &mem) != 0) {
+    if (d->http2->nghttp2_session_server_new3(&d->session, d->http2->callbacks, d,
+                                              d->http2->options, &mem) != 0) {
         d->http1.state = HTTP1_ENDED; /* there is nothing to say it in */
         return -1;
     }
     d->kind = DOH_HTTP2;
-    return d->shared->http2.nghttp2_submit_settings(
-               d->session, NGHTTP2_FLAG_NONE, settings,
-               sizeof settings / sizeof *settings) == 0
+    return d->http2->nghttp2_submit_settings(d->session, NGHTTP2_FLAG_NONE, settings,
+                                             sizeof settings / sizeof *settings) == 0
                ? 0
                : -1;
 }
@@ -330,7 +285,7 @@ static int feed(struct doh *d, const void *at, size_t len)
         return http1_feed(&d->http1, at, len);
     if (len == 0)
         return 0;
-    return d->shared->http2.nghttp2_session_mem_recv(d->session, at, len) < 0 ? -1 : 0;
+    return d->http2->nghttp2_session_mem_recv(d->session, at, len) < 0 ? -1 : 0;
 }
 
 /* HTTP/2 begins with "PRI *", which is no method of HTTP/1 (RFC 9113 section 3.4). */
@@ -372,19 +327,11 @@ int doh_answer(struct doh *d, uint32_t request, const void *wire, size_t len)
 
 size_t doh_take(struct doh *d, void *to, size_t cap)
 {
-    struct doh_buffer *out = &d->http1.out;
-    if (d->kind == DOH_HTTP2) {
-        d->take_at = to;
-        d->take_room = cap;
-        d->failed = d->shared->http2.nghttp2_session_send(d->session) != 0;
-        return cap - d->take_room;
-    }
-    size_t n = out->len < cap ? out->len : cap;
-    if (n == 0)
-        return 0;
-    memcpy(to, out->octets + out->at, n);
-    doh_buffer_drop(&d->memory, out, n);
-    return n;
+    if (d->kind != DOH_HTTP2)
+        return doh_buffer_take(&d->memory, &d->http1.out, to, cap);
+    d->room = (struct http2_room){.at = to, .left = cap};
+    d->failed = d->http2->nghttp2_session_send(d->session) != 0;
+    return cap - d->room.left;
 }
 
 bool doh_owes(const struct doh *d)
@@ -393,7 +340,7 @@ bool doh_owes(const struct doh *d)
         return d->http1.out.len > 0;
     if (d->failed)
         return false;
-    return d->owed > 0 || d->shared->http2.nghttp2_session_want_write(d->session) != 0;
+    return d->owed > 0 || d->http2->nghttp2_session_want_write(d->session) != 0;
 }
 
 void doh_end(struct doh *d)
@@ -403,9 +350,9 @@ void doh_end(struct doh *d)
     d->ending = true;
     d->http1.close = true;
     if (d->kind == DOH_HTTP2)
-        d->shared->http2.nghttp2_submit_goaway(
+        d->http2->nghttp2_submit_goaway(
             d->session, NGHTTP2_FLAG_NONE,
-            d->shared->http2.nghttp2_session_get_last_proc_stream_id(d->session),
+            d->http2->nghttp2_session_get_last_proc_stream_id(d->session),
             NGHTTP2_NO_ERROR, NULL, 0);
 }
 
@@ -415,8 +362,8 @@ bool doh_ended(const struct doh *d)
         return d->http1.state == HTTP1_ENDED;
     if (d->failed)
         return true;
-    return d->shared->http2.nghttp2_session_want_read(d->session) == 0 &&
-           d->shared->http2.nghttp2_session_want_write(d->session) == 0;
+    return d->http2->nghttp2_session_want_read(d->session) == 0 &&
+           d->http2->nghttp2_session_want_write(d->session) == 0;
 }
 
 bool doh_is_full(const struct doh *d)

@@ -18,17 +18,17 @@
 #include "server/doh_http1.h"
 
 struct doh;
-struct doh_shared;
+struct http2;
 
-/* NULL: no memory, or no library; see doh_check(). */
-struct doh_shared *doh_shared_new(void);
-void doh_shared_free(struct doh_shared *s); /* NULL: nothing */
+/* What all connections of a worker share, for http2_free(). NULL: no memory, or no
+ * library; see doh_check(). */
+struct http2 *doh_shared_new(void);
 
 /* Whether the library can be had. 0, or -1 after adding an error. */
 int doh_check(struct errors *errs);
 
 /* NULL: no memory. */
-struct doh *doh_new(const struct doh_shared *s, const struct doh_ask *ask);
+struct doh *doh_new(const struct http2 *h, const struct doh_ask *ask);
 void doh_free(struct doh *d); /* NULL: nothing */
 
 /* What the client sent, or nothing: then what waited for an answer goes on. Not while

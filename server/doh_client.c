@@ -16,12 +16,6 @@
 #define GET_PATH       DOH_PATH "?dns="
 #define HTTP1_HEAD_MAX 512 /* of a request, without authority and path */
 
-struct doh_client_shared {
-    struct http2 http2;
-    nghttp2_session_callbacks *callbacks;
-    nghttp2_option *options;
-};
-
 /* In a list in the order of asking, or of ending. */
 struct question {
     struct question *next, *previous;
@@ -44,7 +38,7 @@ struct questions {
 enum kind { KIND_UNKNOWN, KIND_HTTP1, KIND_HTTP2 };
 
 struct doh_client {
-    const struct doh_client_shared *shared;
+    const struct http2 *http2;
     struct doh_client_how how;
     struct doh_memory memory;
     enum kind kind;
@@ -55,8 +49,7 @@ struct doh_client {
     nghttp2_session *session;
     struct question *waiting; /* the first open one without a stream; NULL: none */
     uint32_t streams;         /* that are open */
-    uint8_t *take_at;         /* while doh_client_take() runs */
-    size_t take_room;
+    struct http2_room room;   /* while doh_client_take() runs */
 
     struct http1_response http1;
     struct doh_buffer out;
@@ -154,7 +147,7 @@ static char *get_path(const struct question *q)
 
 static struct question *question_of(struct doh_client *c, int32_t stream)
 {
-    return c->shared->http2.nghttp2_session_get_stream_user_data(c->session, stream);
+    return c->http2->nghttp2_session_get_stream_user_data(c->session, stream);
 }
 
 static int on_field(nghttp2_session *session, const nghttp2_frame *frame,
@@ -185,10 +178,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream,
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct doh_client *c = context;
-    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         c->closing = true;
-    if (!carries || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+    if (!http2_ends_stream(frame))
         return 0;
     struct question *q = question_of(c, frame->hd.stream_id);
     if (q != NULL)
@@ -230,13 +222,7 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *octets, size_t l
                        int flags, void *context)
 {
     struct doh_client *c = context;
-    size_t n = len < c->take_room ? len : c->take_room;
-    if (n == 0)
-        return NGHTTP2_ERR_WOULDBLOCK;
-    memcpy(c->take_at, octets, n);
-    c->take_at += n;
-    c->take_room -= n;
-    return (ssize_t)n;
+    return http2_put(&c->room, octets, len);
 }
 
 static int submit_with(struct doh_client *c, struct question *q, const char *path)
@@ -254,8 +240,8 @@ static int submit_with(struct doh_client *c, struct question *q, const char *pat
     };
     size_t n = sizeof fields / sizeof *fields - (c->how.get ? 2 : 0);
     nghttp2_data_provider source = {.source = {.ptr = q}, .read_callback = on_body};
-    int32_t stream = c->shared->http2.nghttp2_submit_request(
-        c->session, NULL, fields, n, c->how.get ? NULL : &source, q);
+    int32_t stream = c->http2->nghttp2_submit_request(c->session, NULL, fields, n,
+                                                      c->how.get ? NULL : &source, q);
     if (stream < 0)
         return stream == NGHTTP2_ERR_NOMEM ? ENOMEM : ECONNRESET;
     q->stream = stream;
@@ -298,10 +284,10 @@ static int begin_http2(struct doh_client *c)
 {
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
-    const struct http2 *h = &c->shared->http2;
+    const struct http2 *h = c->http2;
     nghttp2_mem mem = http2_memory(&c->memory);
-    if (h->nghttp2_session_client_new3(&c->session, c->shared->callbacks, c,
-                                       c->shared->options, &mem) != 0 ||
+    if (h->nghttp2_session_client_new3(&c->session, h->callbacks, c, h->options,
+                                       &mem) != 0 ||
         h->nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, 1) != 0)
         return ENOMEM;
     return 0;
@@ -309,7 +295,7 @@ static int begin_http2(struct doh_client *c)
 
 static int feed_http2(struct doh_client *c, const void *at, size_t len)
 {
-    ssize_t n = c->shared->http2.nghttp2_session_mem_recv(c->session, at, len);
+    ssize_t n = c->http2->nghttp2_session_mem_recv(c->session, at, len);
     if (c->closing)
         drop_waiting(c);
     if (n >= 0)
@@ -322,12 +308,11 @@ static int feed_http2(struct doh_client *c, const void *at, size_t len)
  * first, and BIND hangs up on who says 1.5 KB before the first request is whole. */
 static size_t take_http2(struct doh_client *c, void *to, size_t cap)
 {
-    c->take_at = to;
-    c->take_room = cap;
+    c->room = (struct http2_room){.at = to, .left = cap};
     do {
-        c->broken = c->shared->http2.nghttp2_session_send(c->session) != 0;
-    } while (!c->broken && c->take_room > 0 && submit_next(c));
-    return cap - c->take_room;
+        c->broken = c->http2->nghttp2_session_send(c->session) != 0;
+    } while (!c->broken && c->room.left > 0 && submit_next(c));
+    return cap - c->room.left;
 }
 
 /* ---- HTTP/1.1 ---- */
@@ -404,65 +389,26 @@ static int feed_http1(struct doh_client *c, const void *at, size_t len)
     return ENOMEM;
 }
 
-static size_t take_http1(struct doh_client *c, void *to, size_t cap)
-{
-    size_t n = c->out.len < cap ? c->out.len : cap;
-    if (n == 0)
-        return 0;
-    memcpy(to, c->out.octets + c->out.at, n);
-    doh_buffer_drop(&c->memory, &c->out, n);
-    return n;
-}
-
 /* ---- life ---- */
 
-static void set_callbacks(struct doh_client_shared *s)
+struct http2 *doh_client_shared_new(void)
 {
-    nghttp2_session_callbacks *c = s->callbacks;
-    s->http2.nghttp2_session_callbacks_set_send_callback(c, on_send);
-    s->http2.nghttp2_session_callbacks_set_on_header_callback(c, on_field);
-    s->http2.nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
-    s->http2.nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
-    s->http2.nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_end);
+    static const struct http2_hooks hooks = {.send = on_send,
+                                             .header = on_field,
+                                             .data = on_data,
+                                             .frame = on_frame,
+                                             .stream_close = on_stream_end};
+    return http2_new(&hooks);
 }
 
-struct doh_client_shared *doh_client_shared_new(void)
-{
-    struct doh_client_shared *s = calloc(1, sizeof *s);
-    if (s == NULL || http2_load(&s->http2) < 0) {
-        free(s);
-        return NULL;
-    }
-    if (s->http2.nghttp2_session_callbacks_new(&s->callbacks) != 0 ||
-        s->http2.nghttp2_option_new(&s->options) != 0) {
-        doh_client_shared_free(s);
-        return NULL;
-    }
-    s->http2.nghttp2_option_set_no_closed_streams(s->options, 1);
-    set_callbacks(s);
-    return s;
-}
-
-void doh_client_shared_free(struct doh_client_shared *s)
-{
-    if (s == NULL)
-        return;
-    if (s->callbacks != NULL)
-        s->http2.nghttp2_session_callbacks_del(s->callbacks);
-    if (s->options != NULL)
-        s->http2.nghttp2_option_del(s->options);
-    http2_unload(&s->http2);
-    free(s);
-}
-
-struct doh_client *doh_client_new(const struct doh_client_shared *s,
+struct doh_client *doh_client_new(const struct http2 *h,
                                   const struct doh_client_how *how)
 {
     size_t len = strlen(how->authority) + 1;
     struct doh_client *c = calloc(1, sizeof *c + len);
     if (c == NULL)
         return NULL;
-    c->shared = s;
+    c->http2 = h;
     c->how = *how;
     memcpy(c->authority, how->authority, len);
     c->how.authority = c->authority;
@@ -484,7 +430,7 @@ void doh_client_free(struct doh_client *c)
     if (c == NULL)
         return;
     if (c->session != NULL)
-        c->shared->http2.nghttp2_session_del(c->session);
+        c->http2->nghttp2_session_del(c->session);
     free_all(&c->open);
     free_all(&c->over);
     http1_response_release(&c->http1);
@@ -555,7 +501,8 @@ void doh_client_give_back(struct doh_client *c)
 
 size_t doh_client_take(struct doh_client *c, void *to, size_t cap)
 {
-    size_t n = c->kind == KIND_HTTP2 ? take_http2(c, to, cap) : take_http1(c, to, cap);
+    size_t n = c->kind == KIND_HTTP2 ? take_http2(c, to, cap)
+                                     : doh_buffer_take(&c->memory, &c->out, to, cap);
     tell_all(c);
     return n;
 }
@@ -566,8 +513,8 @@ static void forget(struct doh_client *c, struct question *q)
 {
     q->forgotten = true;
     if (q->stream != 0)
-        c->shared->http2.nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE,
-                                                   q->stream, NGHTTP2_CANCEL);
+        c->http2->nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, q->stream,
+                                            NGHTTP2_CANCEL);
     else if (c->asked && q == c->open.first)
         c->broken = true;
     else
@@ -592,7 +539,7 @@ bool doh_client_is_closing(const struct doh_client *c)
 
 bool doh_client_ended(const struct doh_client *c)
 {
-    const struct http2 *h = &c->shared->http2;
+    const struct http2 *h = c->http2;
     if (c->broken)
         return true;
     if (c->kind == KIND_HTTP2)
@@ -607,7 +554,7 @@ uint32_t doh_client_width(const struct doh_client *c)
         return 1;
     if (c->kind == KIND_UNKNOWN)
         return WIDTH_FIRST;
-    uint32_t width = c->shared->http2.nghttp2_session_get_remote_settings(
+    uint32_t width = c->http2->nghttp2_session_get_remote_settings(
         c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     return width < UPSTREAM_TCP_PIPELINE ? width : UPSTREAM_TCP_PIPELINE;
 }

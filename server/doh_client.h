@@ -20,11 +20,11 @@
 #include "base/span.h"
 
 struct doh_client;
-struct doh_client_shared;
+struct http2;
 
-/* NULL: no memory, or no library; see http2_load(). */
-struct doh_client_shared *doh_client_shared_new(void);
-void doh_client_shared_free(struct doh_client_shared *s); /* NULL: nothing */
+/* What all connections of a worker share, for http2_free(). NULL: no memory, or no
+ * library. */
+struct http2 *doh_client_shared_new(void);
 
 /* None is called from doh_client_ask(); the first two may ask anew. */
 struct doh_client_how {
@@ -41,7 +41,7 @@ struct doh_client_how {
 };
 
 /* NULL: no memory. */
-struct doh_client *doh_client_new(const struct doh_client_shared *s,
+struct doh_client *doh_client_new(const struct http2 *h,
                                   const struct doh_client_how *how);
 void doh_client_free(struct doh_client *c); /* NULL: nothing; tells nobody */
 

@@ -6,6 +6,8 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "resolver/io.h"
+#include "server/http2.h"
+#include "tests/unit/h2.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -25,11 +27,8 @@
 #define IN_URL   "AAABAAABAAAAAAAAAXgEdGVzdAAAAQAB"
 #define HTTP1_OK "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n"
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7 };
-enum { END_STREAM = 1, END_HEADERS = 4 };
-
 struct fixture {
-    struct doh_client_shared *shared;
+    struct http2 *shared;
     struct doh_client *c;
     uint16_t answered[256], failed[256];
     unsigned answered_n, failed_n;
@@ -90,7 +89,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     doh_client_free(f->c);
-    doh_client_shared_free(f->shared);
+    http2_free(f->shared);
     free(f);
     return 0;
 }
@@ -129,31 +128,17 @@ static int feed(struct fixture *f, const void *at, size_t len)
 static void frame(struct fixture *f, uint8_t type, uint8_t flags, uint32_t stream,
                   struct span payload)
 {
-    uint8_t octets[1000] = {(uint8_t)(payload.len >> 16), (uint8_t)(payload.len >> 8),
-                            (uint8_t)payload.len, type, flags};
-    store_u32(octets + 5, stream);
-    assert_true(payload.len < sizeof octets - 9);
-    if (payload.len > 0)
-        memcpy(octets + 9, payload.at, payload.len);
-    assert_int_equal(feed(f, octets, 9 + payload.len), 0);
-}
-
-static size_t put_field(uint8_t *to, const char *name, const char *value)
-{
-    size_t n = strlen(name), v = strlen(value);
-    to[0] = 0x10; /* literal, never indexed, new name */
-    to[1] = (uint8_t)n;
-    memcpy(to + 2, name, n);
-    to[2 + n] = (uint8_t)v;
-    memcpy(to + 3 + n, value, v);
-    return 3 + n + v;
+    uint8_t octets[H2_FRAME_MAX];
+    struct h2_head head = {type, flags, stream};
+    size_t len = h2_frame(octets, head, payload);
+    assert_int_equal(feed(f, octets, len), 0);
 }
 
 static void head(struct fixture *f, uint32_t stream, const char *status, bool ends)
 {
     uint8_t fields[256];
-    size_t n = put_field(fields, ":status", status);
-    n += put_field(fields + n, "content-type", "application/dns-message");
+    size_t n = h2_field(fields, ":status", status);
+    n += h2_field(fields + n, "content-type", "application/dns-message");
     frame(f, HEADERS, END_HEADERS | (ends ? END_STREAM : 0), stream,
           (struct span){fields, n});
 }

@@ -76,6 +76,16 @@ void doh_buffer_drop(struct doh_memory *m, struct doh_buffer *b, size_t n)
         doh_buffer_release(m, b);
 }
 
+size_t doh_buffer_take(struct doh_memory *m, struct doh_buffer *b, void *to, size_t cap)
+{
+    size_t n = b->len < cap ? b->len : cap;
+    if (n == 0)
+        return 0;
+    memcpy(to, b->octets + b->at, n);
+    doh_buffer_drop(m, b, n);
+    return n;
+}
+
 void doh_buffer_release(struct doh_memory *m, struct doh_buffer *b)
 {
     doh_release(m, b->octets);

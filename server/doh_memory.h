@@ -34,6 +34,9 @@ int doh_buffer_put(struct doh_memory *m, struct doh_buffer *b, const void *from,
 
 /* Forgets the first `n`; when nothing is left, the memory too. */
 void doh_buffer_drop(struct doh_memory *m, struct doh_buffer *b, size_t n);
+/* Moves up to `cap` of the first to `to`. Returns how many. */
+size_t doh_buffer_take(struct doh_memory *m, struct doh_buffer *b, void *to,
+                       size_t cap);
 void doh_buffer_release(struct doh_memory *m, struct doh_buffer *b);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
+#include "server/http2.h"
+#include "tests/unit/h2.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,11 +19,8 @@
 #define TARGET  "/dns-query?dns=AAABAAABAAAAAAAAAXgEdGVzdAAAAQAB"
 #define REPLY   "\0\0\x80\0\0\0\0\0\0\0\0\0"
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7, WINDOW = 8 };
-enum { END_STREAM = 1, END_HEADERS = 4 };
-
 struct fixture {
-    struct doh_shared *shared;
+    struct http2 *shared;
     struct doh *d;
     uint32_t asked[256];
     unsigned asked_n;
@@ -65,7 +64,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     doh_free(f->d);
-    doh_shared_free(f->shared);
+    http2_free(f->shared);
     free(f);
     return 0;
 }
@@ -86,38 +85,23 @@ static int feed(struct fixture *f, const void *at, size_t len)
     return rc;
 }
 
-static void frame(struct fixture *f, uint8_t type, uint8_t flags, uint32_t id,
+static void frame(struct fixture *f, uint8_t type, uint8_t flags, uint32_t stream,
                   struct span payload)
 {
-    uint8_t octets[1000] = {(uint8_t)(payload.len >> 16), (uint8_t)(payload.len >> 8),
-                            (uint8_t)payload.len, type, flags};
-    store_u32(octets + 5, id);
-    assert_true(payload.len < sizeof octets - 9);
-    if (payload.len > 0)
-        memcpy(octets + 9, payload.at, payload.len);
-    assert_int_equal(feed(f, octets, 9 + payload.len), 0);
-}
-
-static size_t put_field(uint8_t *to, const char *name, const char *value)
-{
-    size_t n = strlen(name), v = strlen(value);
-    assert_true(n < 127 && v < 127);
-    to[0] = 0x10; /* literal, never indexed, new name */
-    to[1] = (uint8_t)n;
-    memcpy(to + 2, name, n);
-    to[2 + n] = (uint8_t)v;
-    memcpy(to + 3 + n, value, v);
-    return 3 + n + v;
+    uint8_t octets[H2_FRAME_MAX];
+    struct h2_head head = {type, flags, stream};
+    size_t len = h2_frame(octets, head, payload);
+    assert_int_equal(feed(f, octets, len), 0);
 }
 
 static void request(struct fixture *f, uint32_t id, const char *method,
                     const char *target, bool ends)
 {
     uint8_t fields[512];
-    size_t n = put_field(fields, ":method", method);
-    n += put_field(fields + n, ":scheme", "https");
-    n += put_field(fields + n, ":authority", "dns.test");
-    n += put_field(fields + n, ":path", target);
+    size_t n = h2_field(fields, ":method", method);
+    n += h2_field(fields + n, ":scheme", "https");
+    n += h2_field(fields + n, ":authority", "dns.test");
+    n += h2_field(fields + n, ":path", target);
     frame(f, HEADERS, END_HEADERS | (ends ? END_STREAM : 0), id,
           (struct span){.at = fields, .len = n});
 }

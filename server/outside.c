@@ -20,15 +20,10 @@ static int no_lookup(const struct name *name, uint8_t family,
 /* What HTTPS needs beside TLS has to be there before the first question. */
 static void *new_tls(const struct outside_tls *files, char *reason)
 {
-    struct http2 library;
-    if (!files->https)
+    if (!files->https || http2_is_there())
         return tls_new(files, reason);
-    if (http2_load(&library) < 0) {
-        snprintf(reason, OUTSIDE_REASON_MAX, "%s", http2_missing);
-        return NULL;
-    }
-    http2_unload(&library);
-    return tls_new(files, reason);
+    snprintf(reason, OUTSIDE_REASON_MAX, "%s", http2_missing);
+    return NULL;
 }
 
 #define TLS                                                                            \

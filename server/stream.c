@@ -1,3 +1,4 @@
+#include "server/http2.h"
 #include "server/stream_core.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ void streams_release(struct streams *s)
     free(s->tail);
     free(s->room);
     conns_release(&s->list);
-    doh_shared_free(s->doh);
+    http2_free(s->doh);
     *s = (struct streams){0};
 }
 

@@ -32,7 +32,7 @@
 
 struct stream;
 struct stream_tail;
-struct doh_shared;
+struct http2;
 
 struct stream_counters {
     uint64_t questions, answers;
@@ -79,7 +79,7 @@ struct streams {
     struct stream *attend;        /* to be looked at when the turn ends */
     struct stream_tail *tail;     /* answers not sent yet */
     uint8_t *room;                /* for reading */
-    struct doh_shared *doh;       /* NULL: no listener speaks HTTP */
+    struct http2 *doh;            /* NULL: no listener speaks HTTP */
     size_t held;                  /* octets in buffers of connections */
     uint32_t limited_turn;        /* for which questions_limit holds */
     uint64_t questions_limit;     /* of counters.questions in this turn */

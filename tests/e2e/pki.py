@@ -1,4 +1,5 @@
 """Certificates for tests, made by openssl in a folder of their own."""
+import functools
 import os
 
 from harness import check, folder, need, run, write
@@ -34,3 +35,13 @@ class Identity:
     def pem(self):
         with open(self.cert, encoding='ascii') as cert, open(self.key, encoding='ascii') as key:
             return cert.read(), key.read()
+
+
+@functools.cache
+def authority():
+    return Identity('ca')
+
+
+@functools.cache
+def host():
+    return Identity('dns.test', authority(), names='DNS:dns.test,IP:127.0.0.1', usage='serverAuth')

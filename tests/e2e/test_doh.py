@@ -4,7 +4,6 @@
 freshness, limits on connections, and a reload under open ones."""
 import base64
 import contextlib
-import functools
 import os
 import re
 import socket
@@ -18,7 +17,7 @@ import badup
 import harness
 from harness import Isthmus, check, equal, free_port, make_query, need, run, wait_until, within, write
 from pages import get
-from pki import Identity
+from pki import authority, host
 
 DONE = '[INFO] Reloading complete'
 HOSTS = '''    hosts {
@@ -26,16 +25,6 @@ HOSTS = '''    hosts {
         127.0.0.9 loop.test
         ttl 77
     }'''
-
-
-@functools.cache
-def authority():
-    return Identity('ca')
-
-
-@functools.cache
-def host():
-    return Identity('dns.test', authority(), names='DNS:dns.test,IP:127.0.0.1', usage='serverAuth')
 
 
 class HttpsServer(Isthmus):

@@ -2,7 +2,6 @@
 # e2e: tsan
 """`forward` to https:// upstreams: Unbound, BIND and the program itself as such, HTTP/2 and HTTP/1.1,
 POST and GET, certificates, and servers that end, refuse, stall or talk nonsense."""
-import functools
 import os
 import re
 import signal
@@ -15,19 +14,9 @@ import world
 from doh_server import TYPE, DohServer
 from harness import Isthmus, ask, check, equal, free_port, isthmus, make_query, wait_until
 from pages import get
-from pki import Identity
+from pki import Identity, authority, host
 
 DONE = '[INFO] Reloading complete'
-
-
-@functools.cache
-def authority():
-    return Identity('ca')
-
-
-@functools.cache
-def host():
-    return Identity('dns.test', authority(), names='DNS:dns.test,IP:127.0.0.1', usage='serverAuth')
 
 
 def to(*upstreams, more='', name='dns.test'):

@@ -15,7 +15,7 @@ import badup
 import harness
 import wire
 from harness import Isthmus, Reply, check, equal, free_port, loopback_net, make_query
-from pki import Identity
+from pki import authority, host
 
 NET = loopback_net()
 INSIDE, OUTSIDE = f'{NET}.21', f'{NET}.41'
@@ -48,16 +48,6 @@ def zones():
     """zone -> (path, place, policy), for all that goes together."""
     rows = itertools.product(PATHS if WITH_CLUSTER else list(PATHS)[:3], PLACES, POLICIES)
     return {f'c{i}.test': row for i, row in enumerate(rows)}
-
-
-@functools.cache
-def authority():
-    return Identity('ca')
-
-
-@functools.cache
-def host():
-    return Identity('dns.test', authority(), names='DNS:dns.test', usage='serverAuth')
 
 
 class Server(Isthmus):

@@ -3,7 +3,6 @@
 """DNS over TLS for clients: real clients, client certificates in every mode, certificates that will
 not do, renewal under open connections, and handshakes that never end."""
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -21,22 +20,12 @@ import peers
 import world
 from harness import (Isthmus, Reply, StartFailed, TcpClient, ask, check, equal, free_port, make_query, need, run, wait_until,
                      within, write)
-from pki import Identity
+from pki import Identity, authority, host
 
 DONE = '[INFO] Reloading complete'
 HOSTS = '''    hosts {
         192.0.2.1 x.test
     }'''
-
-
-@functools.cache
-def authority():
-    return Identity('ca')
-
-
-@functools.cache
-def host():
-    return Identity('dns.test', authority(), names='DNS:dns.test,IP:127.0.0.1', usage='serverAuth')
 
 
 class TlsServer(Isthmus):

@@ -117,7 +117,7 @@ static bool begin_for(uint8_t kind)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static struct doh_shared *shared;
+    static struct http2 *shared;
     struct doh_ask ask = {.question = on_question, .answered = on_answered};
     if (shared == NULL)
         shared = doh_shared_new();

@@ -79,7 +79,7 @@ static void feed_all(const uint8_t *data, size_t len, uint8_t how)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static struct doh_client_shared *shared;
+    static struct http2 *shared;
     if (shared == NULL)
         shared = doh_client_shared_new();
     if (len < 2)
