@@ -39,7 +39,7 @@ static void make_query(struct query *q, struct resolver *r)
                                   .type = DNS_AAAA,
                                   .class = DNS_IN};
     q->block = &block;
-    q->response = &r->response;
+    query_take_room(q);
     q->response->msg.flags = DNS_AA | DNS_RA;
     q->response->msg.rcode = DNS_NXDOMAIN;
 }

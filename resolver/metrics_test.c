@@ -337,20 +337,6 @@ static void what_a_worker_cannot_measure_is_left_where_it_is(void **unused)
 
 /* ---- lives ---- */
 
-static struct plan *build(struct world *w, const char *corefile)
-{
-    struct errors errs;
-    errors_init(&errs);
-    struct plan_flags flags = {.dns_port = 53};
-    struct config *config =
-        config_load_text("Corefile", text_of(corefile), plugin_vocabulary(), &errs);
-    struct plan *p =
-        config == NULL ? NULL : plan_build(config, w->registry, &flags, &errs);
-    errors_release(&errs);
-    assert_non_null(p);
-    return p;
-}
-
 static void counts_go_on_over_a_reload(void **unused)
 {
     struct world w;
@@ -359,11 +345,11 @@ static void counts_go_on_over_a_reload(void **unused)
          2},
     };
     world_open(&w);
-    struct plan *first = build(&w, ". {\n prometheus\n whoami\n}\n");
+    struct plan *first = world_plan(&w, ". {\n prometheus\n whoami\n}\n");
     world_adopt(&w, first);
     world_ask(&w, "www.test");
-    struct plan *next = build(&w, ". {\n prometheus\n log\n whoami\n}\n"
-                                  "a.test {\n prometheus\n whoami\n}\n");
+    struct plan *next = world_plan(&w, ". {\n prometheus\n log\n whoami\n}\n"
+                                       "a.test {\n prometheus\n whoami\n}\n");
     world_adopt(&w, next);
     plan_done(first);
     plan_free(first);
@@ -381,7 +367,7 @@ static void workers_are_added_up(void **unused)
     struct world w;
     struct metrics_desk one = {0}, two = {0};
     world_open(&w);
-    struct plan *p = build(&w, ". {\n prometheus\n whoami\n}\n");
+    struct plan *p = world_plan(&w, ". {\n prometheus\n whoami\n}\n");
     assert_int_equal(metrics_attach(&one, p, 0), 0);
     assert_int_equal(metrics_attach(&two, p, 1), 0);
     const struct meter *m = p->meters.first[METER_SERVED]->meter;

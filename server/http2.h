@@ -32,7 +32,6 @@
     CALL(nghttp2_session_send)                                                         \
     CALL(nghttp2_session_want_read)                                                    \
     CALL(nghttp2_session_want_write)                                                   \
-    CALL(nghttp2_session_check_request_allowed)                                        \
     CALL(nghttp2_session_get_remote_settings)                                          \
     CALL(nghttp2_session_get_last_proc_stream_id)                                      \
     CALL(nghttp2_session_get_stream_user_data)                                         \

@@ -215,16 +215,16 @@ static int cut_servername(struct reader *rd, const char **host, const char **nam
 static int add_secure(struct reader *rd, struct forward_targets *to, enum scheme scheme,
                       const char *word)
 {
-    struct forward_target target = {.transport = TRANSPORT_TLS};
+    bool https = scheme == SCHEME_HTTPS;
+    struct forward_target target = {.transport =
+                                        https ? TRANSPORT_HTTPS : TRANSPORT_TLS};
     uint16_t port = scheme_port(scheme);
     const char *host = word;
-    if (scheme == SCHEME_HTTPS && strchr(word, '/') != NULL)
+    if (https && strchr(word, '/') != NULL)
         return reader_error(rd,
                             "paths are not allowed in HTTPS upstream addresses (the "
                             "/dns-query path is used by default): https://%s",
                             word);
-    if (scheme == SCHEME_HTTPS)
-        target.transport = TRANSPORT_HTTPS;
     if (cut_servername(rd, &host, &target.servername) < 0)
         return -1;
     if (addr_parse(&target.addr, text_of(host), port) == 0)

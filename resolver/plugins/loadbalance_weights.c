@@ -118,12 +118,10 @@ const struct weights *weights_parse(struct arena *a, const char *file, struct te
 {
     struct reading r = {.arena = a, .errs = errs, .at = {file, 0}};
     while (text.len > 0) {
-        const char *end = memchr(text.at, '\n', text.len);
-        struct text line = {text.at, end == NULL ? text.len : (size_t)(end - text.at)};
+        struct text line = text_line(&text);
         r.at.line++;
         if (read_line(&r, line) < 0)
             return NULL;
-        text = text_from(text, line.len + 1);
     }
     return make_table(&r);
 }

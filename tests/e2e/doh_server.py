@@ -17,6 +17,7 @@ it, one habit at a time, and it remembers every request.
     close         the connection is closed     cut        likewise, without a word of TLS
     refused reset goaway   the stream, or the connection, is refused (HTTP/2)
 """
+import base64
 import contextlib
 import socket
 import ssl
@@ -191,7 +192,6 @@ class Http1(Connection):
 
 def decoded(text):
     """base64url without padding, and nothing else."""
-    import base64  # pylint: disable=import-outside-toplevel
     assert '=' not in text and '+' not in text and '/' not in text
     return base64.urlsafe_b64decode(text + '=' * (-len(text) % 4))
 
